@@ -1,0 +1,94 @@
+"""Rules that hold for the project as a whole, each in the words of docs/architecture.md."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "architrave"
+PYTHON_FILES = sorted(
+    path
+    for folder in ("architrave", "tests", "benchmarks", "examples")
+    for path in (ROOT / folder).rglob("*.py")
+    if "golden" not in path.parts
+)
+FRAMEWORKS = {"torch", "jax", "networkx"}
+
+
+def names(paths: list[Path]) -> list[str]:
+    return [str(path.relative_to(ROOT)) for path in paths]
+
+
+@pytest.mark.parametrize(
+    ("module", "unwanted"),
+    [
+        ("architrave", FRAMEWORKS | {"lark", "rich"}),
+        ("architrave.ir", FRAMEWORKS | {"lark", "rich"}),
+        ("architrave.dsl", FRAMEWORKS | {"rich"}),
+        ("architrave.backends", FRAMEWORKS | {"lark", "rich"}),
+        ("architrave.cli", FRAMEWORKS),
+    ],
+)
+def test_importing_leaves_heavy_packages_alone(module: str, unwanted: set[str]) -> None:
+    program = f"import sys, {module}; print(*sys.modules, sep='\\n')"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert unwanted.isdisjoint(done.stdout.splitlines())
+
+
+def imports_at_module_level(tree: ast.Module) -> Iterator[str]:
+    """The packages imported as soon as the module is: not inside functions, not under `if TYPE_CHECKING`."""
+    pending: list[ast.stmt] = list(tree.body)
+    while pending:
+        match pending.pop():
+            case ast.Import(names=aliases):
+                yield from (alias.name.split(".")[0] for alias in aliases)
+            case ast.ImportFrom(module=str(module)):
+                yield module.split(".")[0]
+            case ast.If(test=ast.Name(id="TYPE_CHECKING"), orelse=otherwise):
+                pending += otherwise
+            case ast.If(body=body, orelse=otherwise):
+                pending += body + otherwise
+            case ast.Try(body=body, handlers=handlers, orelse=otherwise):
+                pending += body + otherwise + [statement for handler in handlers for statement in handler.body]
+            case ast.With(body=body) | ast.ClassDef(body=body):
+                pending += body
+            case _:
+                pass
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_module_imports_a_framework_when_imported(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert FRAMEWORKS.isdisjoint(imports_at_module_level(tree))
+
+
+def test_files_are_split_by_subject() -> None:
+    long = [path for path in PYTHON_FILES if len(path.read_text(encoding="utf-8").splitlines()) > 400]
+    assert names(long) == []
+
+
+def test_modules_are_named_after_what_they_hold() -> None:
+    vague = [
+        path for path in PYTHON_FILES if {"utils", "util", "helpers", "common", "misc"} & {path.stem, path.parent.name}
+    ]
+    assert names(vague) == []
+
+
+def test_every_package_folder_is_a_package() -> None:
+    folders = {path.parent for path in PACKAGE.rglob("*.py")}
+    assert names(sorted(folder for folder in folders if not (folder / "__init__.py").exists())) == []
+
+
+def test_no_file_names_a_path_of_the_machine_it_was_written_on() -> None:
+    listed = subprocess.run(["git", "ls-files", "-z"], capture_output=True, text=True, check=False, cwd=ROOT)
+    if listed.returncode != 0:
+        pytest.skip("not a git checkout")
+    tracked = [ROOT / name for name in listed.stdout.split("\0") if name]
+    # Assembled, so that this file does not name them.
+    roots = [f"/{folder}/".encode() for folder in ("home", "root", "Users", "work", "opt", "workspace")]
+    guilty = [path for path in tracked if path.is_file() and any(root in path.read_bytes() for root in roots)]
+    assert names(guilty) == []
