@@ -1,17 +1,17 @@
 """What every test shares: quiet, single-threaded frameworks, and golden files."""
 
-import os
-
-# Before any of the frameworks is imported: several test processes share the cores, and JAX must not look for others.
-for variable, value in {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "JAX_PLATFORMS": "cpu"}.items():
-    os.environ.setdefault(variable, value)
-
 import difflib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# The frameworks read these when they are first imported, which no test has done yet. Several test processes share the
+# cores, and JAX must not look for accelerators.
+for variable, value in {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "JAX_PLATFORMS": "cpu"}.items():
+    os.environ.setdefault(variable, value)
 
 # The machine that runs the tests may be slow or busy, so no example is ever too slow; and a failure must repeat.
 settings.register_profile("repeatable", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
