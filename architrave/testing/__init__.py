@@ -1,0 +1,1 @@
+"""For other projects: assertions that a network means the same in every backend."""

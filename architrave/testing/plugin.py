@@ -1,0 +1,1 @@
+"""The pytest plugin, loaded by pytest wherever this package is installed. It imports nothing heavy."""
