@@ -1,0 +1,119 @@
+"""What an operator is, and the registry of all of them.
+
+An operator is a class. Its annotated fields are its attributes, the parameters of `infer` its operands.
+Defining the class registers it; nothing else needs to know of it (see docs/architecture.md).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
+
+from architrave.ir.dims import Size
+from architrave.ir.source import error, nearest
+from architrave.ir.types import TensorType
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from architrave.ir.graph import Value
+
+OPS: dict[str, type[Op]] = {}
+"""Every operator by its name in the language, in the order of definition."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One use of an operator, for the tests of every backend.
+
+    `inputs` are the operands' types (random values of that type are drawn; float operands are normal,
+    integer ones lie in `[0, high)`), or arrays where the values matter. `kwargs` are the attributes.
+    `error` is the code of the error that a sample which must be rejected raises.
+    """
+
+    inputs: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    high: int = 4
+    error: str | None = None
+
+
+def sample(*inputs: Any, high: int = 4, error: str | None = None, **kwargs: Any) -> Sample:
+    """A `Sample`; a list of sizes stands for a float tensor of that shape, `"i64[3, 2]"`-like types are TensorTypes."""
+    return Sample(inputs, kwargs, high, error)
+
+
+@dataclass(frozen=True)
+class Operand:
+    """A tensor parameter of an operator."""
+
+    name: str
+    optional: bool = False
+    variadic: bool = False
+
+
+@dataclass_transform(frozen_default=True)
+class Op:
+    """Base of all operators. Subclasses are frozen dataclasses and register under their snake-case name.
+
+    Define `infer`; and either `reference` (a primitive) or `expand` (a composite).
+    """
+
+    name: ClassVar[str]
+    operands: ClassVar[tuple[Operand, ...]]
+    attributes: ClassVar[tuple[str, ...]]
+    infer: ClassVar[Callable[..., TensorType | tuple[TensorType, ...]]]
+    """Types of the operands -> type of the result, or a tuple of them. Raises E3xx errors without a span."""
+
+    def __init_subclass__(cls, *, register: bool = True, name: str | None = None) -> None:
+        super().__init_subclass__()
+        dataclass(frozen=True)(cls)
+        if not register:
+            return
+        cls.name = name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
+        cls.operands = _operands(cls)
+        cls.attributes = tuple(f.name for f in dataclasses.fields(cls))  # pyright: ignore[reportArgumentType]
+        OPS[cls.name] = cls
+
+    def reference(self, *operands: np.ndarray[Any, Any]) -> Any:
+        """The meaning: NumPy arrays in, an array or a tuple of arrays out. Floats arrive as float64."""
+        raise NotImplementedError(f"{self.name} is composite: it has `expand`")
+
+    def expand(self, *operands: Value) -> Value | tuple[Value, ...]:
+        """A composite operator in terms of others."""
+        raise NotImplementedError(f"{self.name} is primitive: it has `reference`")
+
+    def multiply_adds(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Size:
+        """Multiply-accumulate operations of one application; 0 for what is not a contraction."""
+        return 0
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        """Uses that drive every test of this operator: good ones, and ones that must be rejected."""
+        return iter(())
+
+    @classmethod
+    def is_composite(cls) -> bool:
+        return cls.expand is not Op.expand
+
+
+def lookup(name: str) -> type[Op]:
+    """The operator called `name`. Raises E210 with the nearest name where there is none."""
+    found = OPS.get(name)
+    if found is None:
+        raise error("E210", f"there is no operator `{name}`", hint=nearest(name, OPS))
+    return found
+
+
+def _operands(cls: type[Op]) -> tuple[Operand, ...]:
+    infer = cls.__dict__.get("infer") or getattr(cls, "infer", None)
+    if infer is None:
+        raise TypeError(f"{cls.__name__} has no `infer`")
+    parameters = list(inspect.signature(infer).parameters.values())[1:]
+    return tuple(
+        Operand(p.name, optional=p.default is None, variadic=p.kind is inspect.Parameter.VAR_POSITIONAL)
+        for p in parameters
+    )

@@ -1,0 +1,120 @@
+"""Leaves: what a graph starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from architrave.ir.dims import Size
+from architrave.ir.op import Op, Sample, sample
+from architrave.ir.types import DType, TensorType
+
+if TYPE_CHECKING:
+    from architrave.ir.graph import Graph
+
+
+@dataclass(frozen=True)
+class Initial:
+    """How a weight starts: an initializer of `ir/initializers.py` by name, with its arguments."""
+
+    kind: str
+    arguments: tuple[float | str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.kind}({', '.join(map(str, self.arguments))})" if self.arguments else self.kind
+
+
+class Input(Op):
+    """A tensor that the caller gives. The name is for people; equality goes by position."""
+
+    label: str
+    type: TensorType
+
+    def infer(self) -> TensorType:
+        return self.type
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Input) and self.type == other.type
+
+    def __hash__(self) -> int:
+        return hash(self.type)
+
+
+class Param(Op):
+    """A trained weight; `path` is its key in a checkpoint."""
+
+    path: str
+    type: TensorType
+    initial: Initial | Graph
+
+    def infer(self) -> TensorType:
+        return self.type
+
+
+class State(Op):
+    """A buffer that the network updates and does not train; `path` is its key in a checkpoint."""
+
+    path: str
+    type: TensorType
+    initial: Initial | Graph
+
+    def infer(self) -> TensorType:
+        return self.type
+
+
+class Constant(Op):
+    """An array that is part of the network. `data` is its bytes in C order, little-endian.
+
+    A constant of the chosen precision holds float64.
+    """
+
+    type: TensorType
+    data: bytes
+
+    def infer(self) -> TensorType:
+        return self.type
+
+
+class Full(Op):
+    """A tensor with one number everywhere; with shape `[]` it is a scalar."""
+
+    value: float | int | bool
+    shape: tuple[Size, ...]
+    dtype: DType = DType.FLOAT
+
+    def infer(self) -> TensorType:
+        return TensorType(self.dtype, self.shape)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Full) and _key(self) == _key(other)
+
+    def __hash__(self) -> int:
+        return hash(_key(self))
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield sample(value=2.5, shape=(2, 3))
+        yield sample(value=-1, shape=(), dtype=DType.I32)
+        yield sample(value=True, shape=(0, 3), dtype=DType.BOOL)
+
+
+def _key(full: Full) -> tuple[Any, ...]:
+    # repr tells 0.0 from -0.0, holds NaN equal to itself, and 1 from 1.0 and True.
+    return repr(full.value), full.shape, full.dtype
+
+
+class Arange(Op):
+    """`0, 1, ..., size - 1`."""
+
+    size: Size
+    dtype: DType = DType.I64
+
+    def infer(self) -> TensorType:
+        return TensorType(self.dtype, (self.size,))
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield sample(size=5)
+        yield sample(size=0)
+        yield sample(size=3, dtype=DType.FLOAT)
