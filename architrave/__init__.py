@@ -1,0 +1,1 @@
+"""One description of a neural network, compiled to NumPy, PyTorch and JAX programs that agree."""
