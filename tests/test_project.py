@@ -1,6 +1,7 @@
 """Rules that hold for the project as a whole, each in the words of docs/architecture.md."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -92,3 +93,11 @@ def test_no_file_names_a_path_of_the_machine_it_was_written_on() -> None:
     roots = [f"/{folder}/".encode() for folder in ("home", "root", "Users", "work", "opt", "workspace")]
     guilty = [path for path in tracked if path.is_file() and any(root in path.read_bytes() for root in roots)]
     assert names(guilty) == []
+
+
+@pytest.mark.parametrize(
+    "path", sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]), ids=lambda path: path.name
+)
+def test_links_between_pages_lead_somewhere(path: Path) -> None:
+    targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text(encoding="utf-8"))
+    assert [target for target in targets if not (path.parent / target).exists()] == []

@@ -1,4 +1,4 @@
-"""docs/language.md is the definition of the language, so every example on it must parse.
+"""docs/language.md is the definition of the language, so every example on it must parse, as on the other pages.
 
 An example's info string says what it is: `arch` a whole file, `arch declarations` a file that names things from
 elsewhere, `arch statements` the body of a block, `arch expressions` and `arch types` one to a line.
@@ -11,20 +11,22 @@ from pathlib import Path
 
 import pytest
 
-PAGE = Path(__file__).parents[2] / "docs" / "language.md"
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^(?P<indent> *)```arch *(?P<kind>\w*)\n(?P<text>.*?)^ *```$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Example:
-    """A fenced block of the page. `line` is that of its first line of text, counted from 1."""
+    """A fenced block of a page. `line` is that of its first line of text, counted from 1."""
 
+    page: str
+    line: int
     kind: str
     text: str
-    line: int
 
     def __str__(self) -> str:
-        return f"line {self.line}"
+        return f"{self.page}:{self.line}"
 
     def as_file(self) -> str:
         match self.kind:
@@ -37,25 +39,24 @@ class Example:
             case "types":
                 return "".join(f"fn example_{i}(x: {line}) = x\n" for i, line in enumerate(self.text.splitlines()))
             case _:
-                raise ValueError(f"{PAGE.name}, line {self.line}: there is no kind of example called {self.kind!r}")
+                raise ValueError(f"{self}: there is no kind of example called {self.kind!r}")
 
 
-def examples(page: str) -> list[Example]:
+def examples(path: Path) -> list[Example]:
+    page = path.read_text(encoding="utf-8")
     return [
-        Example(found["kind"], textwrap.dedent(found["text"]), page.count("\n", 0, found.start("text")) + 1)
+        Example(path.name, page.count("\n", 0, found.start("text")) + 1, found["kind"], textwrap.dedent(found["text"]))
         for found in FENCE.finditer(page)
     ]
 
 
-EXAMPLES = examples(PAGE.read_text(encoding="utf-8"))
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_every_fence_is_found(path: Path) -> None:
+    assert len(examples(path)) == path.read_text(encoding="utf-8").count("```arch")
 
 
-def test_every_fence_is_found() -> None:
-    assert len(EXAMPLES) == PAGE.read_text(encoding="utf-8").count("```arch")
-
-
-@pytest.mark.parametrize("example", EXAMPLES, ids=str)
+@pytest.mark.parametrize("example", [example for path in PAGES for example in examples(path)], ids=str)
 def test_example_parses(example: Example) -> None:
     parser = pytest.importorskip("architrave.dsl.parser", reason="the parser is being written")
     source = pytest.importorskip("architrave.ir.source")
-    parser.parse(source.Source(f"{PAGE.name}:{example.line}", example.as_file()))
+    parser.parse(source.Source(str(example), example.as_file()))
