@@ -1,0 +1,26 @@
+"""Our networks hold the weights that torchvision's hold, by the same names, and give the same outputs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+import architrave
+from tests.parity.torchvision_golden import GOLDEN, image, weight
+
+CASES = json.loads(GOLDEN.read_text(encoding="utf-8"))
+by_network = pytest.mark.parametrize("case", CASES, ids=lambda case: case["network"])
+
+
+@by_network
+@pytest.mark.parametrize("backend", ["numpy", "torch", "jax"])
+def test_outputs_agree(case: dict[str, Any], backend: str) -> None:
+    graph = architrave.load(case["network"], **case["arguments"])
+    weights = {key: weight(key, tuple(shape)) for key, shape in case["shapes"].items()}
+    wanted = np.array(case["output"])
+    # Loading is strict: a key too many or too few, or another shape, is an error.
+    got = architrave.compile(graph, backend=backend)(weights, image(case["arguments"]["size"]))
+    assert np.abs(np.asarray(got) - wanted).max() <= 1e-5 * np.abs(wanted).max()
