@@ -11,6 +11,8 @@ from architrave.ir.op import Op, Sample, sample
 from architrave.ir.types import DType, TensorType
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from architrave.ir.graph import Graph
 
 
@@ -86,6 +88,11 @@ class Full(Op):
     def infer(self) -> TensorType:
         return TensorType(self.dtype, self.shape)
 
+    def reference(self) -> np.ndarray[Any, Any]:
+        import numpy as np
+
+        return np.full([size for size in self.shape if isinstance(size, int)], self.value)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Full) and _key(self) == _key(other)
 
@@ -112,6 +119,12 @@ class Arange(Op):
 
     def infer(self) -> TensorType:
         return TensorType(self.dtype, (self.size,))
+
+    def reference(self) -> np.ndarray[Any, Any]:
+        import numpy as np
+
+        assert isinstance(self.size, int)
+        return np.arange(self.size)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

@@ -1,0 +1,28 @@
+"""One graph describes training and inference; this picks one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from architrave.ir.graph import Graph, Node, Value, inline
+from architrave.ir.nested import rebuild_nested
+from architrave.ir.op import Op
+from architrave.ir.ops.control import Mode
+
+
+def specialize(graph: Graph, training: bool) -> Graph:
+    """The graph of one mode: each `mode` node gives way to its chosen side, inside other graphs too.
+
+    Updates that then change nothing are dropped. The weights stay, used or not: both modes are over the same.
+    """
+
+    def chosen(node: Node, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:
+        match op:
+            case Mode(training=side) if training:
+                return inline(side, operands)
+            case Mode(inference=side):
+                return inline(side, operands)
+            case _:
+                return None
+
+    return rebuild_nested(graph, chosen)

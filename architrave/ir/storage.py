@@ -1,0 +1,46 @@
+"""The NumPy dtypes in which arrays are stored and exchanged, bfloat16 included.
+
+Importing this module imports NumPy: it is for what runs networks, not for what builds them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+from architrave.ir.types import DType
+
+_NUMPY: dict[DType, np.dtype[Any]] = {
+    DType.BOOL: np.dtype(np.bool_),
+    DType.U8: np.dtype(np.uint8),
+    DType.I8: np.dtype(np.int8),
+    DType.I16: np.dtype(np.int16),
+    DType.U32: np.dtype(np.uint32),
+    DType.I32: np.dtype(np.int32),
+    DType.I64: np.dtype(np.int64),
+    DType.BF16: np.dtype(ml_dtypes.bfloat16),
+    DType.F16: np.dtype(np.float16),
+    DType.F32: np.dtype(np.float32),
+    DType.F64: np.dtype(np.float64),
+    DType.C64: np.dtype(np.complex64),
+    DType.C128: np.dtype(np.complex128),
+}
+_OURS = {dtype: ours for ours, dtype in _NUMPY.items()}
+
+
+def numpy_dtype(dtype: DType, chosen: Any = np.float64) -> np.dtype[Any]:
+    """The NumPy dtype of an element type; `chosen` is what the run takes for `DType.FLOAT`."""
+    return np.dtype(chosen) if dtype is DType.FLOAT else _NUMPY[dtype]
+
+
+def our_dtype(dtype: np.dtype[Any]) -> DType | None:
+    """The element type that a NumPy dtype stands for; None for what the language lacks."""
+    return _OURS.get(dtype.newbyteorder("="))
+
+
+def is_float(dtype: np.dtype[Any]) -> bool:
+    """Whether a NumPy dtype is one of our floats."""
+    ours = our_dtype(dtype)
+    return ours is not None and ours.is_float
