@@ -1,0 +1,117 @@
+"""Convolutions of any rank: windows into the input and one matrix product per image."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+
+def conv(
+    x: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray | None = None,
+    *,
+    stride: tuple[int, ...] = (),
+    padding: tuple[tuple[int, int], ...] = (),
+    dilation: tuple[int, ...] = (),
+    groups: int = 1,
+) -> np.ndarray:
+    """Cross-correlation of x [N, C, *spatial] with weight [out, C / groups, *kernel]."""
+    n, kernel = len(x), weight.shape[2:]
+    stride, dilation = stride or (1,) * len(kernel), dilation or (1,) * len(kernel)
+    x = pad_spatial(x, padding)
+    if groups > 1 and weight.shape[1] == 1:
+        return add_bias(depthwise_conv(x, weight, stride, dilation), bias)
+    taps = windows(x, kernel, stride, dilation)
+    size = taps.shape[2 + len(kernel) :]
+    matrix = weight.reshape(groups, len(weight) // groups, -1)
+    y = np.empty((n, *matrix.shape[:2], math.prod(size)), np.result_type(x, weight))
+    for image in range(n):  # one image's columns at a time: they fill kernel-size times its memory
+        np.matmul(matrix, taps[image].reshape(groups, matrix.shape[2], -1), out=y[image])
+    return add_bias(y.reshape(n, len(weight), *size), bias)
+
+
+def conv_transpose(
+    x: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray | None = None,
+    *,
+    stride: tuple[int, ...] = (),
+    padding: tuple[tuple[int, int], ...] = (),
+    output_padding: tuple[int, ...] = (),
+    dilation: tuple[int, ...] = (),
+    groups: int = 1,
+) -> np.ndarray:
+    """The transpose of `conv`: each cell of x [N, C, *spatial] adds its multiple of weight [C, out / groups, *kernel].
+
+    `padding` is cut from the result, `output_padding` added at its end.
+    """
+    n, kernel, spatial = len(x), weight.shape[2:], x.shape[2:]
+    rank = len(kernel)
+    stride, dilation, padding = stride or (1,) * rank, dilation or (1,) * rank, padding or ((0, 0),) * rank
+    matrix = weight.reshape(groups, len(weight) // groups, -1).swapaxes(1, 2)
+    taps = matrix @ x.reshape(n, groups, x.shape[1] // groups, -1)
+    taps = taps.reshape(n, groups * weight.shape[1], *kernel, *spatial)
+    full = [(m - 1) * s + d * (k - 1) + 1 for m, s, d, k in zip(spatial, stride, dilation, kernel)]
+    full = [m + extra for m, extra in zip(full, output_padding or (0,) * rank)]
+    y = np.zeros((n, taps.shape[1], *full), taps.dtype)
+    for tap in np.ndindex(*kernel):
+        y[tap_cells(tap, spatial, stride, dilation)] += taps[(slice(None), slice(None), *tap)]
+    kept = (slice(before, m - after) for (before, after), m in zip(padding, full))
+    return add_bias(y[(slice(None), slice(None), *kept)], bias)
+
+
+def depthwise_conv(x: np.ndarray, weight: np.ndarray, stride: tuple[int, ...], dilation: tuple[int, ...]) -> np.ndarray:
+    """Each channel of x [N, C, *spatial] with its own kernels, weight [C * m, 1, *kernel]: a sum of shifted images."""
+    kernel = weight.shape[2:]
+    x = x if len(weight) == x.shape[1] else np.repeat(x, len(weight) // x.shape[1], axis=1)
+    size = window_count(x.shape[2:], kernel, stride, dilation)
+    y = np.zeros((*x.shape[:2], *size), np.result_type(x, weight))
+    product = np.empty_like(y[:1])
+    for image in range(len(x)):  # one image at a time stays in the cache
+        for tap in np.ndindex(*kernel):
+            factor = weight[(slice(None), 0, *tap)].reshape(-1, *(1,) * len(kernel))
+            np.multiply(x[image : image + 1][tap_cells(tap, size, stride, dilation)], factor, out=product)
+            y[image] += product[0]
+    return y
+
+
+def windows(x: np.ndarray, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]) -> np.ndarray:
+    """A view [N, C, *kernel, *positions] of what each tap of a kernel sees in x [N, C, *spatial]."""
+    size = window_count(x.shape[2:], kernel, stride, dilation)
+    steps = x.strides[2:]
+    strides = (*x.strides[:2], *map(math.prod, zip(steps, dilation)), *map(math.prod, zip(steps, stride)))
+    return np.lib.stride_tricks.as_strided(x, (*x.shape[:2], *kernel, *size), strides, writeable=False)
+
+
+def window_count(
+    spatial: tuple[int, ...], kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
+) -> tuple[int, ...]:
+    """How many windows fit along each axis."""
+    return tuple((m - d * (k - 1) - 1) // s + 1 for m, k, s, d in zip(spatial, kernel, stride, dilation))
+
+
+def tap_cells(
+    tap: tuple[int, ...], size: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
+) -> tuple[slice, ...]:
+    """The index into [N, C, *spatial] of the cells that one tap of a kernel sees from `size` positions."""
+    cells = (slice(t * d, t * d + (m - 1) * s + 1, s) for t, m, s, d in zip(tap, size, stride, dilation))
+    return (slice(None), slice(None), *cells)
+
+
+def pad_spatial(x: np.ndarray, padding: tuple[tuple[int, int], ...], value: float = 0) -> np.ndarray:
+    """`x` with its last axes padded by (before, after); a negative width is an error."""
+    if not any(map(any, padding)):
+        return x
+    widths = ((0, 0),) * (x.ndim - len(padding)) + padding
+    padded = np.full([m + before + after for m, (before, after) in zip(x.shape, widths)], value, x.dtype)
+    padded[tuple(slice(before, before + m) for m, (before, _) in zip(x.shape, widths))] = x
+    return padded
+
+
+def add_bias(y: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
+    """`y` [N, C, *spatial] plus bias [C], in place."""
+    if bias is not None:
+        y += bias.reshape(-1, *(1,) * (y.ndim - 2))
+    return y
