@@ -14,7 +14,6 @@ from architrave.dsl.expressions import (
     Annotation,
     Argument,
     Attribute,
-    Call,
     Docstring,
     Expression,
     Identifier,
@@ -22,7 +21,6 @@ from architrave.dsl.expressions import (
     Name,
     Node,
     Parameter,
-    Pipe,
     Target,
     Type,
 )
@@ -49,9 +47,9 @@ class Update(Node):
 
 @dataclass(frozen=True, slots=True)
 class Evaluate(Node):
-    """A call or pipe standing alone, for the states it updates."""
+    """A call or a pipe (nothing else gets here) standing alone, for the states it updates."""
 
-    value: Call | Pipe
+    value: Expression
 
 
 @dataclass(frozen=True, slots=True)
