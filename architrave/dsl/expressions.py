@@ -212,7 +212,8 @@ class Lambda(Node):
 class Path(Node):
     """What names an instance or a choice: `layer[i][j]`, `stem`, `encoder.layer[i]`.
 
-    The first part is an identifier; the others are identifiers (`.name`) or expressions (`[i]`).
+    The first part is an identifier, or a string that may hold `{expression}`s (`"layer{i + 1}"`); the others
+    are identifiers (`.name`) or expressions (`[i]`).
     """
 
     parts: tuple[Identifier | Expression, ...]
