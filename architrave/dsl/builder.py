@@ -11,7 +11,7 @@ import inspect
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from architrave.dsl import syntax
 from architrave.dsl.lexer import Report, Token
@@ -21,6 +21,8 @@ from architrave.ir.source import Diagnostic, Note, Source, Span
 
 T = TypeVar("T")
 MAX_DIGITS = 400
+Operand: TypeAlias = Expression | list[Item]
+"""One operand, or several that operators join: a flat list, which `fold` makes a tree of."""
 ESCAPES = {"n": "\n", "t": "\t", '"': '"', "\\": "\\"}
 
 
@@ -94,7 +96,7 @@ class ExpressionBuilder:
     def _escape(self, span: Span, match: re.Match[str]) -> str:
         if match[1] not in ESCAPES:
             at = span.within(match.start() + 1, match.end() + 1)
-            self.complain("E102", f"`{match[0]}` is not an escape", at, r'the escapes are `\n`, `\t`, `\"` and `\\`')
+            self.complain("E102", f"`{match[0]}` is not an escape", at, r"the escapes are `\n`, `\t`, `\"` and `\\`")
         return ESCAPES.get(match[1], match[0])
 
     def docstring(self, span: Span, token: Token) -> syntax.Docstring:
@@ -131,13 +133,13 @@ class ExpressionBuilder:
     def operator(self, span: Span, token: Token) -> Token:
         return token
 
-    def prefix(self, span: Span, sign: Token, operand: Expression | list[Item]) -> list[Item]:
-        return [sign, *operand] if isinstance(operand, list) else [sign, operand]
+    def prefix(self, span: Span, sign: Token, operand: Operand) -> list[Item]:
+        return [sign, *_items(operand)]
 
-    def chain(self, span: Span, left: Expression | list[Item], sign: Token, right: Expression | list[Item]) -> list[Item]:
-        items = left if isinstance(left, list) else [left]
+    def chain(self, span: Span, left: Operand, sign: Token, right: Operand) -> list[Item]:
+        items = _items(left)
         items.append(sign)
-        items.extend(right if isinstance(right, list) else [right])
+        items += _items(right)
         return items
 
     def fold(self, span: Span, items: list[Item]) -> Expression:
@@ -232,10 +234,10 @@ class ExpressionBuilder:
         return self.lambda_expression(span, values, body)
 
     def _as_path(self, written: Expression) -> syntax.Path:
-        """`a[i].b` was read as an expression; as the name of an instance it is a path."""
+        """`a[i].b` or `"a{i}.b"` was read as an expression; as the name of an instance it is a path."""
         parts: list[Identifier | Expression] = []
         at = written
-        while not isinstance(at, Name):
+        while not isinstance(at, Name | syntax.String):
             match at:
                 case syntax.Attribute(value, name):
                     parts.append(name)
@@ -248,7 +250,7 @@ class ExpressionBuilder:
                     self.complain("E125", "an instance is named by a word", at.span, hint)
                     return syntax.Path((Identifier("_", span=at.span),), span=written.span)
             at = value
-        parts.append(Identifier(at.text, span=at.span))
+        parts.append(at if isinstance(at, syntax.String) else Identifier(at.text, span=at.span))
         return syntax.Path(tuple(reversed(parts)), span=written.span)
 
     def choice(
@@ -263,3 +265,7 @@ class ExpressionBuilder:
 
     def string_label(self, span: Span, token: Token) -> Identifier:
         return Identifier(self.string(span, token).value, span=span)
+
+
+def _items(operand: Operand) -> list[Item]:
+    return operand if isinstance(operand, list) else [operand]

@@ -19,13 +19,13 @@ from architrave.ir.source import Diagnostic, Source, Span
 
 Token: TypeAlias = tuple[str, int, int]
 
-KEYWORDS = frozenset(
+WORDS = (
     "import from as const fn grad block model param state return if else for in scan carry emit while choice "
-    "constraint expect at assert and or not true false none training".split()
+    "constraint expect at assert and or not true false none training"
 )
-KINDS = {word: word for word in KEYWORDS}
-KINDS |= dict.fromkeys(("and", "or", "/", "//", "%", "**", "==", "!=", "<", "<=", ">", ">=", ".."), "OPERATOR")
-KINDS |= {"+": "SIGN", "-": "SIGN"}
+KEYWORDS = frozenset(WORDS.split())
+OPERATORS = ("and", "or", "/", "//", "%", "**", "==", "!=", "<", "<=", ">", ">=", "..")
+KINDS = {word: word for word in KEYWORDS} | dict.fromkeys(OPERATORS, "OPERATOR") | dict.fromkeys("+-", "SIGN")
 
 PIECES = re.compile(
     r"""[ \t\r\f\ufeff]*(?:
@@ -59,15 +59,16 @@ def scan(text: str) -> Iterator[Token]:
 
 
 # A statement cannot end after these. (`=`, `:=` and `=>` too need a value on their right.)
-CONTINUES = frozenset(("OPERATOR", "SIGN", "*", "@", "not", "in", ",", "->", "=", ":=", "=>", "{", "NEWLINE"))
+CONTINUES = frozenset(("OPERATOR", "SIGN", "*", "@", "not", "in", ",", "->", "=", ":=", "=>", "{", "NEWLINE", "START"))
 # A statement cannot begin with these, so a line that does goes on with the one before. That holds for `-`, too:
 # no statement begins with a sign. `@` begins an annotation.
 CONTINUATION = frozenset(("OPERATOR", "SIGN", "*", "->", "else", "}", "NEWLINE", "END"))
-# A line that begins with one of these, in brackets, shows that the bracket was never closed: the first
-# in the first column, the others anywhere.
+# A line that begins with one of these begins something new, even in brackets, which then were never closed:
+# the first in the first column, the others anywhere.
 TOP_LEVEL = frozenset(("fn", "block", "model", "from", "import", "const", "expect"))
 STATEMENT_ONLY = frozenset(("return", "param", "state", "emit", "assert", "constraint", "scan", "while"))
 
+OPENS = frozenset("([{")
 CLOSES = {")": "(", "]": "[", "}": "{"}
 WORD_FOLLOWS = re.compile(r"[ \t]*(:(?!=)|=(?!=)|\[|\.(?!\.))")
 # Where a keyword is an ordinary word: a label (`none: zero`, `-> block[i]: b`) or an argument's name (`state = 1`).
@@ -88,7 +89,7 @@ def tokens(source: Source, report: Report) -> Iterator[Token]:
     """The tokens that the grammar speaks of, with one `END` last."""
     text = source.text
     brackets: list[str] = []
-    previous = "NEWLINE"
+    previous = "START"
     newline: Token | None = None
     for token in scan(text):
         kind, start, end = token
@@ -105,13 +106,16 @@ def tokens(source: Source, report: Report) -> Iterator[Token]:
         if kind == "NAME" or kind == "MARK":
             kind = _kind(text, token, previous)
         if newline is not None:
-            if brackets and brackets[-1] != "{" and _never_closed(text, kind, start):
+            if _begins_anew(text, kind, start):
                 _drop_to_brace(brackets)
-            if _ends_statement(brackets, previous, kind):
+                ends = previous not in ("NEWLINE", "START", "{")
+            else:
+                ends = _ends_statement(brackets, previous, kind)
+            if ends:
                 yield newline
                 previous = "NEWLINE"
             newline = None
-        if kind in "([{":
+        if kind in OPENS:
             brackets.append(kind)
         elif kind in CLOSES:
             _close(brackets, kind)
@@ -123,7 +127,7 @@ def tokens(source: Source, report: Report) -> Iterator[Token]:
 def _kind(text: str, token: Token, previous: str) -> str:
     kind, start, end = token
     word = text[start:end]
-    if word == "language" and previous == "NEWLINE" and _is_first(text, start):
+    if word == "language" and previous == "START":
         return word
     if kind == "MARK" or word not in KEYWORDS:
         return KINDS.get(word, word if kind == "MARK" else kind)
@@ -135,18 +139,13 @@ def _kind(text: str, token: Token, previous: str) -> str:
     return KINDS[word]
 
 
-def _is_first(text: str, start: int) -> bool:
-    """Whether nothing but comments stands before: `language` is a keyword at the start of a file only."""
-    return all(kind in ("COMMENT", "NEWLINE") for kind, at, _ in scan(text[: start + 1]) if at < start)
-
-
 def _ends_statement(brackets: list[str], previous: str, kind: str) -> bool:
     if brackets and brackets[-1] != "{":
         return False
     return previous not in CONTINUES and kind not in CONTINUATION
 
 
-def _never_closed(text: str, kind: str, start: int) -> bool:
+def _begins_anew(text: str, kind: str, start: int) -> bool:
     if kind in STATEMENT_ONLY:
         return True
     return kind in TOP_LEVEL and (start == 0 or text[start - 1] == "\n")
@@ -170,8 +169,8 @@ def _repair(source: Source, token: Token, report: Report) -> str | None:
     kind, start, end = token
     span = Span(source, start, end)
     if kind == "FOREIGN":
-        meant, message, hint = FOREIGN[span.text]
-        report(Diagnostic("E103", message, span, hint=hint))
+        meant, problem, advice = FOREIGN[span.text]
+        report(Diagnostic("E103", problem, span, hint=advice))
         return meant
     if kind == "UNKNOWN":
         report(Diagnostic("E101", *_unknown(span.text[:1], span)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from architrave.dsl.lexer import Report, Token
@@ -9,9 +10,12 @@ from architrave.dsl.syntax import Binary, Expression, Range, Unary
 from architrave.ir.source import Diagnostic, Source, Span
 
 COMPARISON, RANGE, POWER = 4, 5, 9
-BINARY = {"or": 1, "and": 2, "..": RANGE, "**": POWER}
-BINARY |= dict.fromkeys(("==", "!=", "<", "<=", ">", ">="), COMPARISON)
-BINARY |= dict.fromkeys("+-", 6) | dict.fromkeys(("*", "/", "//", "%", "@"), 7)
+BINARY = (
+    {"or": 1, "and": 2, "..": RANGE, "**": POWER}
+    | dict.fromkeys(("==", "!=", "<", "<=", ">", ">="), COMPARISON)
+    | dict.fromkeys("+-", 6)
+    | dict.fromkeys(("*", "/", "//", "%", "@"), 7)
+)
 PREFIX = {"not": 3, "-": 8, "+": 8}
 """The higher number binds first: `-x ** 2` is `-(x ** 2)`, `not a == b` is `not (a == b)`."""
 
@@ -24,8 +28,11 @@ Item: TypeAlias = Expression | Token
 """An operand, or the token of an operator."""
 
 
-def fold(items: list[Item], source: Source, report: Report) -> Expression:
-    """The tree of `[prefix..., operand, operator, prefix..., operand, ...]`."""
+def fold(items: Sequence[Item], source: Source, report: Report) -> Expression:
+    """The tree of `[prefix..., operand, operator, prefix..., operand, ...]`.
+
+    Operators of other languages, which the lexer has reported, bind like nothing in particular.
+    """
     operands: list[Expression] = []
     pending: list[tuple[int, str, Span, bool]] = []
     after_operand = False
@@ -37,10 +44,9 @@ def fold(items: list[Item], source: Source, report: Report) -> Expression:
         span = Span(source, item[1], item[2])
         sign = span.text
         if not after_operand:
-            pending.append((PREFIX[sign], sign, span, True))
+            pending.append((PREFIX.get(sign, 0), sign, span, True))
             continue
-        sign = {"&": "and", "&&": "and", "|": "or", "||": "or", "^": "**"}.get(sign, sign)
-        binding = BINARY[sign]
+        binding = BINARY.get(sign, 0)
         while pending and (pending[-1][0] > binding or pending[-1][0] == binding != POWER):
             if pending[-1][0] == binding in NOT_CHAINED:
                 code, message, hint = NOT_CHAINED[binding]
@@ -57,7 +63,7 @@ def _apply(pending: list[tuple[int, str, Span, bool]], operands: list[Expression
     _, sign, span, is_prefix = pending.pop()
     right = operands.pop()
     if is_prefix:
-        operands.append(Unary("not" if sign == "!" else sign, right, span=span.to(right.span)))
+        operands.append(Unary(sign, right, span=span.to(right.span)))
         return
     left = operands.pop()
     whole = left.span.to(right.span)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 from typing import TypeAlias
@@ -27,9 +28,9 @@ MAX_STACK = 8 * MAX_DEPTH
 """The most symbols that may wait at once; brackets and prefixes that make no node are bounded by this alone."""
 
 # These make no node, so they do not make the tree deeper.
-SHALLOW = frozenset(
+SHALLOW = (
     "first append keep optional_list trailing_comma operator evaluate positional argument keyword_argument stage "
-    "named_stage branch dimension".split()
+    "named_stage branch dimension"
 )
 
 Entry: TypeAlias = tuple[int, object, int, int, int]
@@ -65,7 +66,8 @@ class Parser:
         self.actions: list[Callable[..., object] | None] = [
             None if rule.action is None else getattr(builder, rule.action) for rule in self.tables.rules
         ]
-        self.deepens = [rule.action not in SHALLOW for rule in self.tables.rules]
+        shallow = frozenset(SHALLOW.split())
+        self.deepens = [rule.action not in shallow for rule in self.tables.rules]
 
     def report(self, diagnostic: Diagnostic) -> None:
         self.errors.append(diagnostic)
@@ -74,10 +76,8 @@ class Parser:
 
     def run(self) -> File:
         file = None
-        try:
+        with suppress(TooManyErrors):
             file = self._parse()
-        except TooManyErrors:
-            pass
         if file is None or self.errors:
             raise ArchitraveError(sorted(self.errors, key=lambda each: each.span.start if each.span else 0))
         return file
@@ -163,11 +163,11 @@ class Parser:
         if kind == "END":
             return None
         if self._begins_declaration(token):
-            return self._back_to("declaration", token)
+            return self._back_to_top(token)
         depth = self._give_up_statement()
         while kind != "END" and not (depth == 0 and self._is_boundary(kind)):
             if self._begins_declaration(token):
-                return self._back_to("declaration", token)
+                return self._back_to_top(token)
             depth += (kind == "{") - (kind == "}" and depth > 0)
             token = next(self.tokens)
             kind = token[0]
@@ -184,7 +184,7 @@ class Parser:
                     value = placeholder(Span(self.source, at, at))
                     self.stack.append((self.tables.moves[state][symbol], value, at, at, 0))
                     return depth
-            depth += self.tables.symbols[state] == "{"
+            depth += {"{": 1, "}": -1}.get(self.tables.symbols[state], 0)
             self.stack.pop()
 
     def _is_boundary(self, kind: str) -> bool:
@@ -195,8 +195,9 @@ class Parser:
         kind, start, _ = token
         return kind in TOP_LEVEL and (start == 0 or self.source.text[start - 1] == "\n")
 
-    def _back_to(self, symbol: str, token: Token) -> Token:
-        while symbol not in self.tables.moves[self.stack[-1][0]]:
+    def _back_to_top(self, token: Token) -> Token:
+        """Give up the declaration, because another begins."""
+        while "declaration" not in self.tables.moves[self.stack[-1][0]]:
             self.stack.pop()
         return token
 
@@ -206,8 +207,21 @@ class Parser:
         return [(symbols[state], Span(self.source, start, end)) for state, _, start, end, _ in self.stack[1:]]
 
     def _expected(self) -> frozenset[str]:
-        """The tokens and constructs that could stand here."""
-        return frozenset(self.tables.moves[self.stack[-1][0]])
+        """The tokens that could stand here, and the constructs that could begin here.
+
+        A table of the LALR kind also reduces on tokens that it refuses a little later, so each is tried out.
+        """
+        moves = self.tables.moves[self.stack[-1][0]]
+        constructs = {rule.origin for rule in self.tables.rules}
+        return frozenset(name for name in moves if name in constructs or self._accepts(name))
+
+    def _accepts(self, kind: str) -> bool:
+        states = [entry[0] for entry in self.stack]
+        while (move := self.tables.moves[states[-1]].get(kind)) is not None and move < 0:
+            rule = self.tables.rules[~move]
+            del states[len(states) - rule.length :]
+            states.append(self.tables.moves[states[-1]][rule.origin])
+        return move is not None
 
 
 SETTLED: dict[tuple[int, str, str], int] = {}
@@ -237,7 +251,7 @@ def write_tables() -> str:
 
     grammar = resources.files("architrave.dsl").joinpath("grammar.lark").read_text(encoding="utf-8")
     made = lark.Lark(grammar, parser="lalr", lexer="basic", maybe_placeholders=True)
-    data, memo = made.memo_serialize([TerminalDef, Rule])
+    data, memo = made.memo_serialize([TerminalDef, Rule])  # pyright: ignore[reportUnknownMemberType]
     return dump_tables(data["parser"]["parser"], memo)
 
 

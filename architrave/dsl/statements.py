@@ -75,14 +75,18 @@ class StatementBuilder(ExpressionBuilder):
         match written:
             case syntax.Name("state") | syntax.Training() | syntax.Boolean() | syntax.NoneLiteral():
                 hint = "choose another name"
-                self.complain("E107", f"`{written.span.text}` is a keyword and cannot be assigned to", written.span, hint)
+                self.complain(
+                    "E107", f"`{written.span.text}` is a keyword and cannot be assigned to", written.span, hint
+                )
             case syntax.Name(text):
                 return Identifier(text, span=written.span)
             case syntax.TupleLiteral(items) if items:
                 return syntax.TupleTarget(tuple(map(self._as_target, items)), span=written.span)
             case syntax.Index():
                 hint = "build a new list: `xs = xs + [x]`, or `[f(x) for x in xs]`"
-                self.complain("E127", "an element cannot be assigned to: lists and tensors do not change", written.span, hint)
+                self.complain(
+                    "E127", "an element cannot be assigned to: lists and tensors do not change", written.span, hint
+                )
             case syntax.Attribute():
                 self.complain("E127", "an attribute cannot be assigned to", written.span, "bind a name: `c = ...`")
             case _:
@@ -147,7 +151,9 @@ class StatementBuilder(ExpressionBuilder):
             syntax.Case(branch.condition, self._body_value(branch.body, branch.span), span=branch.span)
             for branch in statement.branches
         ]
-        otherwise = cases[0].value if statement.otherwise is None else self._body_value(statement.otherwise, statement.span)
+        otherwise = (
+            cases[0].value if statement.otherwise is None else self._body_value(statement.otherwise, statement.span)
+        )
         return syntax.Conditional(tuple(cases), otherwise, span=statement.span)
 
     def _body_value(self, body: tuple[Statement, ...], span: Span) -> Expression:

@@ -6,6 +6,7 @@ Reading them takes about three milliseconds; lark is needed only to write them (
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -125,8 +126,9 @@ def dump_tables(table: dict[str, Any], memo: dict[int, Any]) -> str:
 def _rule_data(rule: dict[str, Any]) -> RuleData:
     """Which symbols the action gets: all but words in quotes and newlines, and None for each optional one left out."""
     options = rule["options"]
-    left_out = options["empty_indices"] or (False,) * len(rule["expansion"])
-    expansion = iter(enumerate(rule["expansion"]))
+    symbols: list[dict[str, Any]] = rule["expansion"]
+    left_out: Sequence[bool] = options["empty_indices"] or (False,) * len(symbols)
+    expansion = iter(enumerate(symbols))
     picks: list[int] = []
     for is_left_out in left_out:
         if is_left_out:
@@ -138,7 +140,7 @@ def _rule_data(rule: dict[str, Any]) -> RuleData:
             picks.append(number)
     return {
         "origin": rule["origin"]["name"],
-        "length": len(rule["expansion"]),
+        "length": len(symbols),
         "action": rule["alias"],
         "picks": picks,
     }
