@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from architrave.ir.dims import Size, symbols
+from architrave.ir.dims import Dim, Size, symbols
 from architrave.ir.op import OPS, Op
 from architrave.ir.source import ArchitraveError, Note, Span
 from architrave.ir.types import DType, TensorType
@@ -209,7 +209,7 @@ class Value:
         return _binary("greater_equal", self, other)
 
 
-Operand = Value | int | float | bool
+Operand = Value | int | float | bool | Dim
 
 
 class Node:
@@ -257,17 +257,24 @@ def apply(op: Op, *operands: Operand) -> Value:
 
 
 def lift(*operands: Operand) -> tuple[Value, ...]:
-    """Values for numbers: a constant takes the dtype of the first tensor, unless a float meets integers."""
-    dtype = next((v.dtype for v in operands if isinstance(v, Value)), DType.FLOAT)
+    """Values for numbers: a constant takes the dtype of the first tensor, unless a float meets integers.
+
+    Truth values give way to numbers, so that in `where(condition, 0, x)` the constant is like `x`.
+    """
+    dtypes = [v.dtype for v in operands if isinstance(v, Value)]
+    dtype = next((d for d in dtypes if not d.is_bool), dtypes[0] if dtypes else DType.FLOAT)
     return tuple(v if isinstance(v, Value) else constant(v, dtype) for v in operands)
 
 
-def constant(number: float | bool, like: DType = DType.FLOAT) -> Value:
-    """A scalar: `like`, or the narrowest kind that can hold the number where `like` cannot."""
+def constant(number: float | bool | Dim, like: DType = DType.FLOAT) -> Value:
+    """A scalar: `like`, or the narrowest kind that can hold the number where `like` cannot.
+
+    A symbolic size is a number that is known when the network runs.
+    """
     dtype = like
     if isinstance(number, bool):
         dtype = DType.BOOL
-    elif isinstance(number, int) and like.is_bool:
+    elif isinstance(number, int | Dim) and like.is_bool:
         dtype = DType.I64
     elif isinstance(number, float) and not (like.is_float or like.is_complex):
         dtype = DType.FLOAT

@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
 
+from architrave.ir import arrays
 from architrave.ir.dims import Size
 from architrave.ir.source import error, nearest
-from architrave.ir.types import TensorType
+from architrave.ir.types import DType, TensorType
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,20 +31,36 @@ OPS: dict[str, type[Op]] = {}
 class Sample:
     """One use of an operator, for the tests of every backend.
 
-    `inputs` are the operands' types (random values of that type are drawn; float operands are normal,
-    integer ones lie in `[0, high)`), or arrays where the values matter. `kwargs` are the attributes.
-    `error` is the code of the error that a sample which must be rejected raises.
+    `inputs` are the operands: types, of which random values are drawn (`ir.arrays.draw`), or NumPy arrays
+    where the values matter; their float64 stands for FLOAT. `attributes` are the operator's. `error` is the
+    code of the error that a sample which must be rejected raises.
     """
 
-    inputs: tuple[Any, ...]
-    kwargs: dict[str, Any]
+    inputs: tuple[TensorType | np.ndarray[Any, Any], ...]
+    attributes: dict[str, Any]
     high: int = 4
     error: str | None = None
 
+    @property
+    def types(self) -> tuple[TensorType, ...]:
+        """The operands' types."""
+        return tuple(x if isinstance(x, TensorType) else TensorType(arrays.dtype_of(x), x.shape) for x in self.inputs)
 
-def sample(*inputs: Any, high: int = 4, error: str | None = None, **kwargs: Any) -> Sample:
-    """A `Sample`; a list of sizes stands for a float tensor of that shape, `"i64[3, 2]"`-like types are TensorTypes."""
-    return Sample(inputs, kwargs, high, error)
+    def draw(self, seed: int = 0) -> tuple[np.ndarray[Any, Any], ...]:
+        """Values for the operands, the same for one seed."""
+        rng = arrays.np.random.default_rng(seed)
+        return tuple(arrays.draw(x, rng, self.high) if isinstance(x, TensorType) else x for x in self.inputs)
+
+
+def sample(*inputs: Any, high: int = 4, error: str | None = None, **attributes: Any) -> Sample:
+    """A `Sample`; a list of sizes stands for a float tensor of that shape, `typed` makes other types."""
+    operands = tuple(typed(DType.FLOAT, *x) if isinstance(x, list) else x for x in inputs)
+    return Sample(operands, attributes, high, error)
+
+
+def typed(dtype: DType, *shape: Size) -> TensorType:
+    """The type of an operand of a sample: `typed(DType.I64, 2, 3)`."""
+    return TensorType(dtype, shape)
 
 
 @dataclass(frozen=True)
@@ -53,6 +70,14 @@ class Operand:
     name: str
     optional: bool = False
     variadic: bool = False
+
+
+def _no_reference(op: Op, *operands: np.ndarray[Any, Any]) -> Any:
+    raise NotImplementedError(f"{op.name} is composite: it has `expand`")
+
+
+def _no_expansion(op: Op, *operands: Value) -> Value | tuple[Value, ...]:
+    raise NotImplementedError(f"{op.name} is primitive: it has `reference`")
 
 
 @dataclass_transform(frozen_default=True)
@@ -75,16 +100,16 @@ class Op:
             return
         cls.name = name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
         cls.operands = _operands(cls)
-        cls.attributes = tuple(f.name for f in dataclasses.fields(cls))  # pyright: ignore[reportArgumentType]
+        cls.attributes = tuple(f.name for f in dataclasses.fields(cls))  # type: ignore[arg-type]  # made one above
         OPS[cls.name] = cls
 
-    def reference(self, *operands: np.ndarray[Any, Any]) -> Any:
-        """The meaning: NumPy arrays in, an array or a tuple of arrays out. Floats arrive as float64."""
-        raise NotImplementedError(f"{self.name} is composite: it has `expand`")
+    reference: ClassVar[Callable[..., Any]] = _no_reference
+    """The meaning of a primitive: NumPy arrays in, an array or a tuple of arrays out. Floats arrive as float64.
 
-    def expand(self, *operands: Value) -> Value | tuple[Value, ...]:
-        """A composite operator in terms of others."""
-        raise NotImplementedError(f"{self.name} is primitive: it has `reference`")
+    It runs inside `np.errstate(all="ignore")`, with every size in the attributes bound.
+    """
+    expand: ClassVar[Callable[..., Value | tuple[Value, ...]]] = _no_expansion
+    """A composite in terms of other operators: values in, a value or a tuple of values out."""
 
     def multiply_adds(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Size:
         """Multiply-accumulate operations of one application; 0 for what is not a contraction."""
@@ -97,7 +122,11 @@ class Op:
 
     @classmethod
     def is_composite(cls) -> bool:
-        return cls.expand is not Op.expand
+        return cls.expand is not _no_expansion
+
+    @classmethod
+    def is_primitive(cls) -> bool:
+        return cls.reference is not _no_reference
 
 
 def lookup(name: str) -> type[Op]:

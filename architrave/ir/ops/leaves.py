@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from architrave.ir.arrays import Array, held, known, np
 from architrave.ir.dims import Size
 from architrave.ir.op import Op, Sample, sample
 from architrave.ir.types import DType, TensorType
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from architrave.ir.graph import Graph
 
 
@@ -79,19 +78,20 @@ class Constant(Op):
 
 
 class Full(Op):
-    """A tensor with one number everywhere; with shape `[]` it is a scalar."""
+    """A tensor with one number everywhere; with shape `[]` it is a scalar.
 
-    value: float | int | bool
+    The number may be a symbolic size, which is known when the network runs: what a mean divides by.
+    """
+
+    value: float | Size | bool
     shape: tuple[Size, ...]
     dtype: DType = DType.FLOAT
 
     def infer(self) -> TensorType:
         return TensorType(self.dtype, self.shape)
 
-    def reference(self) -> np.ndarray[Any, Any]:
-        import numpy as np
-
-        return np.full([size for size in self.shape if isinstance(size, int)], self.value)
+    def reference(self) -> Array:
+        return np.full(tuple(map(known, self.shape)), self.value, held(self.dtype))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Full) and _key(self) == _key(other)
@@ -120,11 +120,8 @@ class Arange(Op):
     def infer(self) -> TensorType:
         return TensorType(self.dtype, (self.size,))
 
-    def reference(self) -> np.ndarray[Any, Any]:
-        import numpy as np
-
-        assert isinstance(self.size, int)
-        return np.arange(self.size)
+    def reference(self) -> Array:
+        return np.arange(known(self.size), dtype=held(self.dtype))
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

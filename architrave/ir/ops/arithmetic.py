@@ -1,0 +1,123 @@
+"""Arithmetic on numbers: operators of two operands, which broadcast and promote."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from architrave.ir.arrays import Array, np
+from architrave.ir.op import Op, Sample, sample, typed
+from architrave.ir.ops import checks
+from architrave.ir.types import DType, TensorType, broadcast, promote
+
+
+class _Binary(Op, register=False):
+    """Shapes broadcast, dtypes promote; two truth values are not numbers."""
+
+    def infer(self, a: TensorType, b: TensorType) -> TensorType:
+        checks.numeric(f"`{self.name}`", a, b)
+        return TensorType(promote(a.dtype, b.dtype), broadcast(a.shape, b.shape))
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield sample([2, 3], [2, 3])
+        yield sample([4, 1, 3], [2, 1])
+        yield sample([], [2])
+        yield sample([0, 3], [1, 3])
+        yield sample(np.array([-7, 7, -7, 6]), np.array([2, -2, -3, 3]))
+        yield sample([3], np.array([[True], [True]]))
+        yield sample([2, 3], [2, 4], error="E301")
+        yield sample(typed(DType.BOOL, 2), typed(DType.BOOL, 2), error="E303")
+
+
+class _RealBinary(_Binary, register=False):
+    """One that complex numbers have none of."""
+
+    def infer(self, a: TensorType, b: TensorType) -> TensorType:
+        checks.real(f"`{self.name}`", a, b)
+        return super().infer(a, b)
+
+
+class Add(_Binary):
+    """`a + b`."""
+
+    def reference(self, a: Array, b: Array) -> Array:
+        return a + b
+
+
+class Subtract(_Binary):
+    """`a - b`."""
+
+    def reference(self, a: Array, b: Array) -> Array:
+        return a - b
+
+
+class Multiply(_Binary):
+    """`a * b`."""
+
+    def reference(self, a: Array, b: Array) -> Array:
+        return a * b
+
+
+class Divide(_Binary):
+    """`a / b`; of integers a float."""
+
+    def infer(self, a: TensorType, b: TensorType) -> TensorType:
+        result = super().infer(a, b)
+        return result.with_dtype(checks.floating(result.dtype))
+
+    def reference(self, a: Array, b: Array) -> Array:
+        return np.true_divide(a, b)
+
+
+class FloorDivide(_RealBinary):
+    """`floor(a / b)`, rounded towards minus infinity as in Python."""
+
+    def reference(self, a: Array, b: Array) -> Array:
+        return np.floor_divide(a, b)
+
+
+class Remainder(_RealBinary):
+    """`a - b * floor(a / b)`; has the sign of `b`, as in Python."""
+
+    def reference(self, a: Array, b: Array) -> Array:
+        return np.remainder(a, b)
+
+
+class Power(_RealBinary):
+    """`a ** b`. An integer power of an integer must not be negative."""
+
+    def reference(self, a: Array, b: Array) -> Array:
+        return np.power(a, b)
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield sample(np.array([[0.5, 2.0, 3.0]]), [2, 3])
+        yield sample(np.array([-2.0, -1.5, 0.0, 3.0]), np.array([2.0, 3.0, 0.0, -1.0]))
+        yield sample(np.array([-2, 0, 3]), np.array([3, 0, 4]))
+        yield sample(np.ones((0, 3)), [1, 3])
+        yield sample([2, 3], [2, 4], error="E301")
+        yield sample(typed(DType.BOOL, 2), typed(DType.BOOL, 2), error="E303")
+
+
+class Maximum(_RealBinary):
+    """The larger of `a` and `b`; NaN where one is NaN."""
+
+    def reference(self, a: Array, b: Array) -> Array:
+        return np.maximum(a, b)
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield from super().samples()
+        yield sample(np.array([np.nan, 1.0, -np.inf, 2.0]), np.array([0.0, np.nan, 3.0, 2.0]))
+
+
+class Minimum(_RealBinary):
+    """The smaller of `a` and `b`; NaN where one is NaN."""
+
+    def reference(self, a: Array, b: Array) -> Array:
+        return np.minimum(a, b)
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield from super().samples()
+        yield sample(np.array([np.nan, 1.0, -np.inf, 2.0]), np.array([0.0, np.nan, 3.0, 2.0]))

@@ -1,0 +1,208 @@
+"""Sums of products: matrix products, `einsum`, linear layers. Convolutions are in `conv`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import reduce
+
+from architrave.ir.arrays import Array, np
+from architrave.ir.dims import Size, product
+from architrave.ir.graph import Value, apply
+from architrave.ir.op import Op, Sample, sample, typed
+from architrave.ir.ops import checks
+from architrave.ir.source import error
+from architrave.ir.types import DType, TensorType, broadcast, promote
+
+
+class Matmul(Op):
+    """The matrix product of the last two axes; axes before them broadcast.
+
+    A vector on the left is a row, on the right a column, and the axis that this adds is gone from the result.
+    """
+
+    def infer(self, a: TensorType, b: TensorType) -> TensorType:
+        checks.numeric("`matmul`", a, b)
+        checks.at_least("the left side of `matmul`", a, 1)
+        checks.at_least("the right side of `matmul`", b, 1)
+        inner = -2 if b.rank > 1 else -1
+        checks.same(
+            "the inner sizes of a matrix product",
+            a.shape[-1],
+            f"the last axis of {a}",
+            b.shape[inner],
+            f"axis {inner} of {b}",
+        )
+        lead = broadcast(a.shape[:-2], b.shape[:-2])
+        rows, columns = a.shape[-2:-1], b.shape[-1:] if b.rank > 1 else ()
+        return TensorType(promote(a.dtype, b.dtype), (*lead, *rows, *columns))
+
+    def reference(self, a: Array, b: Array) -> Array:
+        return np.asarray(np.matmul(a, b))
+
+    def multiply_adds(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Size:
+        return results[0].size * operands[0].shape[-1]
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield sample([2, 3], [3, 4])
+        yield sample([5, 1, 2, 3], [4, 3, 1])
+        yield sample([3], [3])
+        yield sample([3], [2, 3, 4])
+        yield sample([2, 2, 3], [3])
+        yield sample([0, 3], [3, 4])
+        yield sample([2, 0], [0, 4])
+        yield sample(typed(DType.I32, 2, 3), typed(DType.I32, 3, 2))
+        yield sample([2, 3], [4, 3], error="E305")
+        yield sample([2, 2, 3], [4, 3, 2], error="E301")
+        yield sample([], [3], error="E304")
+        yield sample(typed(DType.BOOL, 2, 2), typed(DType.BOOL, 2, 2), error="E303")
+
+
+class Einsum(Op):
+    """Einstein's sum: `"nhtd,nhsd->nhts"`. One letter for an axis, `...` for axes that broadcast.
+
+    A letter that is missing on the right is summed over; a letter twice in an operand takes its diagonal.
+    """
+
+    equation: str
+
+    def infer(self, *xs: TensorType) -> TensorType:
+        checks.numeric("`einsum`", *xs)
+        inputs, output = _terms(self.equation)
+        if len(inputs) != len(xs):
+            raise error("E308", f'"{self.equation}" is for {len(inputs)} operands, not {len(xs)}')
+        sizes: dict[str, Size] = {}
+        hidden: list[tuple[Size, ...]] = []
+        for term, x in zip(inputs, xs, strict=True):
+            letters, shape, rest = self._matched(term, x)
+            hidden.append(rest)
+            for letter, size in zip(letters, shape, strict=True):
+                known = sizes.setdefault(letter, size)
+                checks.same(f'the sizes of `{letter}` in "{self.equation}"', known, "one place", size, f"{x}")
+        ellipsis = broadcast(*hidden)
+        result: list[Size] = []
+        for part in output:
+            result += ellipsis if part == "..." else [sizes[part]]
+        return TensorType(reduce(promote, (x.dtype for x in xs)), tuple(result))
+
+    def reference(self, *xs: Array) -> Array:
+        return np.asarray(np.einsum(self.equation, *xs))
+
+    def multiply_adds(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Size:
+        """Every combination of letters, times the multiplications in one product; 0 for one operand."""
+        inputs, _ = _terms(self.equation)
+        sizes: dict[str, Size] = {}
+        hidden: list[tuple[Size, ...]] = []
+        for term, x in zip(inputs, operands, strict=True):
+            letters, shape, rest = self._matched(term, x)
+            hidden.append(rest)
+            sizes.update(zip(letters, shape, strict=True))
+        return product(sizes.values()) * product(broadcast(*hidden)) * (len(operands) - 1)
+
+    def _matched(self, term: tuple[str, ...], x: TensorType) -> tuple[list[str], list[Size], tuple[Size, ...]]:
+        """The letters of a term, their sizes in `x`, and the shape that `...` stands for."""
+        letters = [part for part in term if part != "..."]
+        extra = x.rank - len(letters)
+        if extra < 0 or (extra and "..." not in term):
+            raise error(
+                "E308", f'`{"".join(term)}` in "{self.equation}" names {len(letters)} axes, but the operand is {x}'
+            )
+        if "..." not in term:
+            return letters, list(x.shape), ()
+        start = term.index("...")
+        return letters, [*x.shape[:start], *x.shape[start + extra :]], x.shape[start : start + extra]
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield sample([2, 3], [3, 4], equation="ij,jk->ik")
+        yield sample([2, 2, 5, 3], [2, 2, 4, 3], equation="nhtd,nhsd->nhts")
+        yield sample([2, 5, 3], [4, 3], equation="...i,oi->...o")
+        yield sample([2, 1, 3], [5, 3], equation="...i,...i->...")
+        yield sample([3], [4], equation="i,j->ij")
+        yield sample([2, 3], [3], [2], equation="ij,j,i->")
+        yield sample([2, 3], equation="ij->ji")
+        yield sample([3, 3], equation="ii->i")
+        yield sample([0, 3], [3, 4], equation="ij,jk->ik")
+        yield sample(typed(DType.I64, 2, 3), typed(DType.I64, 3), equation="ij,j->i")
+        yield sample([2, 3], [4, 5], equation="ij,jk->ik", error="E305")
+        yield sample([2, 3], equation="ij,jk->ik", error="E308")
+        yield sample([2, 3], equation="i->i", error="E308")
+        yield sample([2, 3], equation="ij->ik", error="E308")
+        yield sample([2, 3], equation="ij->ii", error="E308")
+        yield sample([2, 3], equation="ij", error="E308")
+        yield sample([2, 3], equation="i..j->ij", error="E308")
+        yield sample([2, 3], equation="ij->...ij", error="E308")
+        yield sample(typed(DType.BOOL, 2), equation="i->", error="E303")
+
+
+class Linear(Op):
+    """`x @ weight.T + bias` on the last axis: x [..., I], weight [O, I], bias [O] -> [..., O]."""
+
+    def infer(self, x: TensorType, weight: TensorType, bias: TensorType | None = None) -> TensorType:
+        checks.numeric("`linear`", x, weight)
+        checks.at_least("the operand of `linear`", x, 1)
+        checks.ranked("the weight of `linear`", weight, 2, "[out, in]")
+        out, width = weight.shape
+        checks.same("the sizes of `linear`", x.shape[-1], f"the last axis of {x}", width, f"the weight {weight}")
+        dtype = promote(x.dtype, weight.dtype)
+        if bias is not None:
+            checks.ranked("the bias of `linear`", bias, 1, "[out]")
+            checks.same("the sizes of `linear`", bias.shape[0], f"the bias {bias}", out, f"the weight {weight}")
+            dtype = promote(dtype, bias.dtype)
+        return TensorType(dtype, (*x.shape[:-1], out))
+
+    def expand(self, x: Value, weight: Value, bias: Value | None = None) -> Value:
+        y = apply(Einsum("...i,oi->...o"), x, weight)
+        return y if bias is None else y + bias
+
+    def multiply_adds(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Size:
+        return results[0].size * operands[0].shape[-1]
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield sample([2, 3], [4, 3], [4])
+        yield sample([2, 5, 3], [4, 3])
+        yield sample([3], [1, 3], [1])
+        yield sample([0, 3], [4, 3], [4])
+        yield sample([2, 3], [3, 4], error="E305")
+        yield sample([2, 3], [4, 3], [3], error="E305")
+        yield sample([2, 3], [3], error="E304")
+        yield sample([], [4, 3], error="E304")
+
+
+Term = tuple[str, ...]
+
+
+def _terms(equation: str) -> tuple[list[Term], Term]:
+    """The terms of an equation: letters and `...`. Raises E308."""
+    left, arrow, right = equation.partition("->")
+    if not arrow:
+        raise _malformed(equation, "it needs an arrow `->` before the result")
+    inputs = [_term(equation, text) for text in left.split(",")]
+    output = _term(equation, right)
+    known = {part for term in inputs for part in term}
+    for part in output:
+        if part not in known:
+            raise _malformed(equation, f"`{part}` stands in the result, but in no operand")
+        if output.count(part) > 1:
+            raise _malformed(equation, f"`{part}` stands twice in the result")
+    if "..." in known and "..." not in output:
+        raise _malformed(equation, "the axes of `...` are missing in the result")
+    return inputs, output
+
+
+def _term(equation: str, text: str) -> Term:
+    parts: list[str] = []
+    for position, piece in enumerate(text.split("...")):
+        parts += ["..."] * (position > 0)
+        parts += piece.replace(" ", "")
+    bad = next((part for part in parts if part != "..." and not (part.isascii() and part.isalpha())), None)
+    if bad is not None:
+        raise _malformed(equation, f"`{bad}` is not a letter")
+    if parts.count("...") > 1:
+        raise _malformed(equation, "`...` stands twice in one operand")
+    return tuple(parts)
+
+
+def _malformed(equation: str, why: str) -> Exception:
+    return error("E308", f'"{equation}" is not an equation for `einsum`: {why}', hint='one looks like "ij,jk->ik"')

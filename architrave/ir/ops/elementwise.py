@@ -1,0 +1,182 @@
+"""Functions of one number, applied to each element."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from architrave.ir.arrays import Array, np
+from architrave.ir.op import Op, Sample, sample, typed
+from architrave.ir.ops import checks
+from architrave.ir.types import DType, TensorType
+
+
+class _Unary(Op, register=False):
+    """Integers stay integers."""
+
+    def infer(self, x: TensorType) -> TensorType:
+        checks.numeric(f"`{self.name}`", x)
+        return x
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield sample([2, 3])
+        yield sample([])
+        yield sample([0, 3])
+        yield sample(np.array([-2.5, -1.5, -0.5, 0.0, 0.5, 1.5, 2.5, 3.5]))
+        yield sample(np.array([-3, 0, 2]))
+        yield sample(typed(DType.BOOL, 2), error="E303")
+
+
+class _RealUnary(_Unary, register=False):
+    """Integers stay integers; complex numbers are rejected."""
+
+    def infer(self, x: TensorType) -> TensorType:
+        checks.real(f"`{self.name}`", x)
+        return super().infer(x)
+
+
+class _FloatUnary(_RealUnary, register=False):
+    """The result is a float, of integers too."""
+
+    def infer(self, x: TensorType) -> TensorType:
+        result = super().infer(x)
+        return result.with_dtype(checks.floating(x.dtype))
+
+
+class _PositiveUnary(_FloatUnary, register=False):
+    """Defined for positive numbers; NaN below zero."""
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield sample(np.array([[1e-3, 0.5, 1.0], [2.0, 3.5, 100.0]]))
+        yield sample(np.array(2.0))
+        yield sample([0, 3])
+        yield sample(np.array([1, 4, 9]))
+        yield sample(typed(DType.BOOL, 2), error="E303")
+
+
+class Negative(_Unary):
+    """`-x`."""
+
+    def reference(self, x: Array) -> Array:
+        return -x
+
+
+class Abs(_RealUnary):
+    """`|x|`."""
+
+    def reference(self, x: Array) -> Array:
+        return np.abs(x)
+
+
+class Sign(_RealUnary):
+    """-1, 0 or 1; NaN of NaN."""
+
+    def reference(self, x: Array) -> Array:
+        return np.sign(x)
+
+
+class Exp(_FloatUnary):
+    """`e ** x`."""
+
+    def reference(self, x: Array) -> Array:
+        return np.exp(x)
+
+
+class Log(_PositiveUnary):
+    """The natural logarithm."""
+
+    def reference(self, x: Array) -> Array:
+        return np.log(x)
+
+
+class Log1p(_PositiveUnary):
+    """`log(1 + x)`, exact near 0."""
+
+    def reference(self, x: Array) -> Array:
+        return np.log1p(x)
+
+
+class Expm1(_FloatUnary):
+    """`exp(x) - 1`, exact near 0."""
+
+    def reference(self, x: Array) -> Array:
+        return np.expm1(x)
+
+
+class Sqrt(_PositiveUnary):
+    """The square root."""
+
+    def reference(self, x: Array) -> Array:
+        return np.sqrt(x)
+
+
+class Rsqrt(_PositiveUnary):
+    """`1 / sqrt(x)`."""
+
+    def reference(self, x: Array) -> Array:
+        return 1.0 / np.sqrt(x)
+
+
+class Sin(_FloatUnary):
+    """The sine of an angle in radians."""
+
+    def reference(self, x: Array) -> Array:
+        return np.sin(x)
+
+
+class Cos(_FloatUnary):
+    """The cosine of an angle in radians."""
+
+    def reference(self, x: Array) -> Array:
+        return np.cos(x)
+
+
+class Tan(_FloatUnary):
+    """The tangent of an angle in radians."""
+
+    def reference(self, x: Array) -> Array:
+        return np.tan(x)
+
+
+class Tanh(_FloatUnary):
+    """The hyperbolic tangent."""
+
+    def reference(self, x: Array) -> Array:
+        return np.tanh(x)
+
+
+class Sigmoid(_FloatUnary):
+    """`1 / (1 + exp(-x))`."""
+
+    def reference(self, x: Array) -> Array:
+        return 1.0 / (1.0 + np.exp(-x))
+
+
+class Erf(_FloatUnary):
+    """`2 / sqrt(pi)` times the integral of `exp(-t**2)` from 0 to `x`."""
+
+    def reference(self, x: Array) -> Array:
+        return np.asarray(np.vectorize(math.erf, otypes=[np.float64])(x))
+
+
+class Floor(_RealUnary):
+    """The largest integer that is not above `x`."""
+
+    def reference(self, x: Array) -> Array:
+        return np.floor(x).astype(x.dtype)
+
+
+class Ceil(_RealUnary):
+    """The smallest integer that is not below `x`."""
+
+    def reference(self, x: Array) -> Array:
+        return np.ceil(x).astype(x.dtype)
+
+
+class Round(_RealUnary):
+    """The nearest integer; of two that are equally near, the even one."""
+
+    def reference(self, x: Array) -> Array:
+        return np.rint(x).astype(x.dtype)

@@ -1,0 +1,212 @@
+"""Reductions along axes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from architrave.ir.arrays import Array, np
+from architrave.ir.op import Op, Sample, sample, typed
+from architrave.ir.ops import checks
+from architrave.ir.types import DType, TensorType, normalize_axis
+
+
+class _Reduction(Op, register=False):
+    """Over `axes`, all of them for None; with `keep` these stay as axes of size 1."""
+
+    axes: tuple[int, ...] | None = None
+    keep: bool = False
+
+    def infer(self, x: TensorType) -> TensorType:
+        return reduced(x, self.axes, self.keep)
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield sample([2, 3])
+        yield sample([])
+        yield sample([2, 3, 4], axes=(0, -1))
+        yield sample([2, 3, 4], axes=(1,), keep=True)
+        yield sample([2, 1], axes=(1,))
+        yield sample([2, 3], axes=())
+        yield sample([0, 3], axes=(1,))
+        yield sample([2, 3], axes=(2,), error="E302")
+        yield sample([2, 3], axes=(1, -1), error="E309")
+
+
+class _Total(_Reduction, register=False):
+    """Of integers and truth values an i64."""
+
+    def infer(self, x: TensorType) -> TensorType:
+        return super().infer(x).with_dtype(checks.total(x.dtype))
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield from super().samples()
+        yield sample([3, 0], axes=(1,))
+        yield sample(typed(DType.I32, 2, 3), axes=(0,))
+        yield sample(typed(DType.BOOL, 2, 3), axes=(1,))
+
+
+class Sum(_Total):
+    """The sum; 0 of nothing."""
+
+    def reference(self, x: Array) -> Array:
+        return np.sum(counted(x), axis=self.axes, keepdims=self.keep)
+
+
+class Prod(_Total):
+    """The product; 1 of nothing."""
+
+    def reference(self, x: Array) -> Array:
+        return np.asarray(np.prod(counted(x), axis=self.axes, keepdims=self.keep))
+
+
+class _Extremum(_Reduction, register=False):
+    """NaN where an element is NaN. There is none of nothing."""
+
+    def infer(self, x: TensorType) -> TensorType:
+        checks.real(f"`{self.name}`", x)
+        checks.not_empty(f"`{self.name}`", x, checks.axis_set(self.axes, x.rank))
+        return super().infer(x)
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield from super().samples()
+        yield sample(typed(DType.I32, 2, 3), axes=(0,))
+        yield sample(np.array([[1.0, np.nan, 3.0], [-np.inf, 0.0, np.inf]]), axes=(1,))
+        yield sample([3, 0], axes=(1,), error="E310")
+        yield sample([0], error="E310")
+
+
+class Max(_Extremum):
+    """The largest element."""
+
+    def reference(self, x: Array) -> Array:
+        return np.asarray(np.max(x, axis=self.axes, keepdims=self.keep))
+
+
+class Min(_Extremum):
+    """The smallest element."""
+
+    def reference(self, x: Array) -> Array:
+        return np.asarray(np.min(x, axis=self.axes, keepdims=self.keep))
+
+
+class _Quantifier(_Reduction, register=False):
+    """Of truth values."""
+
+    def infer(self, x: TensorType) -> TensorType:
+        checks.boolean(f"the operand of `{self.name}`", x)
+        return super().infer(x)
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield sample(typed(DType.BOOL, 2, 3))
+        yield sample(typed(DType.BOOL, 2, 3, 4), axes=(0, -1), keep=True)
+        yield sample(typed(DType.BOOL, 3, 0), axes=(1,))
+        yield sample(np.array([[True, True], [False, False]]), axes=(1,))
+        yield sample([2, 3], error="E303")
+        yield sample(typed(DType.BOOL, 2), axes=(1,), error="E302")
+
+
+class Any(_Quantifier):
+    """Whether some element is true; false of nothing."""
+
+    def reference(self, x: Array) -> Array:
+        return np.asarray(np.any(x, axis=self.axes, keepdims=self.keep))
+
+
+class All(_Quantifier):
+    """Whether every element is true; true of nothing."""
+
+    def reference(self, x: Array) -> Array:
+        return np.asarray(np.all(x, axis=self.axes, keepdims=self.keep))
+
+
+class _Position(Op, register=False):
+    """The place of an extremum along an axis, of the first of equals and of the first NaN; an i64.
+
+    Without an axis it is the place in the flattened tensor.
+    """
+
+    axis: int | None = None
+    keep: bool = False
+
+    def infer(self, x: TensorType) -> TensorType:
+        axes = None if self.axis is None else (self.axis,)
+        checks.real(f"`{self.name}`", x)
+        checks.not_empty(f"`{self.name}`", x, checks.axis_set(axes, x.rank))
+        return reduced(x, axes, self.keep).with_dtype(DType.I64)
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield sample([2, 3])
+        yield sample([2, 3, 4], axis=1)
+        yield sample([2, 3, 4], axis=-1, keep=True)
+        yield sample([2, 3], keep=True)
+        yield sample([])
+        yield sample(np.array([[1.0, 3.0, 3.0, 1.0], [2.0, np.nan, 0.0, np.nan]]), axis=1)
+        yield sample(np.array([2, 2, 1, 1]), axis=0)
+        yield sample([0, 3], axis=1)
+        yield sample([3, 0], axis=1, error="E310")
+        yield sample([2, 3], axis=2, error="E302")
+
+
+class Argmax(_Position):
+    """Where the largest element is."""
+
+    def reference(self, x: Array) -> Array:
+        return np.asarray(np.argmax(x, axis=self.axis, keepdims=self.keep))
+
+
+class Argmin(_Position):
+    """Where the smallest element is."""
+
+    def reference(self, x: Array) -> Array:
+        return np.asarray(np.argmin(x, axis=self.axis, keepdims=self.keep))
+
+
+class _Running(Op, register=False):
+    """Over what comes before along an axis, and the element itself; of integers and truth values an i64."""
+
+    axis: int
+
+    def infer(self, x: TensorType) -> TensorType:
+        normalize_axis(self.axis, x.rank)
+        return x.with_dtype(checks.total(x.dtype))
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield sample([2, 3, 4], axis=1)
+        yield sample([5], axis=-1)
+        yield sample([2, 0], axis=1)
+        yield sample([1, 3], axis=0)
+        yield sample(typed(DType.I32, 2, 3), axis=0)
+        yield sample(typed(DType.BOOL, 4), axis=0)
+        yield sample([], axis=0, error="E302")
+
+
+class Cumsum(_Running):
+    """Running sums."""
+
+    def reference(self, x: Array) -> Array:
+        return np.cumsum(counted(x), axis=self.axis)
+
+
+class Cumprod(_Running):
+    """Running products."""
+
+    def reference(self, x: Array) -> Array:
+        return np.cumprod(counted(x), axis=self.axis)
+
+
+def reduced(x: TensorType, axes: tuple[int, ...] | None, keep: bool) -> TensorType:
+    """`x` without `axes`, or with size 1 there."""
+    gone = set(checks.axis_set(axes, x.rank))
+    if keep:
+        return x.with_shape([1 if i in gone else size for i, size in enumerate(x.shape)])
+    return x.with_shape([size for i, size in enumerate(x.shape) if i not in gone])
+
+
+def counted(x: Array) -> Array:
+    """Integers and truth values as i64, so that their totals are."""
+    return x if x.dtype.kind in "fc" else x.astype(np.int64)
