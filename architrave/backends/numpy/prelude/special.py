@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 
@@ -14,6 +16,28 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
 def softplus(x: np.ndarray) -> np.ndarray:
     """`log(1 + exp(x))`, without overflow."""
     return np.add(np.maximum(x, 0), np.log1p(np.exp(-np.abs(x))))
+
+
+def gelu(x: np.ndarray) -> np.ndarray:
+    """`x * Phi(x)`, with `Phi` the normal distribution."""
+    y = erf(x * math.sqrt(0.5))
+    y += 1
+    y *= x
+    y *= 0.5
+    return y
+
+
+def gelu_tanh(x: np.ndarray) -> np.ndarray:
+    """An approximation of `gelu` by `tanh`."""
+    y = x * x
+    y *= 0.044715 * math.sqrt(2 / math.pi)
+    y += math.sqrt(2 / math.pi)
+    y *= x
+    y = np.tanh(y)
+    y += 1
+    y *= x
+    y *= 0.5
+    return y
 
 
 def erf(x: np.ndarray) -> np.ndarray:

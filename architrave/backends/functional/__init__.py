@@ -1,0 +1,1 @@
+"""What the NumPy and the JAX backend share: pure functions on nested dicts of arrays."""

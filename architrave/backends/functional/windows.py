@@ -1,0 +1,50 @@
+"""Rules for convolutions and pooling: both backends have functions of the same signatures in their preludes."""
+
+from __future__ import annotations
+
+from architrave.backends.base import Call, Rules
+from architrave.backends.code import Code, call, literal, sequence
+from architrave.backends.functional.dtypes import as_float, promoted
+from architrave.ir.dims import Size
+
+
+def add_windows(rules: Rules, np: str) -> None:
+    """Add the rules that call `conv`, `conv_transpose`, `max_pool` and `avg_pool`."""
+
+    @rules.rule("conv", "conv_transpose")
+    def _conv(at: Call) -> Code:
+        options = _window(at)
+        if at.op.groups != 1:
+            options["groups"] = at.size(at.op.groups)
+        return call(at.use(at.op.name), *promoted(at, np), **options)
+
+    @rules.rule("max_pool")
+    def _max_pool(at: Call) -> Code:
+        kernel, stride = literal(at.op.kernel), literal(at.op.stride or at.op.kernel)
+        options = _window(at, "padding", "dilation")
+        return call(at.use("max_pool"), at.args[0], kernel, stride, **options)
+
+    @rules.rule("avg_pool")
+    def _avg_pool(at: Call) -> Code:
+        kernel, stride = literal(at.op.kernel), literal(at.op.stride or at.op.kernel)
+        options = _window(at, "padding")
+        if "padding" in options and not at.op.count_padding:
+            options["count_padding"] = "False"
+        return call(at.use("avg_pool"), as_float(at), kernel, stride, **options)
+
+
+_PLAIN = {"stride": 1, "padding": (0, 0), "output_padding": 0, "dilation": 1}
+
+
+def _window(at: Call, *names: str) -> dict[str, Code | str]:
+    """The keyword arguments that are not their defaults on every axis."""
+    options: dict[str, Code | str] = {}
+    for name in names or ("stride", "padding", "output_padding", "dilation"):
+        values = getattr(at.op, name, ())
+        if any(value != _PLAIN[name] for value in values):
+            options[name] = sequence(_written(at, value) for value in values)
+    return options
+
+
+def _written(at: Call, value: Size | tuple[Size, ...]) -> str:
+    return at.shape(value) if isinstance(value, tuple) else at.size(value)

@@ -1,0 +1,66 @@
+"""How JAX writes what jax.numpy does not share with NumPy."""
+
+from __future__ import annotations
+
+from architrave.backends.base import Call, Rules
+from architrave.backends.code import Code, call, literal
+from architrave.backends.functional.axes import add_axes
+from architrave.backends.functional.contraction import add_contraction, as_matmul
+from architrave.backends.functional.dtypes import as_float, promoted
+from architrave.backends.functional.elementwise import add_elementwise
+from architrave.backends.functional.windows import add_windows
+from architrave.ir.types import normalize_axis
+
+rules = Rules()
+add_elementwise(rules, "jnp")
+add_axes(rules, "jnp")
+add_contraction(rules, "jnp")
+add_windows(rules, "jnp")
+
+
+@rules.rule("stop_gradient")
+def _stop_gradient(at: Call) -> Code:
+    return call("jax.lax.stop_gradient", at.args[0])
+
+
+@rules.rule("rsqrt", "erf")
+def _lax(at: Call) -> Code:
+    return call(f"jax.lax.{at.op.name}", as_float(at))
+
+
+@rules.rule("sigmoid", "silu", "softplus")
+def _activation(at: Call) -> Code:
+    return call(f"jax.nn.{at.op.name}", as_float(at))
+
+
+@rules.rule("softmax", "log_softmax")
+def _softmax(at: Call) -> Code:
+    axis = normalize_axis(at.op.axis, at.types[0].rank)
+    return call(f"jax.nn.{at.op.name}", as_float(at), axis=literal(axis))
+
+
+@rules.rule("gelu")
+def _gelu(at: Call) -> Code:
+    return call("jax.nn.gelu", as_float(at), approximate=literal(at.op.approximate == "tanh"))
+
+
+@rules.rule("einsum")
+def _einsum(at: Call) -> Code:
+    simple = as_matmul(at, "jnp")
+    return simple or call("jnp.einsum", literal(at.op.equation.replace(" ", "")), *promoted(at, "jnp"))
+
+
+@rules.rule("sort", "argsort")
+def _sort(at: Call) -> Code:
+    axis = normalize_axis(at.op.axis, at.types[0].rank)
+    options: dict[str, Code | str] = {"axis": literal(axis)}
+    if at.op.descending:
+        options["descending"] = "True"
+    return call(f"jnp.{at.op.name}", at.args[0], **options)
+
+
+@rules.rule("topk")
+def _topk(at: Call) -> Code:
+    axis = normalize_axis(at.op.axis, at.types[0].rank)
+    options = {} if at.op.largest else {"largest": "False"}
+    return call(at.use("topk"), at.args[0], at.size(at.op.k), axis=literal(axis), **options)

@@ -1,0 +1,1 @@
+"""The NumPy backend: functions on nested dicts of arrays."""

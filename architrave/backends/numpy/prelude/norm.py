@@ -1,0 +1,76 @@
+"""Normalization and attention, in few passes over memory."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+
+def batch_norm(
+    x: np.ndarray,
+    mean: np.ndarray,
+    var: np.ndarray,
+    weight: np.ndarray | None = None,
+    bias: np.ndarray | None = None,
+    eps: float = 1e-5,
+) -> np.ndarray:
+    """`(x - mean) / sqrt(var + eps) * weight + bias` for the channels of x [N, C, *spatial]."""
+    scale = 1 / np.sqrt(var + eps)
+    if weight is not None:
+        scale = scale * weight
+    shift = -mean * scale
+    if bias is not None:
+        shift = shift + bias
+    channels = (-1, *(1,) * (x.ndim - 2))
+    y = x * scale.reshape(channels)
+    y += shift.reshape(channels)
+    return y
+
+
+def layer_norm(
+    x: np.ndarray, weight: np.ndarray | None = None, bias: np.ndarray | None = None, eps: float = 1e-5
+) -> np.ndarray:
+    """x [..., C] with mean 0 and variance 1 along its last axis, then times weight [C] plus bias [C]."""
+    y = x - x.mean(axis=-1, keepdims=True)
+    y /= np.sqrt(np.square(y).mean(axis=-1, keepdims=True) + eps)
+    if weight is not None:
+        y *= weight
+    if bias is not None:
+        y += bias
+    return y
+
+
+def rms_norm(x: np.ndarray, weight: np.ndarray | None = None, eps: float = 1e-6) -> np.ndarray:
+    """x [..., C] divided by the root mean square of its last axis, then times weight [C]."""
+    y = x / np.sqrt(np.square(x).mean(axis=-1, keepdims=True) + eps)
+    if weight is not None:
+        y *= weight
+    return y
+
+
+def group_norm(
+    x: np.ndarray, weight: np.ndarray | None = None, bias: np.ndarray | None = None, groups: int = 1, eps: float = 1e-5
+) -> np.ndarray:
+    """x [N, C, *spatial] with mean 0 and variance 1 in each group of channels, then times weight [C] plus bias [C]."""
+    y = layer_norm(x.reshape(len(x), groups, math.prod(x.shape[1:]) // groups), eps=eps).reshape(x.shape)
+    channels = (-1, *(1,) * (x.ndim - 2))
+    if weight is not None:
+        y *= weight.reshape(channels)
+    if bias is not None:
+        y += bias.reshape(channels)
+    return y
+
+
+def softmax(x: np.ndarray, axis: int = -1) -> np.ndarray:
+    """`exp(x) / sum(exp(x))` along `axis`."""
+    y = np.exp(x - x.max(axis=axis, keepdims=True))
+    y /= y.sum(axis=axis, keepdims=True)
+    return y
+
+
+def log_softmax(x: np.ndarray, axis: int = -1) -> np.ndarray:
+    """`x - log(sum(exp(x)))` along `axis`."""
+    y = x - x.max(axis=axis, keepdims=True)
+    y -= np.log(np.exp(y).sum(axis=axis, keepdims=True))
+    return y

@@ -1,0 +1,93 @@
+"""How NumPy writes what it does not share with jax.numpy."""
+
+from __future__ import annotations
+
+from architrave.backends.base import Call, Rules
+from architrave.backends.code import Code, call, infix, literal, method
+from architrave.backends.functional.axes import add_axes
+from architrave.backends.functional.contraction import add_contraction, as_matmul, equation
+from architrave.backends.functional.dtypes import as_float, promoted
+from architrave.backends.functional.elementwise import add_elementwise
+from architrave.backends.functional.windows import add_windows
+from architrave.ir.types import normalize_axis
+
+rules = Rules()
+add_elementwise(rules, "np")
+add_axes(rules, "np")
+add_contraction(rules, "np")
+add_windows(rules, "np")
+
+
+@rules.rule("stop_gradient")
+def _stop_gradient(at: Call) -> Code:
+    return at.args[0]
+
+
+@rules.rule("rsqrt")
+def _rsqrt(at: Call) -> Code:
+    return infix(literal(1), "/", call("np.sqrt", as_float(at)))
+
+
+@rules.rule("sigmoid", "erf", "softplus")
+def _special(at: Call) -> Code:
+    return call(at.use(at.op.name), as_float(at))
+
+
+@rules.rule("gelu")
+def _gelu(at: Call) -> Code:
+    return call(at.use("gelu" if at.op.approximate == "none" else "gelu_tanh"), as_float(at))
+
+
+@rules.rule("clip")
+def _clip(at: Call) -> Code:
+    x = at.args[0] if at.types[0].dtype is at.results[0].dtype else as_float(at)
+    match at.op.lo, at.op.hi:
+        case None, None:
+            return x
+        case lo, None:
+            return call("np.maximum", x, literal(lo))
+        case None, hi:
+            return call("np.minimum", x, literal(hi))
+        case lo, hi:
+            return call("np.clip", x, literal(lo), literal(hi))
+
+
+@rules.rule("softmax", "log_softmax")
+def _softmax(at: Call) -> Code:
+    axis = normalize_axis(at.op.axis, at.types[0].rank)
+    last = axis == at.types[0].rank - 1
+    return call(at.use(at.op.name), as_float(at), None if last else f"axis={axis}")
+
+
+@rules.rule("einsum")
+def _einsum(at: Call) -> Code:
+    simple = as_matmul(at, "np")
+    if simple is not None:
+        return simple
+    terms, out = equation(at)
+    written = literal(f"{','.join(terms)}->{out}")
+    if len(terms) == 2 and all(len(set(term)) == len(term) for term in terms):
+        return call(at.use("einsum"), written, *promoted(at, "np"))
+    return call("np.einsum", literal(at.op.equation.replace(" ", "")), *promoted(at, "np"), optimize="True")
+
+
+@rules.rule("sort")
+def _sort(at: Call) -> Code:
+    axis = normalize_axis(at.op.axis, at.types[0].rank)
+    ordered = call("np.sort", at.args[0], axis=literal(axis))
+    return call("np.flip", ordered, axis=literal(axis)) if at.op.descending else ordered
+
+
+@rules.rule("argsort")
+def _argsort(at: Call) -> Code:
+    axis = normalize_axis(at.op.axis, at.types[0].rank)
+    if not at.op.descending:
+        return method(at.args[0], "argsort", axis=literal(axis), kind=literal("stable"))
+    return call(at.use("argsort"), at.args[0], literal(axis), descending="True")
+
+
+@rules.rule("topk")
+def _topk(at: Call) -> Code:
+    axis = normalize_axis(at.op.axis, at.types[0].rank)
+    options = {} if at.op.largest else {"largest": "False"}
+    return call(at.use("topk"), at.args[0], at.size(at.op.k), axis=literal(axis), **options)
