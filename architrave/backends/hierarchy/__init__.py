@@ -1,0 +1,7 @@
+"""Blocks, functions and loops of the source, recovered from a flat graph."""
+
+from architrave.backends.hierarchy.chains import Chain
+from architrave.backends.hierarchy.recover import recover
+from architrave.backends.hierarchy.region import Item, Region, is_constant, is_leaf, path_of, post_order
+
+__all__ = ["Chain", "Item", "Region", "is_constant", "is_leaf", "path_of", "post_order", "recover"]
