@@ -91,6 +91,8 @@ def add_axes(rules: Rules, np: str) -> None:
 
     @rules.rule("pad")
     def _pad(at: Call) -> Code:
+        if not at.op.widths:
+            return at.args[0]
         widths = sequence(sequence(at.size(w) for w in pair) for pair in at.op.widths)
         options: dict[str, Code] = {}
         if at.op.mode != "constant":

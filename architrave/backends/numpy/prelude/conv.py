@@ -28,7 +28,7 @@ def conv(
     matrix = weight.reshape(groups, len(weight) // groups, -1)
     y = np.empty((n, *matrix.shape[:2], math.prod(size)), np.result_type(x, weight))
     for image in range(n):  # one image's columns at a time: they fill kernel-size times its memory
-        np.matmul(matrix, taps[image].reshape(groups, matrix.shape[2], -1), out=y[image])
+        np.matmul(matrix, taps[image].reshape(groups, matrix.shape[2], y.shape[3]), out=y[image])
     return add_bias(y.reshape(n, len(weight), *size), bias)
 
 
@@ -51,7 +51,7 @@ def conv_transpose(
     rank = len(kernel)
     stride, dilation, padding = stride or (1,) * rank, dilation or (1,) * rank, padding or ((0, 0),) * rank
     matrix = weight.reshape(groups, len(weight) // groups, -1).swapaxes(1, 2)
-    taps = matrix @ x.reshape(n, groups, x.shape[1] // groups, -1)
+    taps = matrix @ x.reshape(n, groups, x.shape[1] // groups, math.prod(spatial))
     taps = taps.reshape(n, groups * weight.shape[1], *kernel, *spatial)
     full = [(m - 1) * s + d * (k - 1) + 1 for m, s, d, k in zip(spatial, stride, dilation, kernel)]
     full = [m + extra for m, extra in zip(full, output_padding or (0,) * rank)]
