@@ -6,7 +6,7 @@ from architrave.ir.dims import Size, symbol
 from architrave.ir.graph import Graph, Value, make
 from architrave.ir.ops.control import Mode
 from architrave.ir.ops.leaves import Initial, Input, Param, State
-from architrave.ir.ops.reduce import Mean
+from architrave.ir.ops.reduce import Max
 from architrave.ir.types import DType, TensorType
 
 
@@ -26,17 +26,17 @@ def fn(function: Callable[..., Sequence[Value]], *types: TensorType) -> Graph:
     return Graph("fn", inputs, tuple(function(*inputs)))
 
 
-def running_mean(features: int) -> Graph:
-    """`x - mean`: of the batch in training, which also moves the running mean halfway there."""
+def running_max(features: int) -> Graph:
+    """`x - max`: of the batch in training, which also moves the running maximum halfway there."""
     batch = TensorType(DType.FLOAT, (symbol("N"), features))
-    mean = TensorType(DType.FLOAT, (features,))
+    largest = TensorType(DType.FLOAT, (features,))
     x = leaf("x", batch.shape)
-    state = make(State("norm.mean", mean, Initial("zeros")), ()).outputs[0]
+    state = make(State("scale.max", largest, Initial("zeros")), ()).outputs[0]
 
     def train(x: Value, state: Value) -> tuple[Value, Value]:
-        now = make(Mean(axes=(0,)), (x,)).outputs[0]
+        now = make(Max(axes=(0,)), (x,)).outputs[0]
         return now, state * 0.5 + now * 0.5
 
-    sides = Mode(fn(train, batch, mean), fn(lambda x, state: (state, state), batch, mean))
+    sides = Mode(fn(train, batch, largest), fn(lambda x, state: (state, state), batch, largest))
     used, new = make(sides, (x, state)).outputs
-    return Graph("running_mean", (x,), (x - used,), (state,), ((state, new),))
+    return Graph("running_max", (x,), (x - used,), (state,), ((state, new),))

@@ -10,28 +10,28 @@ from architrave.ir.ops.control import CustomGrad, Mode, Scan, While
 from architrave.ir.ops.leaves import Constant, Full, Initial, Param, State
 from architrave.ir.source import ArchitraveError
 from architrave.ir.types import DType, TensorType
-from tests.ir.graphs import fn, leaf, running_mean
+from tests.ir.graphs import fn, leaf, running_max
 
 N = symbol("N")
 
 
 def test_one_graph_runs_in_both_modes() -> None:
-    graph = running_mean(features=3)
+    graph = running_max(features=3)
     x = np.arange(6.0).reshape(2, 3)
-    weights = {"norm.mean": np.array([1.0, 1.0, 1.0])}
+    weights = {"scale.max": np.array([1.0, 1.0, 1.0])}
     inference = interpret(graph, [x], weights)
     np.testing.assert_array_equal(inference.outputs[0], x - 1)
-    assert inference.updates["norm.mean"].tolist() == [1, 1, 1]
+    assert inference.updates["scale.max"].tolist() == [1, 1, 1]
     training = interpret(graph, [x], weights, training=True)
-    np.testing.assert_array_equal(training.outputs[0], x - x.mean(0))
-    np.testing.assert_array_equal(training.updates["norm.mean"], 0.5 + 0.5 * x.mean(0))
+    np.testing.assert_array_equal(training.outputs[0], x - x.max(0))
+    np.testing.assert_array_equal(training.updates["scale.max"], 0.5 + 0.5 * x.max(0))
 
 
 def test_results_are_rounded_to_their_types() -> None:
     x, half = leaf("x", ()), leaf("h", (), DType.F16)
     graph = Graph("g", (x, half), (x + 1.0, half + 1.0, half * half))
     outputs = interpret(graph, [0.1, np.float16(0.1)], dtype=np.float32).outputs
-    assert [o.dtype for o in outputs] == [np.float32, np.float32, np.float16]
+    assert [o.dtype for o in outputs] == [np.float32, np.float16, np.float16]
     assert outputs[2] == np.float16(float(np.float16(0.1)) ** 2)
 
 
@@ -95,9 +95,9 @@ def test_a_function_with_its_own_gradient_runs_forward() -> None:
 
 
 def test_observe_sees_each_node_of_the_graph_once() -> None:
-    graph = running_mean(features=3)
+    graph = running_max(features=3)
     seen: list[Node] = []
-    interpret(graph, [np.zeros((2, 3))], {"norm.mean": np.zeros(3)}, observe=lambda node, _: seen.append(node))
+    interpret(graph, [np.zeros((2, 3))], {"scale.max": np.zeros(3)}, observe=lambda node, _: seen.append(node))
     assert tuple(seen) == graph.nodes
 
 

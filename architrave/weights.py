@@ -1,0 +1,165 @@
+"""Checkpoints: safetensors files whose keys are the paths of a network's weights.
+
+Arrays have one layout, PyTorch's: `[out, in, *kernel]` for convolutions, `[out, in]` for linear layers.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+
+from architrave.files import replacing
+from architrave.ir.graph import Graph, Value
+from architrave.ir.ops.leaves import Param, State
+from architrave.ir.source import ArchitraveError, Diagnostic, error, nearest, printable
+from architrave.ir.storage import is_float, numpy_dtype, our_dtype
+from architrave.ir.types import DType, shape_text
+
+Array: TypeAlias = "np.ndarray[Any, Any]"
+Weights: TypeAlias = "dict[str, Array]"
+"""Arrays by path."""
+
+IGNORED = "num_batches_tracked"
+"""The last segment of keys that PyTorch's batch normalization saves and no computation of ours needs."""
+
+
+def load(path: str | os.PathLike[str], graph: Graph | None = None, dtype: Any = None) -> Weights:
+    """The arrays of a safetensors file, by path; those of `graph`, in its order, where one is given.
+
+    `dtype` is what weights of the chosen precision become; without it they stay as the file holds them.
+    Raises E501 for a file that cannot be read, and one error with every key that is missing (E502), unexpected (E503),
+    misshapen (E504) or of a dtype that does not suit (E505).
+    """
+    return fit(read(path), graph, dtype, str(path)) if graph is not None else read(path)
+
+
+def save(path: str | os.PathLike[str], weights: Mapping[str, Any], metadata: Mapping[str, str] | None = None) -> None:
+    """Write arrays to a safetensors file, whole or not at all. Raises E505 for a dtype without a place there, E520."""
+    from safetensors.numpy import save_file  # pyright: ignore[reportUnknownVariableType]  # loosely typed there
+
+    arrays = {key: np.ascontiguousarray(value).reshape(np.shape(value)) for key, value in weights.items()}
+    for key, array in arrays.items():
+        if our_dtype(array.dtype) in (None, DType.C128):
+            raise error("E505", f"`{printable(key)}` holds {array.dtype}, which a safetensors file cannot hold")
+    with replacing(path) as temporary:
+        # PyTorch's loaders ask for this mark, and the layout is theirs.
+        save_file(arrays, temporary, {"format": "pt", **(metadata or {})})
+
+
+def read(path: str | os.PathLike[str]) -> Weights:
+    """Every array of a safetensors file. Raises E501 for a file that is not one, or holds what we have no dtype for."""
+    with _opened(path) as file:
+        return {key: _tensor(path, file, key) for key in file.keys()}  # noqa: SIM118  # not a mapping
+
+
+def fit(weights: Mapping[str, Any], graph: Graph, dtype: Any = None, source: str = "the weights") -> Weights:
+    """The graph's weights among `weights`, in its order and in its dtypes. Raises E502 to E505 as `load` does."""
+    arrays = {key: np.asarray(value) for key, value in weights.items() if key.split(".")[-1] != IGNORED}
+    wanted = {weight_path(value): value for value in graph.weights}
+    problems = list(_misfits(wanted, arrays))
+    if problems:
+        first = Diagnostic("E500", f"{printable(source)} does not fit `{graph.name}`: {_summary(problems)}")
+        raise ArchitraveError([first, *problems])
+    return {path: _converted(arrays[path], value, dtype) for path, value in wanted.items()}
+
+
+def weight_path(weight: Value) -> str:
+    """The path of a param or state."""
+    match weight.op:
+        case Param(path=path) | State(path=path):
+            return path
+        case op:
+            raise TypeError(f"{op.name} is not a weight")
+
+
+def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """`{"a.b": x}` as `{"a": {"b": x}}`. Raises E506 where one path goes on inside another."""
+    tree: dict[str, Any] = {}
+    for path, value in flat.items():
+        *above, last = path.split(".")
+        branch = tree
+        for segment in above:
+            inner: Any = branch.setdefault(segment, {})
+            if type(inner) is not dict:
+                raise error("E506", f"`{printable(path)}` goes on where another weight ends")
+            branch = cast("dict[str, Any]", inner)
+        if last in branch:
+            raise error("E506", f"`{printable(path)}` ends where another weight goes on")
+        branch[last] = value
+    return tree
+
+
+def unnest(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """`{"a": {"b": x}}` as `{"a.b": x}`."""
+    flat: dict[str, Any] = {}
+    pending: list[tuple[str, Any]] = [("", tree)]
+    while pending:
+        path, value = pending.pop()
+        if not isinstance(value, Mapping):
+            flat[path] = value
+            continue
+        branch = cast("Mapping[str, Any]", value)
+        pending += reversed([(f"{path}.{key}" if path else key, inner) for key, inner in branch.items()])
+    return flat
+
+
+def _misfits(wanted: Mapping[str, Value], arrays: Mapping[str, Array]) -> Iterator[Diagnostic]:
+    unexpected = [key for key in arrays if key not in wanted]
+    for path, value in wanted.items():
+        array = arrays.get(path)
+        if array is None:
+            hint = nearest(path, unexpected[:1000])
+            yield Diagnostic("E502", f"`{path}` ({value.type}) is missing", value.node.span, hint=hint)
+        elif array.shape != value.shape:
+            shown = shape_text(array.shape)
+            yield Diagnostic("E504", f"`{path}` is {value.type}, but the array is {shown}", value.node.span)
+        elif not _suits(value.dtype, array.dtype):
+            yield Diagnostic("E505", f"`{path}` is {value.dtype}, but the array holds {array.dtype}", value.node.span)
+    for key in unexpected:
+        yield Diagnostic("E503", f"`{printable(key)}` is not a weight of this network")
+
+
+def _suits(dtype: DType, stored: np.dtype[Any]) -> bool:
+    return is_float(stored) if dtype.is_float else numpy_dtype(dtype) == stored
+
+
+def _converted(array: Array, value: Value, dtype: Any) -> Array:
+    chosen = array.dtype if dtype is None else dtype
+    return array.astype(numpy_dtype(value.dtype, chosen), copy=False)
+
+
+def _summary(problems: Iterable[Diagnostic]) -> str:
+    names = {"E502": "missing", "E503": "unexpected", "E504": "misshapen", "E505": "of another dtype"}
+    codes = [problem.code for problem in problems]
+    return ", ".join(f"{codes.count(code)} {name}" for code, name in names.items() if code in codes)
+
+
+def _opened(path: str | os.PathLike[str]) -> Any:
+    """The library's reader, which checks the whole header before it gives anything."""
+    from safetensors import SafetensorError, safe_open
+
+    if os.path.isdir(path):
+        raise _unreadable(path, "it is a folder")
+    try:
+        return cast(Any, safe_open)(path, framework="np")
+    except OSError as problem:
+        raise _unreadable(path, problem.strerror or str(problem)) from None
+    except SafetensorError as problem:
+        raise _unreadable(path, f"it is not a safetensors file ({problem})") from None
+
+
+def _tensor(path: str | os.PathLike[str], file: Any, key: str) -> Array:
+    try:
+        array: Array = file.get_tensor(key)
+    except Exception as problem:  # the library raises whatever the dtype or the shape leads it into
+        raise _unreadable(path, f"`{key}` is not an array that we can hold ({problem})") from None
+    if our_dtype(array.dtype) is None:
+        raise _unreadable(path, f"`{key}` holds {array.dtype}, which the language has no name for")
+    return array
+
+
+def _unreadable(path: str | os.PathLike[str], reason: str) -> ArchitraveError:
+    return error("E501", printable(f"cannot read {path}: {reason[:300]}"))
