@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from architrave.dsl.parser import parse
+from architrave.ir.source import Source
+
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^(?P<indent> *)```arch *(?P<kind>\w*)\n(?P<text>.*?)^ *```$", re.MULTILINE | re.DOTALL)
@@ -57,6 +60,4 @@ def test_every_fence_is_found(path: Path) -> None:
 
 @pytest.mark.parametrize("example", [example for path in PAGES for example in examples(path)], ids=str)
 def test_example_parses(example: Example) -> None:
-    parser = pytest.importorskip("architrave.dsl.parser", reason="the parser is being written")
-    source = pytest.importorskip("architrave.ir.source")
-    parser.parse(source.Source(str(example), example.as_file()))
+    parse(Source(str(example), example.as_file()))
