@@ -1,0 +1,1 @@
+"""Syntax tree -> typed graph. The entry is `model.elaborate`."""

@@ -1,0 +1,184 @@
+"""Operators on static values and tensors."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from architrave.dsl import syntax
+from architrave.dsl.elaborate.core import Frame, evaluate, evaluates
+from architrave.dsl.elaborate.values import checked_list, describe, is_number, to_bool
+from architrave.ir import build, dims
+from architrave.ir.dims import Dim
+from architrave.ir.graph import Value
+from architrave.ir.source import Span, error
+from architrave.ir.types import DType
+
+BITS_LIMIT = 4096
+"""How long an integer may become."""
+
+_TENSOR = {
+    "+": "add", "-": "subtract", "*": "multiply", "/": "divide", "//": "floor_divide", "%": "remainder",
+    "**": "power", "@": "matmul", "==": "equal", "!=": "not_equal", "<": "less", "<=": "less_equal",
+    ">": "greater", ">=": "greater_equal", "and": "logical_and", "or": "logical_or",
+}  # fmt: skip
+_STATIC: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "//": operator.floordiv,
+    "%": operator.mod, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+}  # fmt: skip
+_COMPARISONS = frozenset({"<", "<=", ">", ">="})
+
+
+@evaluates(syntax.Binary)
+def _binary(node: syntax.Binary, frame: Frame) -> Any:
+    sign = node.operator
+    left = evaluate(node.left, frame)
+    if sign in ("and", "or") and not isinstance(left, Value):
+        if to_bool(left, node.left.span) is (sign == "or"):
+            return left
+        right = evaluate(node.right, frame)
+        return right if isinstance(right, Value) else to_bool(right, node.right.span)
+    return combine(sign, left, evaluate(node.right, frame), node.span, frame)
+
+
+@evaluates(syntax.Unary)
+def _unary(node: syntax.Unary, frame: Frame) -> Any:
+    operand = evaluate(node.operand, frame)
+    if node.operator == "not":
+        if isinstance(operand, Value):
+            frame.here(node.span)
+            return build.call("logical_not", operand)
+        return not to_bool(operand, node.operand.span)
+    if isinstance(operand, Value):
+        frame.here(node.span)
+        return build.call("negative", operand) if node.operator == "-" else operand
+    if is_number(operand) or isinstance(operand, Dim):
+        return -operand if node.operator == "-" else operand
+    raise error("E233", f"`{node.operator}` does not apply to {describe(operand)}", node.span)
+
+
+def combine(sign: str, left: Any, right: Any, span: Span, frame: Frame) -> Any:
+    """`left sign right`, of static values, of tensors, or of both."""
+    if isinstance(left, Value) or isinstance(right, Value):
+        return _tensors(sign, left, right, span, frame)
+    if sign == "==":
+        return _equal(left, right, span)
+    if sign == "!=":
+        return not _equal(left, right, span)
+    if isinstance(left, Dim) or isinstance(right, Dim):
+        return _dimensions(sign, left, right, span, frame)
+    if is_number(left) and is_number(right):
+        return _numbers(sign, left, right, span)
+    if sign == "+" and isinstance(left, list) and isinstance(right, list):
+        return checked_list(left + right, span)
+    if sign == "+" and isinstance(left, str) and isinstance(right, str) and len(left) + len(right) <= 10_000:
+        return left + right
+    raise error("E233", f"`{sign}` does not apply to {describe(left)} and {describe(right)}", span)
+
+
+def _tensors(sign: str, left: Any, right: Any, span: Span, frame: Frame) -> Any:
+    if left is None or right is None:
+        if sign in ("==", "!="):
+            return sign == "!="
+    for side in (left, right):
+        if not isinstance(side, Value | Dim | bool) and not is_number(side):
+            raise error("E233", f"`{sign}` does not apply to {describe(left)} and {describe(right)}", span)
+    frame.here(span)
+    return build.call(_TENSOR[sign], as_operand(left), as_operand(right))
+
+
+def as_operand(value: Any) -> Any:
+    """A dimension as a scalar tensor; anything else as it is."""
+    return build.call("full", value=value, shape=(), dtype=DType.I64) if isinstance(value, Dim) else value
+
+
+def _equal(left: Any, right: Any, span: Span) -> bool:
+    if isinstance(left, Dim) or isinstance(right, Dim):
+        if left == right:
+            return True
+        if not (is_number(left) or is_number(right) or (isinstance(left, Dim) and isinstance(right, Dim))):
+            return False
+        difference = left - right
+        if isinstance(difference, int):
+            return False
+        raise _undecided(f"{left} == {right}", span)
+    if isinstance(left, bool) is not isinstance(right, bool):
+        return False
+    return bool(left == right)
+
+
+def _undecided(condition: str, span: Span) -> Exception:
+    return error(
+        "E231",
+        f"`{condition}` cannot be decided while building: a symbolic dimension is known only when the network runs",
+        span,
+        hint="give the model's input that dimension as a number",
+    )
+
+
+def _dimensions(sign: str, left: Any, right: Any, span: Span, frame: Frame) -> Any:
+    if sign in _COMPARISONS:
+        difference = left - right
+        if isinstance(difference, int):
+            return _STATIC[sign](difference, 0)
+        raise _undecided(f"{left} {sign} {right}", span)
+    if not all(isinstance(v, int | Dim) and not isinstance(v, bool) for v in (left, right)):
+        if all(isinstance(v, int | float | Dim) and not isinstance(v, bool) for v in (left, right)):
+            return _tensors(sign, _scalar(left, frame, span), _scalar(right, frame, span), span, frame)
+        raise error("E233", f"`{sign}` does not apply to {describe(left)} and {describe(right)}", span)
+    match sign:
+        case "+" | "-" | "*":
+            return _STATIC[sign](left, right)
+        case "//":
+            return dims.floor_div(left, right) if right != 0 else _zero(sign, span)
+        case "%":
+            return left - dims.floor_div(left, right) * right if right != 0 else _zero(sign, span)
+        case "/":
+            exact = dims.divide(left, right) if right != 0 else _zero(sign, span)
+            if exact is not None:
+                return exact
+            return _tensors(sign, _scalar(left, frame, span), _scalar(right, frame, span), span, frame)
+        case "**" if isinstance(right, int) and 0 <= right <= 8:
+            return dims.product([left] * right)
+        case _:
+            raise error("E233", f"`{sign}` does not apply to {describe(left)} and {describe(right)}", span)
+
+
+def _scalar(value: Any, frame: Frame, span: Span) -> Value:
+    frame.here(span)
+    return build.call("full", value=value, shape=(), dtype=DType.FLOAT)
+
+
+def _numbers(sign: str, left: Any, right: Any, span: Span) -> Any:
+    if sign in ("/", "//", "%") and right == 0:
+        return _zero(sign, span)
+    try:
+        result = _power(left, right, span) if sign == "**" else _STATIC[sign](left, right)
+    except OverflowError:
+        result = math.inf
+    except KeyError:
+        raise error("E233", f"`{sign}` does not apply to {describe(left)} and {describe(right)}", span) from None
+    if isinstance(result, int) and result.bit_length() > BITS_LIMIT:
+        raise error("E404", f"an integer may have {BITS_LIMIT} bits, not {result.bit_length()}", span)
+    return result
+
+
+def _power(base: Any, exponent: Any, span: Span) -> Any:
+    if isinstance(base, int) and isinstance(exponent, int) and base.bit_length() * max(exponent, 0) > 4 * BITS_LIMIT:
+        raise error("E404", f"an integer may have {BITS_LIMIT} bits, and {_brief(base)} ** {_brief(exponent)} has more", span)
+    if base == 0 and exponent < 0:
+        return _zero("**", span)
+    result = base**exponent
+    if isinstance(result, complex):
+        raise error("E234", f"{base} ** {exponent} is not a real number", span)
+    return result
+
+
+def _brief(number: int) -> str:
+    return str(number) if number.bit_length() < 64 else "a long number"
+
+
+def _zero(sign: str, span: Span) -> Any:
+    raise error("E234", f"`{sign}` by zero", span)

@@ -1,0 +1,8 @@
+"""The functions of the language (docs/language.md, section 13), by name."""
+
+from __future__ import annotations
+
+from architrave.dsl.elaborate.builtins import arithmetic, einops, initial, making, reductions, shapes, static
+from architrave.dsl.elaborate.builtins.registry import BUILTINS
+
+__all__ = ["BUILTINS", "arithmetic", "einops", "initial", "making", "reductions", "shapes", "static"]

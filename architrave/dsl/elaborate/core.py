@@ -1,0 +1,203 @@
+"""The heart of elaboration: running the syntax tree, which builds typed nodes as it goes.
+
+`evaluate` gives the value of an expression, `execute` runs a statement, `call` applies something. Each
+looks up the handler of the kind of thing it meets; the other files of this package register the handlers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NoReturn, TypeVar
+
+from architrave.dsl import syntax
+from architrave.ir.graph import Fact, Here, Place, Value, mark
+from architrave.ir.source import ArchitraveError, Note, Span, error
+
+STEP_LIMIT = 2_000_000
+"""Loop turns, calls and list elements that one elaboration may take."""
+DEPTH_LIMIT = 120
+"""How deeply applications of fns, blocks and lambdas may nest."""
+LIST_LIMIT = 1_000_000
+"""The length of the longest list."""
+
+
+class ModeNeeded(Exception):
+    """The keyword `training` was read while building both modes at once."""
+
+    def __init__(self, span: Span) -> None:
+        self.span = span
+
+
+@dataclass
+class Decision:
+    """A choice that was met: its labels, and what kind of thing it chooses between."""
+
+    path: str
+    labels: tuple[str, ...]
+    taken: str
+    kind: str
+    span: Span
+
+
+@dataclass
+class Build:
+    """What one elaboration has built so far. `training` is None while both modes are built at once."""
+
+    decisions: Mapping[str, str] = field(default_factory=dict[str, str])
+    keep_choices: bool = False
+    training: bool | None = None
+    weights: dict[str, Value] = field(default_factory=dict[str, Value])
+    declared: dict[str, tuple[object, Span]] = field(default_factory=dict[str, tuple[object, Span]])
+    states: dict[str, Value] = field(default_factory=dict[str, Value])  # the present value of each state
+    choices: dict[str, Decision] = field(default_factory=dict[str, Decision])
+    constraints: list[syntax.Constraint] = field(default_factory=list[syntax.Constraint])
+    steps: int = 0
+    depth: int = 0
+
+    def step(self, span: Span, count: int = 1) -> None:
+        """Count work; E401 where there is too much of it."""
+        self.steps += count
+        if self.steps > STEP_LIMIT:
+            raise error("E401", f"building takes more than {STEP_LIMIT:,} steps", span, hint="is there a loop or a recursion without an end?")
+
+
+@dataclass(eq=False)
+class Names:
+    """The instance names that one application of a block has given out, and where."""
+
+    used: dict[str, Span] = field(default_factory=dict[str, Span])
+    counters: dict[str, int] = field(default_factory=dict[str, int])
+
+
+@dataclass(eq=False, slots=True)
+class Frame:
+    """One application of a fn, block or lambda: its variables, and where it stands."""
+
+    build: Build
+    scope: dict[str, Any]
+    globals: Mapping[str, Any]
+    place: Place
+    names: Names
+    facts: tuple[Fact, ...] = ()
+    kind: str = "fn"
+    loop: object | None = None  # the scan that `emit` belongs to
+
+    def here(self, span: Span) -> None:
+        """Mark the nodes made from now on as coming from `span`."""
+        mark(Here(span, self.place, self.facts))
+
+    def lookup(self, name: str, span: Span) -> Any:
+        found = self.scope.get(name, MISSING)
+        if found is MISSING:
+            found = self.globals.get(name, MISSING)
+        return self.unknown(name, span) if found is MISSING else found
+
+    def unknown(self, name: str, span: Span) -> NoReturn:
+        from architrave.ir.source import nearest
+
+        known = [*self.scope, *self.globals]
+        raise error("E201", f"`{name}` is not defined", span, hint=nearest(name, known))
+
+
+MISSING: Any = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """What a `return` statement gave."""
+
+    value: Any
+    span: Span
+
+
+N = TypeVar("N")
+Evaluator = Callable[[Any, Frame], Any]
+Executor = Callable[[Any, Frame], Returned | None]
+Caller = Callable[[Any, Sequence[Any], Mapping[str, Any], Span, Frame], Any]
+
+_EVALUATORS: dict[type, Evaluator] = {}
+_EXECUTORS: dict[type, Executor] = {}
+_CALLERS: dict[type, Caller] = {}
+
+
+def evaluates(kind: type) -> Callable[[Evaluator], Evaluator]:
+    """Registers the evaluator of one kind of expression."""
+
+    def register(function: Evaluator) -> Evaluator:
+        _EVALUATORS[kind] = function
+        return function
+
+    return register
+
+
+def executes(kind: type) -> Callable[[Executor], Executor]:
+    """Registers the executor of one kind of statement."""
+
+    def register(function: Executor) -> Executor:
+        _EXECUTORS[kind] = function
+        return function
+
+    return register
+
+
+def calls(kind: type) -> Callable[[Caller], Caller]:
+    """Registers how one kind of value is applied."""
+
+    def register(function: Caller) -> Caller:
+        _CALLERS[kind] = function
+        return function
+
+    return register
+
+
+def evaluate(node: syntax.Expression, frame: Frame) -> Any:
+    """The value of an expression: a static value or a tensor."""
+    return _EVALUATORS[type(node)](node, frame)
+
+
+def execute(statement: syntax.Statement, frame: Frame) -> Returned | None:
+    """Run a statement; what it returns from the body, if it does."""
+    return _EXECUTORS[type(statement)](statement, frame)
+
+
+def run(body: Sequence[syntax.Statement], frame: Frame) -> Returned | None:
+    """Run statements up to the first that returns."""
+    for statement in body:
+        returned = _EXECUTORS[type(statement)](statement, frame)
+        if returned is not None:
+            return returned
+    return None
+
+
+def is_callable(value: Any) -> bool:
+    """Whether `value` can be applied."""
+    return type(value) in _CALLERS
+
+
+def call(callee: Any, args: Sequence[Any], kwargs: Mapping[str, Any], span: Span, frame: Frame) -> Any:
+    """Apply `callee` to evaluated arguments. Errors get the span of the call and the chain of instances."""
+    caller = _CALLERS.get(type(callee))
+    if caller is None:
+        from architrave.dsl.elaborate.values import describe
+
+        raise error("E220", f"{describe(callee)} cannot be applied", span)
+    build = frame.build
+    build.step(span)
+    build.depth += 1
+    if build.depth > DEPTH_LIMIT:
+        raise error("E402", f"applications nest more than {DEPTH_LIMIT} deep", span, hint="does a block or fn apply itself without an end?")
+    try:
+        return caller(callee, args, kwargs, span, frame)
+    except ArchitraveError as problem:
+        raise located(problem, span, frame) from None
+    finally:
+        build.depth -= 1
+
+
+def located(problem: ArchitraveError, span: Span, frame: Frame) -> ArchitraveError:
+    """The error with a span and a chain of instances, where it has none yet."""
+    from dataclasses import replace
+
+    trail: tuple[Note, ...] = frame.place.trail()
+    return ArchitraveError([replace(d, span=d.span or span, trail=d.trail or trail) for d in problem.diagnostics])

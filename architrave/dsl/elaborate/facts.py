@@ -1,0 +1,32 @@
+"""Annotations: facts that nodes carry for the passes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from architrave.dsl import syntax
+from architrave.dsl.elaborate.core import Frame, evaluate
+from architrave.dsl.elaborate.values import describe
+from architrave.ir.graph import Fact
+from architrave.ir.source import Span, error
+
+
+def evaluated_facts(annotations: Sequence[syntax.Annotation], frame: Frame) -> tuple[Fact, ...]:
+    """Annotations with their arguments evaluated; those are numbers, strings, truth values and lists of them."""
+    return tuple(_fact(a, frame) for a in annotations) if annotations else ()
+
+
+def _fact(annotation: syntax.Annotation, frame: Frame) -> Fact:
+    values = [(a.name, _plain(evaluate(a.value, frame), a.span)) for a in annotation.arguments]
+    positional = tuple(v for name, v in values if name is None)
+    named = tuple((name.text, v) for name, v in values if name is not None)
+    return Fact(annotation.name.text, positional, named)
+
+
+def _plain(value: Any, span: Span) -> Any:
+    if isinstance(value, list | tuple):
+        return tuple(_plain(v, span) for v in value)  # pyright: ignore[reportUnknownVariableType]
+    if value is None or isinstance(value, int | float | str | bool):
+        return value
+    raise error("E226", f"an annotation takes numbers, strings and lists, not {describe(value)}", span)

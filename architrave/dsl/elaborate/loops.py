@@ -1,0 +1,237 @@
+"""Loops that run with the network: `scan` and `while`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from architrave.dsl import syntax
+from architrave.dsl.elaborate.core import Frame, Names, Returned, evaluate, executes, run
+from architrave.dsl.elaborate.targets import assign
+from architrave.dsl.elaborate.values import describe, to_bool, to_int, to_size
+from architrave.ir import build
+from architrave.ir.dims import Size
+from architrave.ir.enclose import Body, enclose, placeholder, serial_now
+from architrave.ir.graph import Graph, Here, Value, constant, make
+from architrave.ir.ops.control import Scan, While
+from architrave.ir.ops.leaves import Input
+from architrave.ir.source import Span, error
+from architrave.ir.types import DType, TensorType, normalize_axis
+
+
+@dataclass(eq=False)
+class Loop:
+    """What a scan's body has emitted."""
+
+    emitted: dict[str, Value] = field(default_factory=dict[str, Value])
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One symbolic turn of a loop: its graphs, and what they need from outside."""
+
+    graphs: list[Graph]
+    captures: tuple[Value, ...]
+    states: list[str]  # the states that the body updates, carried after the declared carries
+    names: Names
+
+
+@executes(syntax.Emit)
+def _emit(node: syntax.Emit, frame: Frame) -> None:
+    if not isinstance(frame.loop, Loop):
+        raise error("E260", "`emit` stands outside of a scan", node.span)
+    value = evaluate(node.value, frame)
+    if not isinstance(value, Value):
+        raise error("E260", f"a scan emits tensors, not {describe(value)}", node.value.span)
+    if node.name.text in frame.loop.emitted:
+        raise error("E203", f"`{node.name.text}` is emitted twice", node.name.span)
+    frame.loop.emitted[node.name.text] = value
+
+
+@executes(syntax.Scan)
+def _scan(node: syntax.Scan, frame: Frame) -> None:
+    options = _options(node.options, {"axis", "reverse"}, frame)
+    reverse = to_bool(options.get("reverse", False), node.span)
+    carries = _carries(node.carry, frame)
+    if isinstance(node.sources[0].value, syntax.Range):
+        sequences, start, length = [], *_count(node, frame)
+        axis = 0
+    else:
+        sequences = [_sequence(s, frame) for s in node.sources]
+        axis = normalize_axis(to_int(options.get("axis", 0), node.span, "the axis of a scan"), sequences[0].rank)
+        start, length = 0, _length(sequences, axis, node)
+    loop = Loop()
+
+    def body(side: Frame, given: Sequence[Value]) -> list[Value]:
+        loop.emitted.clear()
+        side.loop = loop
+        for name, value in zip(carries, given, strict=False):
+            side.scope[name] = value
+        for source, value in zip(node.sources, _elements(sequences, axis, start, side, node), strict=True):
+            assign(source.target, value, side)
+            inputs.append(value) if sequences else None
+        _run_body(node.body, side)
+        return [*(_next(side, name, node) for name in carries), *loop.emitted.values()]
+
+    inputs: list[Value] = []
+    step = make(Input("step", TensorType(DType.I64, ())), (), Here()).outputs[0].named("step")
+
+    def turn_inputs(given: Sequence[Value]) -> tuple[Value, ...]:
+        return (*(() if sequences else (step,)), *given, *inputs)
+
+    frame.scope["__step__"] = step
+    try:
+        turn = _one_turn(node, frame, list(carries.values()), body, inputs, turn_inputs)
+    finally:
+        frame.scope.pop("__step__", None)
+    total = len(carries) + len(turn.states)
+    op = Scan(body=turn.graphs[0], carries=total, sequences=len(sequences), length=length, axis=axis, reverse=reverse)
+    present = [frame.build.states[p] for p in turn.states]
+    frame.here(node.span)
+    results = make(op, (*carries.values(), *present, *sequences, *turn.captures)).outputs
+    _rebind(frame, turn, list(carries), results)
+    for name, value in zip(loop.emitted, results[total:], strict=True):
+        frame.scope[name] = value.named(name)
+
+
+def _elements(sequences: Sequence[Value], axis: int, start: Size, side: Frame, node: syntax.Scan) -> list[Value]:
+    if not sequences:
+        step = side.scope["__step__"]
+        side.here(node.span)
+        return [step if start == 0 else build.call("add", step, start)]
+    slices: list[Value] = []
+    for sequence in sequences:
+        shape = sequence.shape[:axis] + sequence.shape[axis + 1 :]
+        slices.append(make(Input("element", sequence.type.with_shape(shape)), (), Here()).outputs[0])
+    return slices
+
+
+@executes(syntax.While)
+def _while(node: syntax.While, frame: Frame) -> None:
+    options = _options(node.options, {"max"}, frame)
+    if "max" not in options:
+        raise error("E261", "`while` needs a bound on its turns", node.span, hint="such as `max = 100`")
+    limit = to_int(options["max"], node.span, "`max`")
+    carries = _carries(node.carry, frame)
+
+    def body(side: Frame, given: Sequence[Value]) -> list[Value]:
+        side.scope.update(zip(carries, given, strict=False))
+        condition = evaluate(node.condition, side)
+        if not isinstance(condition, Value):
+            raise error("E261", f"the condition of while depends on no carried value: it is {describe(condition)}", node.condition.span)
+        _run_body(node.body, side)
+        return [condition, *(_next(side, name, node) for name in carries)]
+
+    turn = _one_turn(node, frame, list(carries.values()), body, [], tuple)
+    (graph,) = turn.graphs
+    condition = replace(graph, name="condition", outputs=graph.outputs[:1])
+    advance = replace(graph, name="body", outputs=graph.outputs[1:])
+    total = len(carries) + len(turn.states)
+    present = [frame.build.states[p] for p in turn.states]
+    frame.here(node.span)
+    op = While(condition=condition, body=advance, carries=total, limit=limit)
+    results = make(op, (*carries.values(), *present, *turn.captures)).outputs
+    _rebind(frame, turn, list(carries), results)
+
+
+def _one_turn(
+    node: syntax.Scan | syntax.While,
+    frame: Frame,
+    first: list[Value],
+    body: Callable[[Frame, Sequence[Value]], list[Value]],
+    elements: list[Value],
+    inputs: Callable[[Sequence[Value]], tuple[Value, ...]],
+) -> Turn:
+    """Build the body once on placeholders. States that it updates become carries, which takes another try."""
+    build_ = frame.build
+    before = dict(build_.states)
+    states: list[str] = []
+    while True:
+        since = serial_now()
+        names = Names(dict(frame.names.used), dict(frame.names.counters))
+        given = [placeholder(v.hint or "carry", v, Here()) for v in (*first, *(before[p] for p in states))]
+        build_.states = {**before, **dict(zip(states, given[len(first) :], strict=True))}
+        elements.clear()
+        side = replace(frame, scope=dict(frame.scope), names=names)
+        try:
+            results = body(side, given[: len(first)])
+            after = build_.states
+        finally:
+            build_.states = before
+        updated = [p for p, v in after.items() if v is not before.get(p, build_.weights[p]) and p not in states]
+        if not updated:
+            break
+        states += updated
+    before.update({p: v for p, v in after.items() if p not in before})
+    if isinstance(node, syntax.Scan):
+        split = len(first)
+        results = [*results[:split], *(after[p] for p in states), *results[split:]]
+    else:
+        results = [*results, *(after[p] for p in states)]
+    graphs, captures = enclose([Body("body", inputs(given), tuple(results))], since)
+    return Turn(graphs, captures, states, names)
+
+
+def _rebind(frame: Frame, turn: Turn, carries: list[str], results: Sequence[Value]) -> None:
+    frame.names.used.update(turn.names.used)
+    frame.names.counters.update(turn.names.counters)
+    for name, value in zip(carries, results, strict=False):
+        frame.scope[name] = value.named(name)
+    frame.build.states.update(zip(turn.states, results[len(carries) :], strict=False))
+
+
+def _run_body(body: Sequence[syntax.Statement], side: Frame) -> None:
+    returned: Returned | None = run(body, side)
+    if returned is not None:
+        raise error("E262", "a loop that runs with the network cannot return", returned.span, hint="carry the value out")
+
+
+def _next(side: Frame, name: str, node: syntax.Scan | syntax.While) -> Value:
+    value = side.scope[name]
+    if isinstance(value, Value):
+        return value
+    raise error("E263", f"the carried `{name}` must stay a tensor, and becomes {describe(value)}", node.span)
+
+
+def _carries(given: Sequence[syntax.Argument], frame: Frame) -> dict[str, Value]:
+    carries: dict[str, Value] = {}
+    for argument in given:
+        assert argument.name is not None
+        name, value = argument.name.text, evaluate(argument.value, frame)
+        if isinstance(value, bool | int | float):
+            frame.here(argument.span)
+            value = constant(value, DType.I64 if isinstance(value, int) else DType.FLOAT)
+        if not isinstance(value, Value):
+            raise error("E263", f"a loop carries tensors, not {describe(value)}", argument.value.span)
+        carries[name] = value
+    return carries
+
+
+def _options(given: Sequence[syntax.Argument], known: set[str], frame: Frame) -> Mapping[str, Any]:
+    options: dict[str, Any] = {}
+    for argument in given:
+        assert argument.name is not None
+        if argument.name.text not in known:
+            raise error("E222", f"a loop has no option `{argument.name.text}`", argument.span, hint=f"it has {', '.join(sorted(known))}")
+        options[argument.name.text] = evaluate(argument.value, frame)
+    return options
+
+
+def _sequence(source: syntax.ScanSource, frame: Frame) -> Value:
+    value = evaluate(source.value, frame)
+    if isinstance(value, Value) and value.rank > 0:
+        return value
+    raise error("E235", f"a scan runs over a tensor, not {describe(value)}", source.value.span, hint="`for` runs over lists")
+
+
+def _length(sequences: Sequence[Value], axis: int, node: syntax.Scan) -> Size:
+    return sequences[0].shape[axis]
+
+
+def _count(node: syntax.Scan, frame: Frame) -> tuple[Size, Size]:
+    (source,) = node.sources
+    span: Span = source.value.span
+    assert isinstance(source.value, syntax.Range)
+    start = to_size(evaluate(source.value.start, frame), span, "the start of a range")
+    return start, to_size(evaluate(source.value.stop, frame), span, "the end of a range") - start

@@ -1,0 +1,107 @@
+"""From a model to a graph, and from `expect` lines to outcomes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from architrave.dsl import syntax
+from architrave.dsl.elaborate import choices, gradient, loops, statements  # noqa: F401  # they register handlers
+from architrave.dsl.elaborate.application import bind_arguments, bind_parameters, run_body
+from architrave.dsl.elaborate.core import Build, Decision, Frame, Names, located
+from architrave.dsl.elaborate.facts import evaluated_facts
+from architrave.dsl.elaborate.mode import flatten
+from architrave.dsl.elaborate.shapes import input_type
+from architrave.dsl.elaborate.values import BlockType, describe
+from architrave.ir.graph import Block, Graph, Here, Place, make, mark
+from architrave.ir.ops.leaves import Input
+from architrave.ir.source import ArchitraveError, error, nearest
+
+RECURSION = 40_000
+"""Python frames that one elaboration may use; the limits of the language (`DEPTH_LIMIT`) come first."""
+
+
+@dataclass(frozen=True)
+class Elaborated:
+    """A model's graph, and the choices that were met on the way, by path."""
+
+    graph: Graph
+    choices: Mapping[str, Decision]
+
+
+def elaborate(
+    model: BlockType,
+    arguments: Mapping[str, Any] | None = None,
+    *,
+    decisions: Mapping[str, str] | None = None,
+    keep_choices: bool = False,
+) -> Elaborated:
+    """The graph of a model for static arguments and decisions.
+
+    A choice that is not decided takes its first alternative; with `keep_choices`, choices of stages and
+    tensors become `choice` nodes. Raises `ArchitraveError` for whatever is wrong with the model or the arguments.
+    """
+    build = Build(decisions=decisions or {}, keep_choices=keep_choices)
+    before = mark(Here())
+    try:
+        with _deep_recursion():
+            graph = _graph(model, arguments or {}, build)
+    except RecursionError:
+        raise error("E402", "the program nests too deeply", model.tree.name.span) from None
+    finally:
+        mark(before)
+    unknown = [path for path in build.decisions if path not in build.choices]
+    if unknown:
+        hint = nearest(unknown[0], build.choices)
+        raise error("E273", f"`{model.tree.name.text}` has no choice `{unknown[0]}` here", model.tree.name.span, hint=hint)
+    return Elaborated(graph, build.choices)
+
+
+@contextmanager
+def _deep_recursion() -> Iterator[None]:
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, RECURSION))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+def _graph(model: BlockType, arguments: Mapping[str, Any], build: Build) -> Graph:
+    tree = model.tree
+    what = f"model `{tree.name.text}`"
+    place = Place("", Block("model", tree.name.text, tree.doc.text if tree.doc else None, tree.span, tuple(arguments.items())))
+    frame = Frame(build, {}, model.globals, place, Names(), (), "model")
+    try:
+        frame.facts = evaluated_facts(model.facts, frame)
+        given = bind_arguments(what, tree.static, (), arguments, tree.name.span)
+        bind_parameters(what, tree.static, given, tree.name.span, frame)
+        inputs = [_input(p, frame) for p in tree.inputs]
+        frame.scope.update({v.hint or "": v for v in inputs})
+        result = run_body(tree.body, tree.result, what, tree.span, frame)
+        outputs = flatten(result)
+        if not outputs:
+            raise error("E281", f"{what} must return a tensor, not {describe(result)}", tree.name.span)
+    except ArchitraveError as problem:
+        raise located(problem, tree.name.span, frame) from None
+    return Graph(
+        name=tree.name.text,
+        inputs=tuple(inputs),
+        outputs=tuple(outputs),
+        weights=tuple(build.weights.values()),
+        updates=tuple((build.weights[p], v) for p, v in build.states.items() if v is not build.weights[p]),
+        place=place,
+        facts=frame.facts,
+        constraints=tuple(c.condition.span.text for c in build.constraints),
+    )
+
+
+def _input(parameter: syntax.Parameter, frame: Frame) -> Any:
+    kind = input_type(parameter.type, parameter.name, frame)
+    marks = Here(parameter.span, frame.place, frame.facts)
+    return make(Input(parameter.name.text, kind), (), marks).outputs[0].named(parameter.name.text)
+
+

@@ -1,0 +1,215 @@
+"""The kinds of values that elaboration handles, and their names in errors.
+
+Static: int, float, bool, str, None, list, tuple, `Dim`, `DType`, `Initial`, `AllBut`, and what can be
+applied: `Fn`, `BlockType`, `Instance`, `Closure`, `Builtin`, `Partial`, `StageChoice`. Tensors: `Value`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from architrave.dsl import syntax
+from architrave.dsl.elaborate.core import LIST_LIMIT, Frame, Names
+from architrave.ir import dims
+from architrave.ir.dims import Dim, Size
+from architrave.ir.graph import Fact, Value
+from architrave.ir.op import Op
+from architrave.ir.ops.leaves import Initial
+from architrave.ir.source import Span, error
+from architrave.ir.types import DType
+
+Static: TypeAlias = Any
+"""A static value; its kinds are those of the module's docstring."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Fn:
+    """A declared fn with the names of its file."""
+
+    tree: syntax.Fn
+    globals: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class BlockType:
+    """A declared block or model with the names of its file."""
+
+    tree: syntax.Block
+    globals: Mapping[str, Any]
+    facts: tuple[syntax.Annotation, ...] = ()
+
+
+@dataclass(eq=False, slots=True)
+class Instance:
+    """A block with its static arguments. It gets its name at the latest when it is first applied."""
+
+    block: BlockType
+    arguments: dict[str, Any]
+    span: Span
+    path: str | None = None
+    segment: str = ""
+    facts: tuple[Fact, ...] = ()
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Closure:
+    """A lambda with the frame that it was written in."""
+
+    tree: syntax.Lambda
+    frame: Frame
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Builtin:
+    """A function of the language itself; `run` takes the frame and the span first."""
+
+    name: str
+    run: Callable[..., Any]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class OpRef:
+    """`op.NAME`."""
+
+    kind: type[Op]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Partial:
+    """A stage with arguments that waits for the piped values, its first: `softmax(axis = -1)`."""
+
+    callee: Any
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Named:
+    """A fn or lambda under an instance name: the blocks applied inside it live under that name."""
+
+    callee: Any
+    segment: str
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class StageChoice:
+    """A choice between stages that is kept open."""
+
+    path: str
+    alternatives: Mapping[str, Any]
+    names: Names = field(default_factory=Names)
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """`op`, `random`, or a module imported under a name."""
+
+    name: str
+    members: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class AllBut:
+    """`all_but(1)`: every axis except these."""
+
+    axes: tuple[int, ...]
+
+
+def describe(value: Any) -> str:
+    """What a value is, for errors: `a tensor [N, 3]`, `the list [1, 2]`, `the block conv2d`."""
+    match value:
+        case Value():
+            return f"a tensor {value.type}"
+        case bool():
+            return "true" if value else "false"
+        case None:
+            return "none"
+        case int() | float():
+            return f"the number {_short(value)}"
+        case str():
+            return f"the string {_short(value)}"
+        case Dim():
+            return f"the dimension {value}"
+        case list():
+            return f"a list of {len(value)}"  # pyright: ignore[reportUnknownArgumentType]
+        case tuple():
+            return f"a tuple of {len(value)}"  # pyright: ignore[reportUnknownArgumentType]
+        case Fn():
+            return f"the fn `{value.tree.name.text}`"
+        case BlockType():
+            return f"the block `{value.tree.name.text}`"
+        case Instance():
+            return f"an instance of `{value.block.tree.name.text}`"
+        case Builtin():
+            return f"the function `{value.name}`"
+        case OpRef():
+            return f"the operator `op.{value.kind.name}`"
+        case Closure():
+            return "a lambda"
+        case Partial() | Named() | StageChoice():
+            return "a stage"
+        case DType():
+            return f"the dtype {value}"
+        case Initial():
+            return f"the initializer {value}"
+        case Namespace():
+            return f"the module `{value.name}`"
+        case _:
+            return f"a {type(value).__name__.lower()}"
+
+
+def _short(value: Any) -> str:
+    text = str(value) if not isinstance(value, int) or abs(value) < 10**30 else "too long to show"
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def to_size(value: Any, span: Span, what: str = "a size") -> Size:
+    """`value` as a size. Division is exact: a float that is a whole number counts. Raises E230."""
+    if isinstance(value, Dim):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    hint = "division of dimensions is exact; `//` rounds down" if isinstance(value, float) else None
+    raise error("E230", f"{what} must be an integer, not {describe(value)}", span, hint=hint)
+
+
+def to_int(value: Any, span: Span, what: str) -> int:
+    """`value` as an integer that is known now. Raises E230."""
+    size = to_size(value, span, what)
+    if isinstance(size, int):
+        return size
+    raise error("E231", f"{what} must be known while building, but {size} is known only when the network runs", span)
+
+
+def to_list(value: Any, span: Span, what: str) -> list[Any]:
+    """The elements of a list or tuple. Raises E230."""
+    if isinstance(value, list | tuple):
+        return list(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    raise error("E230", f"{what} must be a list, not {describe(value)}", span)
+
+
+def to_bool(value: Any, span: Span) -> bool:
+    """`value` as a condition. Raises E232."""
+    if isinstance(value, bool):
+        return value
+    hint = "`where(condition, a, b)` chooses between tensors when the network runs" if isinstance(value, Value) else None
+    raise error("E232", f"a condition must be true or false, not {describe(value)}", span, hint=hint)
+
+
+def checked_list(items: list[Any], span: Span) -> list[Any]:
+    """The list, if it is not too long. Raises E403."""
+    if len(items) > LIST_LIMIT:
+        raise error("E403", f"a list may hold {LIST_LIMIT:,} elements, not {len(items):,}", span)
+    return items
+
+
+def substituted(size: Size, bindings: Mapping[str, Size]) -> Size:
+    return dims.substitute(size, bindings)

@@ -1,0 +1,204 @@
+"""Files and what they declare: loading, imports, and the names that a file's code sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from architrave.dsl import syntax
+from architrave.dsl.elaborate.builtins import BUILTINS
+from architrave.dsl.elaborate.core import Build, Frame, Names, evaluate
+from architrave.dsl.elaborate.values import BlockType, Fn, Namespace, OpRef
+from architrave.dsl.parser import MAX_SIZE, parse
+from architrave.ir.graph import Place
+from architrave.ir.op import OPS
+from architrave.ir.source import Note, Source, Span, error, nearest
+
+CORE = ("linear", "conv", "norm", "attention", "recurrent", "regularize", "combine")
+"""The modules of the standard library whose names `std` itself exports."""
+
+
+@dataclass(eq=False)
+class Module:
+    """A file: its tree, the names that its code sees, and what others can import from it."""
+
+    name: str
+    tree: syntax.File
+    path: Path | None = None
+    globals: dict[str, Any] = field(default_factory=lambda: dict(_always()))
+    exports: dict[str, Any] = field(default_factory=dict[str, Any])
+    expectations: list[syntax.Expect] = field(default_factory=list[syntax.Expect])
+
+    @property
+    def doc(self) -> str | None:
+        return self.tree.doc.text if self.tree.doc is not None else None
+
+    @property
+    def models(self) -> dict[str, BlockType]:
+        """The models that the file declares, by name."""
+        return {n: v for n, v in self.exports.items() if isinstance(v, BlockType) and isinstance(v.tree, syntax.Model)}
+
+
+@cache
+def _always() -> Mapping[str, Any]:
+    """The names that are always there."""
+    return {**BUILTINS, "op": Namespace("op", {name: OpRef(kind) for name, kind in OPS.items()})}
+
+
+def load_text(text: str, name: str = "<text>") -> Module:
+    """A module from text. Its relative imports are refused."""
+    return Loader().module(name, parse(Source(name, text)), None)
+
+
+def load_file(path: str | Path) -> Module:
+    """A module from a file. Raises E6xx where it cannot be read."""
+    return Loader().file(Path(path), str(path), None)
+
+
+@cache
+def load_standard(name: str) -> Module:
+    """A module of the standard library, `std.norm`, or `std` itself. Each is read once."""
+    return Loader().standard(name, None)
+
+
+def standard_names() -> tuple[str, ...]:
+    """The modules of the standard library, without `std.`."""
+    folder = resources.files("architrave") / "stdlib"
+    return tuple(sorted(f.name.removesuffix(".arch") for f in folder.iterdir() if f.name.endswith(".arch")))
+
+
+class Loader:
+    """Loads a file and whatever it imports; knows what it is in the middle of, to find cycles."""
+
+    def __init__(self) -> None:
+        self.loaded: dict[str, Module] = {}
+        self.loading: list[tuple[str, Span | None]] = []
+
+    def standard(self, name: str, span: Span | None) -> Module:
+        if name == "std":
+            return _core()
+        short = name.removeprefix("std.")
+        if short not in standard_names():
+            hint = nearest(short, standard_names())
+            raise error("E601", f"the standard library has no module `{name}`", span, hint=hint and hint.replace("`", "`std.", 1))
+        text = (resources.files("architrave") / "stdlib" / f"{short}.arch").read_text("utf-8")
+        return self.module(f"std.{short}", parse(Source(f"{short}.arch", text)), None)
+
+    def file(self, path: Path, shown: str, span: Span | None) -> Module:
+        key = str(path.resolve())
+        for index, (known, _) in enumerate(self.loading):
+            if known == key:
+                raise self._cycle(index, span)
+        if key in self.loaded:
+            return self.loaded[key]
+        self.loading.append((key, span))
+        module = self.module(shown, parse(Source(shown, _read(path, shown, span))), path)
+        self.loading.pop()
+        self.loaded[key] = module
+        return module
+
+    def _cycle(self, start: int, span: Span | None) -> Exception:
+        files = [Path(key).name for key, _ in self.loading[start:]]
+        notes = [Note("imported here", s) for _, s in self.loading[start + 1 :] if s is not None]
+        return error("E602", f"files import each other in a circle: {' -> '.join([*files, files[0]])}", span, notes=notes)
+
+    def module(self, name: str, tree: syntax.File, path: Path | None) -> Module:
+        """Declare what a tree declares, in order."""
+        if tree.language is not None and tree.language.value != 1:
+            raise error("E603", f"this compiler reads language 1, not language {tree.language.value}", tree.language.span)
+        module = Module(name, tree, path)
+        spans: dict[str, Span] = {}
+        for declaration in tree.declarations:
+            self._declare(declaration, (), module, spans)
+        return module
+
+    def _declare(self, node: syntax.Declaration, facts: tuple[syntax.Annotation, ...], module: Module, spans: dict[str, Span]) -> None:
+        match node:
+            case syntax.AnnotatedDeclaration(annotations, declaration):
+                self._declare(declaration, (*facts, *annotations), module, spans)
+            case syntax.Fn():
+                _export(node.name, Fn(node, module.globals), module, spans)
+            case syntax.Block():
+                _export(node.name, BlockType(node, module.globals, facts), module, spans)
+            case syntax.Const():
+                _export(node.name, _constant(node, module), module, spans)
+            case syntax.FromImport():
+                self._from(node, module, spans)
+            case syntax.Import():
+                alias = node.alias or syntax.Identifier(_stem(node.module.name), span=node.module.span)
+                members = self._imported(node.module, module).exports
+                _bind(alias, Namespace(alias.text, members), module, spans)
+            case syntax.Expect():
+                module.expectations.append(node)
+
+    def _from(self, node: syntax.FromImport, module: Module, spans: dict[str, Span]) -> None:
+        source = self._imported(node.module, module)
+        for item in node.names:
+            if item.name.text not in source.exports:
+                hint = nearest(item.name.text, source.exports)
+                raise error("E604", f"`{source.name}` has no `{item.name.text}`", item.name.span, hint=hint)
+            _bind(item.alias or item.name, source.exports[item.name.text], module, spans)
+
+    def _imported(self, node: syntax.Module, module: Module) -> Module:
+        if not node.is_file:
+            if node.name != "std" and not node.name.startswith("std."):
+                raise error("E601", f"there is no module `{node.name}`", node.span, hint='a file is imported by its path, "./blocks.arch"')
+            return load_standard(node.name) if node.name.removeprefix("std.") in (*standard_names(), "std") else self.standard(node.name, node.span)
+        if module.path is None:
+            raise error("E605", f"`{module.name}` is not a file, so it cannot import the file {node.span.text}", node.span)
+        if not node.name.endswith(".arch"):
+            raise error("E605", "only `.arch` files can be imported", node.span)
+        return self.file(module.path.parent / node.name, node.name, node.span)
+
+
+@cache
+def _core() -> Module:
+    module = Module("std", parse(Source("std", "")))
+    for name in CORE:
+        module.exports.update(load_standard(f"std.{name}").exports)
+    return module
+
+
+def _export(name: syntax.Identifier, value: Any, module: Module, spans: dict[str, Span]) -> None:
+    _bind(name, value, module, spans)
+    module.exports[name.text] = value
+
+
+def _bind(name: syntax.Identifier, value: Any, module: Module, spans: dict[str, Span]) -> None:
+    earlier = spans.get(name.text)
+    if earlier is not None:
+        raise error("E203", f"`{name.text}` is declared twice", name.span, notes=[Note("it was declared here", earlier)])
+    spans[name.text] = name.span
+    module.globals[name.text] = value
+
+
+def _constant(node: syntax.Const, module: Module) -> Any:
+    from architrave.dsl.elaborate.shapes import check_static
+
+    frame = Frame(Build(), {}, module.globals, Place(""), Names())
+    value = evaluate(node.value, frame)
+    if isinstance(node.type, syntax.NamedType):
+        check_static(node.type.name, value, f"`{node.name.text}`", node.value.span)
+    return value
+
+
+def _stem(name: str) -> str:
+    return Path(name).stem if name.endswith(".arch") else name.rpartition(".")[2]
+
+
+def _read(path: Path, shown: str, span: Span | None) -> str:
+    if not path.is_file():
+        known: Iterable[str] = (p.name for p in path.parent.glob("*.arch")) if path.parent.is_dir() else ()
+        raise error("E606", f"there is no file {shown}", span, hint=nearest(path.name, known))
+    try:
+        if path.stat().st_size > 4 * MAX_SIZE:
+            raise error("E106", f"{shown} has {path.stat().st_size:,} bytes; the limit is {4 * MAX_SIZE:,}", span)
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as problem:
+        raise error("E607", f"{shown} is not UTF-8: byte {problem.start} is {problem.object[problem.start]:#04x}", span) from None
+    except OSError as problem:
+        raise error("E606", f"{shown} cannot be read: {problem.strerror}", span) from None
