@@ -1,7 +1,7 @@
 """Drawing the first values of weights, in operations that give the same bits on every machine.
 
-All arithmetic is in float64, in the operations that IEEE 754 rounds exactly (`+ - * / sqrt`), one array operation each;
-logarithms and sums are written out in these, because libraries differ in theirs.
+All arithmetic is in float64, in the operations that every library rounds exactly (`+ - * /`), one array operation
+each; logarithms, roots and sums are written out in these, because libraries differ in theirs.
 NumPy and JAX programs carry copies of these functions, which therefore need NumPy and the standard library alone.
 """
 
@@ -54,7 +54,7 @@ def orthogonal(seed: int, path: str, shape: Sequence[int], dtype: np.dtype, gain
     for k in reversed(range(m)):
         v = numbers[k, k:].copy()
         sign = 1.0 if v[0] >= 0 else -1.0
-        v[0] = v[0] + sign * np.sqrt(sum_in_halves(v * v))
+        v[0] = v[0] + sign * math.sqrt(sum_in_halves(v * v))
         v = v[:, None]
         part = q[k:, k:]
         part -= v * (2 * sum_in_halves(v * part) / sum_in_halves(v * v))
@@ -109,7 +109,7 @@ def inverse_normal(p: np.ndarray) -> np.ndarray:
     value = q * polynomial(middle[0], z) / polynomial(middle[1], z)
     outer = np.abs(q) > 0.425
     nearer = np.minimum(p[outer], 1 - p[outer])
-    r = np.sqrt(-logarithm(nearer)) - 1.6
+    r = square_root(-logarithm(nearer)) - 1.6
     value[outer] = np.sign(q[outer]) * (polynomial(tails[0], r) / polynomial(tails[1], r))
     return value
 
@@ -122,6 +122,14 @@ def logarithm(x: np.ndarray) -> np.ndarray:
     s = (mantissa - 1) / (mantissa + 1)
     series = polynomial([1 / k for k in range(21, 0, -2)], s * s)
     return (exponent - low) * 0.6931471805599453 + 2 * s * series
+
+
+def square_root(x: np.ndarray) -> np.ndarray:
+    """The square root of numbers from 2 to 25, by Heron's method: PyTorch's own is not always the nearest number."""
+    root = 1.2 + 0.16 * x
+    for _ in range(4):
+        root = 0.5 * (root + x / root)
+    return root
 
 
 def polynomial(coefficients: Sequence[float], x: np.ndarray) -> np.ndarray:

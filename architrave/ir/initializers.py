@@ -1,8 +1,8 @@
 """The first values of weights: the same seed gives the same bits everywhere.
 
 A weight's values come from its own stream of random bits, keyed by the seed and its path, so that they do not
-depend on which other weights there are. All arithmetic is in float64 and made of operations that IEEE 754 rounds
-exactly (see `ir/draws.py`). The float64 result is rounded to the weight's dtype.
+depend on which other weights there are. All arithmetic is in float64, in operations that are rounded exactly
+(see `ir/draws.py`). The float64 result is rounded to the weight's dtype.
 """
 
 from __future__ import annotations
