@@ -100,7 +100,8 @@ class ExpressionBuilder:
         return ESCAPES.get(match[1], match[0])
 
     def docstring(self, span: Span, token: Token) -> syntax.Docstring:
-        text = inspect.cleandoc(self.written(token).strip('"'))
+        lines = inspect.cleandoc(self.written(token)[3:-3]).rstrip().split("\n")
+        text = "\n".join(line.rstrip() for line in lines)
         return syntax.Docstring(text, span=Span(self.source, token[1], token[2]))
 
     def true(self, span: Span) -> syntax.Boolean:

@@ -65,8 +65,12 @@ MISTAKES = (
     *_foreign("let", "write `name = value`"),
     *_foreign("func", "write `fn`"),
     *_foreign("function", "write `fn`"),
-    Mistake("E111", "this `{found}` closes nothing", "take it away, or look for what opens it", found=CLOSES, bracket="-"),
-    Mistake("E113", "arguments are named with `=`", "write `name = value`", found=":", expected=["=", ","], bracket="("),
+    Mistake(
+        "E111", "this `{found}` closes nothing", "take it away, or look for what opens it", found=CLOSES, bracket="-"
+    ),
+    Mistake(
+        "E113", "arguments are named with `=`", "write `name = value`", found=":", expected=["=", ","], bracket="("
+    ),
     Mistake("E113", "bodies stand in braces", "write `{...}` in place of `:`", found=":", expected="{"),
     Mistake(
         "E113",
@@ -86,7 +90,9 @@ MISTAKES = (
         within=["block", "model"],
         expected="(",
     ),
-    Mistake("E109", "import each name that is used", "write `from std.norm import layer_norm`", found="*", within=["from"]),
+    Mistake(
+        "E109", "import each name that is used", "write `from std.norm import layer_norm`", found="*", within=["from"]
+    ),
     Mistake(
         "E112",
         "there is no `{last}=`",
@@ -124,9 +130,17 @@ MISTAKES = (
         expected=["->"],
     ),
     Mistake("E115", "a tuple stands in parentheses", "write `(a, b)`", found=",", expected=["NEWLINE"], bracket="-{"),
-    Mistake("E115", "a range has an end", "write `a..b`; `b` itself is left out", last=["`..`"], found=["NEWLINE", "{", ")", "]"]),
+    Mistake(
+        "E115",
+        "a range has an end",
+        "write `a..b`; `b` itself is left out",
+        last=["`..`"],
+        found=["NEWLINE", "{", ")", "]"],
+    ),
     Mistake("E115", "a condition is missing", "write `if condition {...}`", found="{", last=["if", "while"]),
-    Mistake("E115", "there are no dictionaries", "use keyword arguments or a `choice`", found="{", expected=["expression"]),
+    Mistake(
+        "E115", "there are no dictionaries", "use keyword arguments or a `choice`", found="{", expected=["expression"]
+    ),
     Mistake(
         "E118",
         "`{found}` stands inside a fn, block or model, not at the top of a file",
@@ -141,7 +155,9 @@ MISTAKES = (
         found=VALUES | {"(", "["},
         expected=["declaration"],
     ),
-    Mistake("E118", "a docstring comes first in a file, fn, block or model", "write a comment: `# ...`", found=["DOCSTRING"]),
+    Mistake(
+        "E118", "a docstring comes first in a file, fn, block or model", "write a comment: `# ...`", found=["DOCSTRING"]
+    ),
     Mistake(
         "E118",
         "`{found}` stands at the top of a file, not inside a fn, block or model",
@@ -149,8 +165,12 @@ MISTAKES = (
         found=TOP_LEVEL,
         expected=["statement"],
     ),
-    Mistake("E107", "`{found}` is a keyword and cannot be a name", "choose another name", found=KEYWORDS, expected=["NAME"]),
-    Mistake("E114", "a comma is missing before `{found}`", None, found=VALUES | {"[", "not"}, expected=",", bracket="(["),
+    Mistake(
+        "E107", "`{found}` is a keyword and cannot be a name", "choose another name", found=KEYWORDS, expected=["NAME"]
+    ),
+    Mistake(
+        "E114", "a comma is missing before `{found}`", None, found=VALUES | {"[", "not"}, expected=",", bracket="(["
+    ),
     Mistake(
         "E114",
         "a comma is missing between two alternatives",
@@ -199,7 +219,9 @@ def explain(source: Source, symbols: Symbols, token: Token, expected: frozenset[
     opened = _innermost_open(symbols)
     if opened is not None and _leaves_open(token, opened[0], expected):
         message = f"this `{opened[0]}` is never closed"
-        return Diagnostic("E110", message, opened[1], (Note("something else begins here", span),), hint=_close(opened[0]))
+        return Diagnostic(
+            "E110", message, opened[1], (Note("something else begins here", span),), hint=_close(opened[0])
+        )
     if opened is not None and kind in CLOSES and CLOSES[kind] != opened[0]:
         note = Note("it is opened here", opened[1])
         return Diagnostic("E110", f"`{opened[0]}` is closed by `{kind}`", span, (note,), hint=_close(opened[0]))
