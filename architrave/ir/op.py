@@ -54,8 +54,11 @@ class Sample:
 
 def sample(*inputs: Any, high: int = 4, error: str | None = None, **attributes: Any) -> Sample:
     """A `Sample`; a list of sizes stands for a float tensor of that shape, `typed` makes other types."""
-    operands = tuple(typed(DType.FLOAT, *x) if isinstance(x, list) else x for x in inputs)
-    return Sample(operands, attributes, high, error)
+    return Sample(tuple(map(_operand, inputs)), attributes, high, error)
+
+
+def _operand(given: Any) -> TensorType | np.ndarray[Any, Any]:
+    return typed(DType.FLOAT, *given) if isinstance(given, list) else given  # pyright: ignore[reportUnknownArgumentType]
 
 
 def typed(dtype: DType, *shape: Size) -> TensorType:

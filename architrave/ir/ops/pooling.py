@@ -1,1 +1,119 @@
-"""Not written yet."""
+"""Pooling over the last axes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from architrave.ir.arrays import Array, known, np
+from architrave.ir.dims import Size
+from architrave.ir.op import Op, Sample, sample, typed
+from architrave.ir.ops import checks
+from architrave.ir.ops.conv import Pairs, window_defaults, windows_that_fit
+from architrave.ir.source import error
+from architrave.ir.types import DType, TensorType
+
+
+class MaxPool(Op):
+    """The largest element of each window over the last `len(kernel)` axes; padding is never chosen.
+
+    An empty stride is the kernel's size, an empty padding none, an empty dilation 1. NaN wins.
+    """
+
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...] = ()
+    padding: tuple[tuple[Size, Size], ...] = ()
+    dilation: tuple[int, ...] = ()
+
+    def infer(self, x: TensorType) -> TensorType:
+        return _pooled("max_pool", x, self.kernel, self.stride or self.kernel, self.padding, self.dilation)
+
+    def reference(self, x: Array) -> Array:
+        lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
+        windows = _windows(x, self.kernel, self.stride or self.kernel, self.padding, self.dilation, lowest)
+        return np.asarray(np.max(windows, axis=tuple(range(x.ndim, windows.ndim))))
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield from _samples()
+        yield sample([1, 2, 9], kernel=(3,), stride=(2,), padding=((2, 1),), dilation=(2,))
+        yield sample(typed(DType.I32, 2, 5), kernel=(2,), padding=((1, 0),))
+        yield sample(np.array([1.0, np.nan, 3.0, 4.0]), kernel=(2,), stride=(1,))
+
+
+class AvgPool(Op):
+    """The mean of each window over the last `len(kernel)` axes.
+
+    With `count_padding` padding is zeros that count; else the mean is over the elements inside `x`.
+    An empty stride is the kernel's size, an empty padding none.
+    """
+
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...] = ()
+    padding: tuple[tuple[Size, Size], ...] = ()
+    count_padding: bool = True
+
+    def infer(self, x: TensorType) -> TensorType:
+        result = _pooled("avg_pool", x, self.kernel, self.stride or self.kernel, self.padding, ())
+        return result.with_dtype(checks.floating(x.dtype))
+
+    def reference(self, x: Array) -> Array:
+        outside = 0.0 if self.count_padding else np.nan
+        windows = _windows(x.astype(np.float64), self.kernel, self.stride or self.kernel, self.padding, (), outside)
+        axes = tuple(range(x.ndim, windows.ndim))
+        if self.count_padding:
+            return np.asarray(np.mean(windows, axis=axes))
+        inside = _windows(np.ones(x.shape), self.kernel, self.stride or self.kernel, self.padding, (), 0.0)
+        total = np.sum(np.where(inside > 0, windows, 0.0), axis=axes)
+        return np.asarray(total / np.sum(inside, axis=axes))
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield from _samples()
+        yield sample([1, 2, 5, 5], kernel=(3, 2), stride=(2, 2), padding=((1, 2), (0, 1)), count_padding=False)
+        yield sample(typed(DType.I32, 2, 5), kernel=(2,))
+
+
+def _samples() -> Iterator[Sample]:
+    yield sample([2, 3, 7], kernel=(2,))
+    yield sample([2, 3, 6, 7], kernel=(3, 2), stride=(2, 1), padding=((1, 1), (0, 1)))
+    yield sample([1, 2, 4, 5, 3], kernel=(2, 3, 1), stride=(1, 2, 1))
+    yield sample([1, 1, 1], kernel=(1,))
+    yield sample([5], kernel=(3,), stride=(3,), padding=((2, 2),))
+    yield sample([0, 3, 4], kernel=(2,))
+    yield sample([2, 3], kernel=())
+    yield sample([1, 1, 2], kernel=(3,), error="E307")
+    yield sample([1, 1, 5], kernel=(0,), error="E307")
+    yield sample([1, 1, 5], kernel=(2,), padding=((2, 0),), error="E307")
+    yield sample([1, 1, 5], kernel=(2,), stride=(1, 1), error="E307")
+    yield sample([5], kernel=(2, 2), error="E304")
+    yield sample(typed(DType.BOOL, 5), kernel=(2,), error="E303")
+
+
+def _pooled(
+    what: str, x: TensorType, kernel: Sequence[int], stride: Sequence[int], padding: Pairs, dilation: Sequence[int]
+) -> TensorType:
+    checks.numeric(f"`{what}`", x)
+    checks.real(f"`{what}`", x)
+    checks.at_least(f"`{what}` over {len(kernel)} axes", x, len(kernel))
+    stride, padding, dilation = window_defaults(len(kernel), stride, padding, dilation)
+    counts = windows_that_fit(x, kernel, stride, padding, dilation)
+    for k, pair, d in zip(kernel, padding, dilation, strict=True):
+        reach = d * (k - 1) + 1
+        wide = next((width for width in pair if isinstance(width, int) and width >= reach), None)
+        if wide is not None:
+            raise error("E307", f"a padding of {wide} leaves a window of {reach} without any element")
+    return x.with_shape([*x.shape[: x.rank - len(kernel)], *counts])
+
+
+def _windows(
+    x: Array, kernel: Sequence[int], stride: Sequence[int], padding: Pairs, dilation: Sequence[int], outside: float
+) -> Array:
+    """The windows of `x` [..., *S] padded with `outside`: [..., *T, *kernel]."""
+    rank = len(kernel)
+    stride, padding, dilation = window_defaults(rank, stride, padding, dilation)
+    lead = x.ndim - rank
+    widths = [*((0, 0),) * lead, *((known(before), known(after)) for before, after in padding)]
+    reach = tuple(d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True))
+    padded = np.pad(x, widths, constant_values=outside)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, reach, tuple(range(lead, x.ndim)))
+    return windows[(*(slice(None),) * lead, *(slice(None, None, step) for step in (*stride, *dilation)))]
