@@ -74,10 +74,8 @@ class Scan(Op):
         if not 0 <= self.axis < sequence.rank:
             raise error("E320", f"scan runs over axis {self.axis}, but a sequence is {sequence}")
         if sequence.shape[self.axis] != self.length:
-            raise error(
-                "E320",
-                f"scan runs over {self.length} steps, but axis {self.axis} of {sequence} has {sequence.shape[self.axis]}",
-            )
+            found = sequence.shape[self.axis]
+            raise error("E320", f"scan runs over {self.length} steps, but axis {self.axis} of {sequence} has {found}")
         return sequence.with_shape(sequence.shape[: self.axis] + sequence.shape[self.axis + 1 :])
 
     def _stacked(self, emitted: TensorType) -> TensorType:

@@ -98,10 +98,10 @@ class ScatterAdd(Op):
     def reference(self, x: Array, index: Array, source: Array) -> Array:
         axis = self.axis % x.ndim
         inside = (index >= 0) & (index < x.shape[axis])
-        grid: Array = np.indices(index.shape)
-        grid[axis] = index
+        places = list(np.nonzero(inside))
+        places[axis] = index[inside]
         result = x.astype(np.result_type(x, source))
-        np.add.at(result, tuple(grid[:, inside]), source[inside])
+        np.add.at(result, tuple(places), source[inside])
         return result
 
     @classmethod
