@@ -84,7 +84,12 @@ class Loader:
         short = name.removeprefix("std.")
         if short not in standard_names():
             hint = nearest(short, standard_names())
-            raise error("E601", f"the standard library has no module `{name}`", span, hint=hint and hint.replace("`", "`std.", 1))
+            raise error(
+                "E601",
+                f"the standard library has no module `{name}`",
+                span,
+                hint=hint and hint.replace("`", "`std.", 1),
+            )
         text = (resources.files("architrave") / "stdlib" / f"{short}.arch").read_text("utf-8")
         return self.module(f"std.{short}", parse(Source(f"{short}.arch", text)), None)
 
@@ -104,19 +109,25 @@ class Loader:
     def _cycle(self, start: int, span: Span | None) -> Exception:
         files = [Path(key).name for key, _ in self.loading[start:]]
         notes = [Note("imported here", s) for _, s in self.loading[start + 1 :] if s is not None]
-        return error("E602", f"files import each other in a circle: {' -> '.join([*files, files[0]])}", span, notes=notes)
+        return error(
+            "E602", f"files import each other in a circle: {' -> '.join([*files, files[0]])}", span, notes=notes
+        )
 
     def module(self, name: str, tree: syntax.File, path: Path | None) -> Module:
         """Declare what a tree declares, in order."""
         if tree.language is not None and tree.language.value != 1:
-            raise error("E603", f"this compiler reads language 1, not language {tree.language.value}", tree.language.span)
+            raise error(
+                "E603", f"this compiler reads language 1, not language {tree.language.value}", tree.language.span
+            )
         module = Module(name, tree, path)
         spans: dict[str, Span] = {}
         for declaration in tree.declarations:
             self._declare(declaration, (), module, spans)
         return module
 
-    def _declare(self, node: syntax.Declaration, facts: tuple[syntax.Annotation, ...], module: Module, spans: dict[str, Span]) -> None:
+    def _declare(
+        self, node: syntax.Declaration, facts: tuple[syntax.Annotation, ...], module: Module, spans: dict[str, Span]
+    ) -> None:
         match node:
             case syntax.AnnotatedDeclaration(annotations, declaration):
                 self._declare(declaration, (*facts, *annotations), module, spans)
@@ -146,10 +157,21 @@ class Loader:
     def _imported(self, node: syntax.Module, module: Module) -> Module:
         if not node.is_file:
             if node.name != "std" and not node.name.startswith("std."):
-                raise error("E601", f"there is no module `{node.name}`", node.span, hint='a file is imported by its path, "./blocks.arch"')
-            return load_standard(node.name) if node.name.removeprefix("std.") in (*standard_names(), "std") else self.standard(node.name, node.span)
+                raise error(
+                    "E601",
+                    f"there is no module `{node.name}`",
+                    node.span,
+                    hint='a file is imported by its path, "./blocks.arch"',
+                )
+            return (
+                load_standard(node.name)
+                if node.name.removeprefix("std.") in (*standard_names(), "std")
+                else self.standard(node.name, node.span)
+            )
         if module.path is None:
-            raise error("E605", f"`{module.name}` is not a file, so it cannot import the file {node.span.text}", node.span)
+            raise error(
+                "E605", f"`{module.name}` is not a file, so it cannot import the file {node.span.text}", node.span
+            )
         if not node.name.endswith(".arch"):
             raise error("E605", "only `.arch` files can be imported", node.span)
         return self.file(module.path.parent / node.name, node.name, node.span)
@@ -171,7 +193,9 @@ def _export(name: syntax.Identifier, value: Any, module: Module, spans: dict[str
 def _bind(name: syntax.Identifier, value: Any, module: Module, spans: dict[str, Span]) -> None:
     earlier = spans.get(name.text)
     if earlier is not None:
-        raise error("E203", f"`{name.text}` is declared twice", name.span, notes=[Note("it was declared here", earlier)])
+        raise error(
+            "E203", f"`{name.text}` is declared twice", name.span, notes=[Note("it was declared here", earlier)]
+        )
     spans[name.text] = name.span
     module.globals[name.text] = value
 
@@ -199,6 +223,8 @@ def _read(path: Path, shown: str, span: Span | None) -> str:
             raise error("E106", f"{shown} has {path.stat().st_size:,} bytes; the limit is {4 * MAX_SIZE:,}", span)
         return path.read_text("utf-8")
     except UnicodeDecodeError as problem:
-        raise error("E607", f"{shown} is not UTF-8: byte {problem.start} is {problem.object[problem.start]:#04x}", span) from None
+        raise error(
+            "E607", f"{shown} is not UTF-8: byte {problem.start} is {problem.object[problem.start]:#04x}", span
+        ) from None
     except OSError as problem:
         raise error("E606", f"{shown} cannot be read: {problem.strerror}", span) from None

@@ -65,16 +65,7 @@ def _extremum(name: str, pair: str, function: Callable[..., Any]) -> None:
             return _extreme_dimension(name, items, span)
         return build_static(name, items, lambda *values: function(values), span)
 
-    BUILTINS[name] = Builtin(name, _with_axis(run))
-
-
-def _with_axis(run: Callable[..., Any]) -> Callable[..., Any]:
-    def call(frame: Frame, span: Span, *args: Any, axis: Any = None, keep: bool = False) -> Any:
-        if not args:
-            raise error("E224", "at least one argument is needed", span)
-        return run(frame, span, *args, axis=axis, keep=keep)
-
-    return call
+    BUILTINS[name] = Builtin(name, run)
 
 
 def _extreme_dimension(name: str, items: list[Any], span: Span) -> Any:

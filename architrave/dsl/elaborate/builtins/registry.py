@@ -34,31 +34,30 @@ def builtin(*names: str) -> Callable[[Function], Function]:
 def _parameters(function: Function) -> tuple[tuple[str, bool], ...]:
     """The parameters after the frame and the span: their names, and whether they are required."""
     parameters = list(inspect.signature(function).parameters.values())[2:]
-    return tuple((p.name, p.default is inspect.Parameter.empty) for p in parameters)
+    named = (p for p in parameters if p.kind not in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD))
+    return tuple((p.name, p.default is inspect.Parameter.empty) for p in named)
 
 
 @cache
-def _takes_any(function: Function) -> bool:
-    return any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in inspect.signature(function).parameters.values())
+def _open_ended(function: Function) -> tuple[bool, bool]:
+    """Whether a function takes any number of positional arguments, and any names."""
+    kinds = {p.kind for p in inspect.signature(function).parameters.values()}
+    return inspect.Parameter.VAR_POSITIONAL in kinds, inspect.Parameter.VAR_KEYWORD in kinds
 
 
 @calls(Builtin)
 def _call(function: Builtin, args: Sequence[Any], kwargs: Mapping[str, Any], span: Span, frame: Frame) -> Any:
-    if _takes_any(function.run):
-        if kwargs:
-            raise error("E222", f"`{function.name}` has no parameter `{next(iter(kwargs))}`", span)
-        frame.here(span)
-        return function.run(frame, span, *args)
+    any_position, any_name = _open_ended(function.run)
     parameters = _parameters(function.run)
-    if len(args) > len(parameters):
+    if len(args) > len(parameters) and not any_position:
         raise error("E221", f"`{function.name}` takes {len(parameters)} arguments, not {len(args)}", span)
     known = [name for name, _ in parameters]
     for name in kwargs:
-        if name not in known:
-            hint = nearest(name, known) or f"its parameters are {', '.join(known)}"
-            raise error("E222", f"`{function.name}` has no parameter `{name}`", span, hint=hint)
         if name in known[: len(args)]:
             raise error("E223", f"`{function.name}` gets `{name}` twice", span)
+        if name not in known and not any_name:
+            hint = nearest(name, known) or (f"its parameters are {', '.join(known)}" if known else None)
+            raise error("E222", f"`{function.name}` has no parameter `{name}`", span, hint=hint)
     for name, required in parameters[len(args) :]:
         if required and name not in kwargs:
             raise error("E224", f"`{function.name}` needs `{name}`", span)
