@@ -19,7 +19,7 @@ class Source:
     """One file's text. `name` is what errors and emitted comments call it."""
 
     name: str
-    text: str
+    text: str = field(repr=False)
 
     @cached_property
     def line_starts(self) -> list[int]:

@@ -163,7 +163,8 @@ def _one_turn(
         if not updated:
             break
         states += updated
-    before.update({p: v for p, v in after.items() if p not in before})
+        before.update({p: build_.weights[p] for p in updated if p not in before})
+    build_.states = {**{p: build_.weights[p] for p in after}, **before}
     if isinstance(node, syntax.Scan):
         split = len(first)
         results = [*results[:split], *(after[p] for p in states), *results[split:]]
