@@ -14,7 +14,8 @@ from architrave.dsl.elaborate.values import BlockType, describe, to_bool, to_int
 from architrave.dsl.modules import Module
 from architrave.dsl.space import space_size
 from architrave.ir import cost
-from architrave.ir.graph import Graph, Place
+from architrave.ir.graph import Graph
+from architrave.ir.place import Place
 from architrave.ir.source import Span, error
 
 

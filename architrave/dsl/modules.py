@@ -14,8 +14,8 @@ from architrave.dsl.elaborate.builtins import BUILTINS
 from architrave.dsl.elaborate.core import Build, Frame, Names, evaluate
 from architrave.dsl.elaborate.values import BlockType, Fn, Namespace, OpRef
 from architrave.dsl.parser import MAX_SIZE, parse
-from architrave.ir.graph import Place
 from architrave.ir.op import OPS
+from architrave.ir.place import Place
 from architrave.ir.source import Note, Source, Span, error, nearest
 
 CORE = ("linear", "conv", "norm", "attention", "recurrent", "regularize", "combine")

@@ -8,8 +8,9 @@ from functools import cache
 from typing import Any
 
 from architrave.ir.dims import Dim
-from architrave.ir.graph import Value, here, lift, make
+from architrave.ir.graph import Value, lift, make
 from architrave.ir.op import Op, lookup
+from architrave.ir.place import here
 from architrave.ir.source import error, nearest
 
 

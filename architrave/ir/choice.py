@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from architrave.ir.graph import Graph, Node, Value, inline
+from architrave.ir.graph import Graph, Node, Value
 from architrave.ir.nested import innermost_first, rebuild_nested
 from architrave.ir.op import Op
 from architrave.ir.ops.control import Choice
+from architrave.ir.rewrite import inline
 from architrave.ir.source import error, nearest
 
 

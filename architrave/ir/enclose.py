@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from architrave.ir.graph import Graph, Here, Node, Value, kept, make
+from architrave.ir.graph import Graph, Node, Value, make
 from architrave.ir.op import OPS
 from architrave.ir.ops.leaves import Input
+from architrave.ir.place import Here
+from architrave.ir.rewrite import kept
 
 OUTER_LEAVES = frozenset({"param", "state", "run_key"})
 """Leaves that live in the outermost graph only."""

@@ -7,116 +7,22 @@ made, never from a claim. Equality and hashes are structural: they ignore spans,
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from architrave.ir.dims import Dim, Size, symbols
 from architrave.ir.op import OPS, Op
-from architrave.ir.source import ArchitraveError, Note, Span
+from architrave.ir.place import Fact, Here, Place, here
+from architrave.ir.source import ArchitraveError, Note
 from architrave.ir.types import DType, TensorType
 
 if TYPE_CHECKING:
     import networkx as nx
 
 _serial = itertools.count()
-
-
-@dataclass(frozen=True)
-class Block:
-    """Where code was written: the block, fn or model that a place instantiates.
-
-    `arguments` are the static arguments of this instance, by name, as Python values.
-    """
-
-    kind: str  # "block", "fn" or "model"
-    name: str
-    doc: str | None = None
-    span: Span | None = None
-    arguments: tuple[tuple[str, object], ...] = field(default=(), compare=False)
-
-
-@dataclass(frozen=True, eq=False)
-class Place:
-    """One application of an instance: the path of instance names, and the block that each is one of.
-
-    Two applications of one instance are two places with one path. A place of a fn adds no segment.
-    """
-
-    segment: str
-    block: Block | None = None
-    parent: Place | None = None
-    span: Span | None = None
-
-    @cached_property
-    def path(self) -> str:
-        """The dotted name, `layer1.0.conv1`; the empty string for the model itself."""
-        above = self.parent.path if self.parent is not None else ""
-        return f"{above}.{self.segment}" if above and self.segment else above or self.segment
-
-    @cached_property
-    def depth(self) -> int:
-        return 0 if self.parent is None else self.parent.depth + 1
-
-    def trail(self) -> tuple[Note, ...]:
-        """The chain of instances from the model down, as errors show it."""
-        steps: list[Note] = []
-        place: Place | None = self
-        while place is not None:
-            if place.block is not None:
-                steps.append(Note(f"`{place.path or place.block.name}`: {place.block.name}", place.span))
-            place = place.parent
-        return tuple(reversed(steps))
-
-    def __str__(self) -> str:
-        return self.path
-
-
-@dataclass(frozen=True)
-class Fact:
-    """An annotation, `@quant(weight = 4)`, as it reached a node."""
-
-    name: str
-    args: tuple[object, ...] = ()
-    kwargs: tuple[tuple[str, object], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Here:
-    """What new nodes are marked with: the span and the place that they come from, and their facts."""
-
-    span: Span | None = None
-    place: Place | None = None
-    facts: tuple[Fact, ...] = ()
-
-
-_here: ContextVar[Here] = ContextVar("here", default=Here())
-
-
-def here() -> Here:
-    """The marks that new nodes get now."""
-    return _here.get()
-
-
-@contextlib.contextmanager
-def marked(**changes: Any) -> Iterator[None]:
-    """New nodes get these marks (`span=`, `place=`, `facts=`) inside the `with`."""
-    token = _here.set(replace(_here.get(), **changes))
-    try:
-        yield
-    finally:
-        _here.reset(token)
-
-
-def mark(now: Here) -> Here:
-    """Set the marks of new nodes; returns the earlier ones. The fast form of `marked`."""
-    before = _here.get()
-    _here.set(now)
-    return before
 
 
 class Value:
@@ -242,7 +148,7 @@ class Node:
 
 def make(op: Op, operands: Sequence[Value], marks: Here | None = None) -> Node:
     """The one constructor of nodes. Infers the types; an error gets the span and place of `marks`."""
-    marks = marks or _here.get()
+    marks = marks or here()
     operands = tuple(operands)
     try:
         types = op.infer(*[v.type for v in operands])
@@ -363,54 +269,6 @@ class Graph:
             for position, operand in enumerate(node.operands):
                 result.add_edge(operand.node, node, key=position, value=operand)
         return result
-
-
-def rebuild(
-    graph: Graph,
-    rewrite: Callable[[Node, tuple[Value, ...]], Sequence[Value] | None],
-    **changes: Any,
-) -> Graph:
-    """The graph with each node offered to `rewrite`, operands first.
-
-    `rewrite` gets a node and its new operands and returns the values that take its outputs' places, or
-    None to keep the node (on the new operands). `changes` are fields of the new graph, such as `name`.
-    """
-    new: dict[Value, Value] = {}
-    for node in graph.nodes:
-        operands = tuple(new[v] for v in node.operands)
-        replacement = rewrite(node, operands)
-        if replacement is None:
-            replacement = kept(node, operands)
-        new.update(zip(node.outputs, replacement, strict=True))
-    return replace(
-        graph,
-        **{
-            "inputs": tuple(new[v] for v in graph.inputs),
-            "outputs": tuple(new[v] for v in graph.outputs),
-            "weights": tuple(new[v] for v in graph.weights),
-            "updates": tuple((new[s], new[v]) for s, v in graph.updates if new[s] is not new[v]),
-            **changes,
-        },
-    )
-
-
-def kept(node: Node, operands: tuple[Value, ...]) -> tuple[Value, ...]:
-    """The outputs of `node` on other operands; those of the node itself where they are the same."""
-    if operands == node.operands:
-        return node.outputs
-    copy = make(node.op, operands, node.marks)
-    copy.hints.update(node.hints)
-    return copy.outputs
-
-
-def inline(graph: Graph, arguments: Sequence[Value]) -> tuple[Value, ...]:
-    """The outputs of a graph with its inputs replaced by `arguments`."""
-    new: dict[Value, Value] = dict(zip(graph.inputs, arguments, strict=True))
-    for node in graph.nodes:
-        if node.outputs and node.outputs[0] in new:
-            continue
-        new.update(zip(node.outputs, kept(node, tuple(new[v] for v in node.operands)), strict=True))
-    return tuple(new[v] for v in graph.outputs)
 
 
 def _binary(name: str, a: Operand, b: Operand) -> Value:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from architrave.ir.graph import Graph, Node, Value, inline
+from architrave.ir.graph import Graph, Node, Value
 from architrave.ir.nested import rebuild_nested
 from architrave.ir.op import Op
 from architrave.ir.ops.control import Mode
+from architrave.ir.rewrite import inline
 
 
 def specialize(graph: Graph, training: bool) -> Graph:

@@ -6,8 +6,9 @@ import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from architrave.ir.graph import Graph, Node, Value, make, rebuild
+from architrave.ir.graph import Graph, Node, Value, make
 from architrave.ir.op import Op
+from architrave.ir.rewrite import rebuild
 
 Rewrite = Callable[[Node, Op, tuple[Value, ...]], Sequence[Value] | None]
 

@@ -20,10 +20,11 @@ from typing import TypeAlias
 from architrave.backends.hierarchy import chains, torn
 from architrave.backends.hierarchy.region import Region, is_constant, is_leaf, path_of, post_order
 from architrave.backends.hierarchy.small import too_small
-from architrave.ir.graph import Graph, Node, Place, Value
+from architrave.ir.graph import Graph, Node, Value
 from architrave.ir.nested import subgraphs
 from architrave.ir.ops.control import CustomGrad
 from architrave.ir.ops.leaves import Arange, Constant, Full, Param, State
+from architrave.ir.place import Place
 from architrave.ir.source import error
 
 DEEPEST = 64

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from architrave.ir.graph import Node, Place, Value
+from architrave.ir.graph import Node, Value
 from architrave.ir.nested import subgraphs
 from architrave.ir.ops.leaves import Arange, Constant, Full, Param, State
+from architrave.ir.place import Place
 
 if TYPE_CHECKING:
     from architrave.backends.hierarchy.chains import Chain

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from architrave.backends.hierarchy.region import is_leaf, path_of
-from architrave.ir.graph import Graph, Place
+from architrave.ir.graph import Graph
 from architrave.ir.nested import subgraphs
+from architrave.ir.place import Place
 
 SMALL = 3
 """A fn, or a block without weights, of fewer nodes is not worth a definition of its own."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence, Set
 from typing import TYPE_CHECKING
 
-from architrave.ir.graph import Node, Place
+from architrave.ir.graph import Node
+from architrave.ir.place import Place
 
 if TYPE_CHECKING:
     from architrave.backends.hierarchy.region import Region

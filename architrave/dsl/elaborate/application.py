@@ -12,7 +12,7 @@ from architrave.dsl.elaborate.facts import evaluated_facts
 from architrave.dsl.elaborate.shapes import bind, check_result, check_static
 from architrave.dsl.elaborate.values import BlockType, Closure, Fn, Instance, Named, OpRef, Partial
 from architrave.ir import build
-from architrave.ir.graph import Block, Place
+from architrave.ir.place import Block, Place
 from architrave.ir.source import ArchitraveError, Note, Span, error, nearest
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
 
 from architrave.dsl import syntax
-from architrave.ir.graph import Fact, Here, Place, Value, mark
+from architrave.ir.graph import Value
+from architrave.ir.place import Fact, Here, Place, mark
 from architrave.ir.source import ArchitraveError, Note, Span, error
 
 STEP_LIMIT = 2_000_000

@@ -8,7 +8,7 @@ from typing import Any
 from architrave.dsl import syntax
 from architrave.dsl.elaborate.core import Frame, evaluate
 from architrave.dsl.elaborate.values import describe
-from architrave.ir.graph import Fact
+from architrave.ir.place import Fact
 from architrave.ir.source import Span, error
 
 

@@ -11,8 +11,9 @@ from architrave.dsl.elaborate.core import Frame
 from architrave.dsl.elaborate.mode import flatten, unflatten
 from architrave.dsl.elaborate.values import Fn, describe
 from architrave.ir.enclose import Body, enclose, placeholder, serial_now
-from architrave.ir.graph import Here, Value, make
+from architrave.ir.graph import Value, make
 from architrave.ir.ops.control import CustomGrad
+from architrave.ir.place import Here
 from architrave.ir.source import Span, error
 
 

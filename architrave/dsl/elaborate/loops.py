@@ -13,9 +13,10 @@ from architrave.dsl.elaborate.values import describe, to_bool, to_int, to_size
 from architrave.ir import build
 from architrave.ir.dims import Size
 from architrave.ir.enclose import Body, enclose, placeholder, serial_now
-from architrave.ir.graph import Graph, Here, Value, constant, make
+from architrave.ir.graph import Graph, Value, constant, make
 from architrave.ir.ops.control import Scan, While
 from architrave.ir.ops.leaves import Input
+from architrave.ir.place import Here
 from architrave.ir.source import Span, error
 from architrave.ir.types import DType, TensorType, normalize_axis
 

@@ -16,8 +16,9 @@ from architrave.dsl.elaborate.facts import evaluated_facts
 from architrave.dsl.elaborate.mode import flatten
 from architrave.dsl.elaborate.shapes import input_type
 from architrave.dsl.elaborate.values import BlockType, describe
-from architrave.ir.graph import Block, Graph, Here, Place, make, mark
+from architrave.ir.graph import Graph, make
 from architrave.ir.ops.leaves import Input
+from architrave.ir.place import Block, Here, Place, mark
 from architrave.ir.source import ArchitraveError, error, nearest
 
 RECURSION = 40_000

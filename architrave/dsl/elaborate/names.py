@@ -10,7 +10,7 @@ from architrave.dsl import syntax
 from architrave.dsl.elaborate.core import Frame, evaluate
 from architrave.dsl.elaborate.values import Instance, describe
 from architrave.dsl.parser import parse
-from architrave.ir.graph import Place
+from architrave.ir.place import Place
 from architrave.ir.source import Note, Source, Span, error
 
 _HOLE = re.compile(r"\{([^{}]*)\}")

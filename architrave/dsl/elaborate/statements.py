@@ -14,10 +14,11 @@ from architrave.dsl.elaborate.names import weight_path
 from architrave.dsl.elaborate.shapes import tensor_type
 from architrave.dsl.elaborate.targets import assign
 from architrave.dsl.elaborate.values import describe, to_bool
-from architrave.ir.graph import Here, Value, make
+from architrave.ir.graph import Value, make
 from architrave.ir.op import Op
 from architrave.ir.ops.leaves import Param, State
 from architrave.ir.ops.logic import Cast
+from architrave.ir.place import Here
 from architrave.ir.source import Note, error
 
 

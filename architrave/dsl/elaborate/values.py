@@ -14,9 +14,10 @@ from architrave.dsl import syntax
 from architrave.dsl.elaborate.core import LIST_LIMIT, Frame, Names
 from architrave.ir import dims
 from architrave.ir.dims import Dim, Size
-from architrave.ir.graph import Fact, Value
+from architrave.ir.graph import Value
 from architrave.ir.op import Op
 from architrave.ir.ops.leaves import Initial
+from architrave.ir.place import Fact
 from architrave.ir.source import Span, error
 from architrave.ir.types import DType
 
