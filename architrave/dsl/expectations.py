@@ -48,7 +48,12 @@ def outcome(node: syntax.Expect, module: Module) -> Outcome:
     for name in sizes:
         if name not in graph.symbols:
             known = ", ".join(graph.symbols) or "none"
-            raise error("E291", f"`{node.model.span.text}` has no symbolic dimension `{name}`", node.span, hint=f"it has {known}")
+            raise error(
+                "E291",
+                f"`{node.model.span.text}` has no symbolic dimension `{name}`",
+                node.span,
+                hint=f"it has {known}",
+            )
     values = {n: _quantity(n, graph, sizes, model, named, node) for n in _used(node.condition) if n in QUANTITIES}
     scope: dict[str, Any] = {**{s: _symbol(s) for s in graph.symbols}, **sizes, **values}
     condition = Frame(Build(), scope, module.globals, Place(""), Names())
@@ -103,5 +108,3 @@ def _used(condition: syntax.Expression) -> list[str]:
         elif isinstance(item, syntax.Node):
             pending += [getattr(item, f) for f in item.__dataclass_fields__ if f != "span"]
     return found
-
-

@@ -51,7 +51,11 @@ def space_size(model: BlockType, arguments: Mapping[str, Any] | None = None) -> 
 
 
 def _explored(
-    model: BlockType, arguments: Mapping[str, Any], decided: Mapping[str, str], known: Mapping[str, Decision], count: list[int]
+    model: BlockType,
+    arguments: Mapping[str, Any],
+    decided: Mapping[str, str],
+    known: Mapping[str, Decision],
+    count: list[int],
 ) -> dict[str, Domain]:
     met = _met(model, arguments, decided, count)
     fresh = {path: d for path, d in met.items() if path not in known}
@@ -81,8 +85,14 @@ def _nest(domain: Domain, label: str, gone: Mapping[str, Decision]) -> None:
         inner.setdefault(path, Domain(path, decision.kind, decision.labels))
 
 
-def _met(model: BlockType, arguments: Mapping[str, Any], decided: Mapping[str, str], count: list[int]) -> dict[str, Decision]:
+def _met(
+    model: BlockType, arguments: Mapping[str, Any], decided: Mapping[str, str], count: list[int]
+) -> dict[str, Decision]:
     count[0] += 1
     if count[0] > EXPLORED_LIMIT:
-        raise error("E405", f"the choices of `{model.tree.name.text}` need more than {EXPLORED_LIMIT:,} members to find", model.tree.name.span)
+        raise error(
+            "E405",
+            f"the choices of `{model.tree.name.text}` need more than {EXPLORED_LIMIT:,} members to find",
+            model.tree.name.span,
+        )
     return dict(elaborate(model, arguments, decisions=decided).choices)

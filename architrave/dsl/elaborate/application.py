@@ -50,7 +50,9 @@ def is_tensor(parameter: syntax.Parameter) -> bool:
     return isinstance(parameter.type, syntax.TensorType | syntax.TupleType)
 
 
-def bind_parameters(what: str, parameters: Sequence[syntax.Parameter], given: Mapping[str, Any], span: Span, frame: Frame) -> None:
+def bind_parameters(
+    what: str, parameters: Sequence[syntax.Parameter], given: Mapping[str, Any], span: Span, frame: Frame
+) -> None:
     """Put arguments and defaults into the frame's scope and check them: static ones first, so that the
     types of tensors may name them. Raises E224 for a missing argument."""
     for parameter in parameters:
@@ -88,9 +90,7 @@ def _call_fn(fn: Fn, args: Sequence[Any], kwargs: Mapping[str, Any], span: Span,
     what = f"fn `{tree.name.text}`"
     given = bind_arguments(what, tree.parameters, args, kwargs, span)
     block = Block("fn", tree.name.text, tree.doc.text if tree.doc else None, tree.span)
-    inner = Frame(
-        frame.build, {}, fn.globals, Place("", block, frame.place, span), frame.names, frame.facts, "fn"
-    )
+    inner = Frame(frame.build, {}, fn.globals, Place("", block, frame.place, span), frame.names, frame.facts, "fn")
     bind_parameters(what, tree.parameters, given, span, inner)
     if tree.gradient is not None:
         from architrave.dsl.elaborate.gradient import call_with_gradient
@@ -99,9 +99,7 @@ def _call_fn(fn: Fn, args: Sequence[Any], kwargs: Mapping[str, Any], span: Span,
     return run_body(tree.body, tree.result, what, span, inner)
 
 
-def run_body(
-    body: Sequence[syntax.Statement], result: syntax.Type | None, what: str, span: Span, frame: Frame
-) -> Any:
+def run_body(body: Sequence[syntax.Statement], result: syntax.Type | None, what: str, span: Span, frame: Frame) -> Any:
     """Run a body to its `return` and check the result. A body that must know whether it is in training,
     where no `if training` can split it, is built once for each mode."""
     if frame.build.training is None:
@@ -115,9 +113,7 @@ def run_body(
     return _run_once(body, result, what, span, frame)
 
 
-def _run_once(
-    body: Sequence[syntax.Statement], result: syntax.Type | None, what: str, span: Span, frame: Frame
-) -> Any:
+def _run_once(body: Sequence[syntax.Statement], result: syntax.Type | None, what: str, span: Span, frame: Frame) -> Any:
     try:
         returned = run(body, frame)
         if returned is None:
@@ -132,7 +128,9 @@ def _run_once(
 def _call_closure(closure: Closure, args: Sequence[Any], kwargs: Mapping[str, Any], span: Span, frame: Frame) -> Any:
     parameters = closure.tree.parameters
     if kwargs or len(args) != len(parameters):
-        raise error("E221", f"this lambda takes {_count(len(parameters), 'argument')}, not {len(args) + len(kwargs)}", span)
+        raise error(
+            "E221", f"this lambda takes {_count(len(parameters), 'argument')}, not {len(args) + len(kwargs)}", span
+        )
     outer = closure.frame
     scope = {**outer.scope, **{p.text: a for p, a in zip(parameters, args, strict=True)}}
     inner = Frame(frame.build, scope, outer.globals, frame.place, frame.names, frame.facts, frame.kind)
@@ -192,7 +190,9 @@ def block_place(instance: Instance, span: Span, parent: Place) -> Place:
     """The place of one application of an instance. An instance that was named further out keeps its path."""
     tree = instance.block.tree
     kind = "model" if isinstance(tree, syntax.Model) else "block"
-    block = Block(kind, tree.name.text, tree.doc.text if tree.doc else None, tree.span, tuple(instance.arguments.items()))
+    block = Block(
+        kind, tree.name.text, tree.doc.text if tree.doc else None, tree.span, tuple(instance.arguments.items())
+    )
     if _joined(parent.path, instance.segment) == instance.path:
         return Place(instance.segment, block, parent, span)
     return Place(instance.path or "", block, None, span)
@@ -235,4 +235,3 @@ def _call_partial(stage: Partial, args: Sequence[Any], kwargs: Mapping[str, Any]
 def _call_op(ref: OpRef, args: Sequence[Any], kwargs: Mapping[str, Any], span: Span, frame: Frame) -> Any:
     frame.here(span)
     return build.call(ref.kind.name, *args, **kwargs)
-

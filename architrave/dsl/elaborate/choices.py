@@ -47,7 +47,12 @@ def choose(node: syntax.Choice, value_of: Callable[[syntax.Expression], Any], fr
     labels = tuple(a.label.text for a in node.alternatives)
     taken = frame.build.decisions.get(path, labels[0])
     if taken not in labels:
-        raise error("E270", f"the choice `{path}` has no alternative `{taken}`", node.span, hint=nearest(taken, labels) or f"it has {', '.join(labels)}")
+        raise error(
+            "E270",
+            f"the choice `{path}` has no alternative `{taken}`",
+            node.span,
+            hint=nearest(taken, labels) or f"it has {', '.join(labels)}",
+        )
     kinds = {a.label.text: _trial(a, value_of, frame) for a in node.alternatives if a.label.text != taken}
     (chosen,) = (a for a in node.alternatives if a.label.text == taken)
     since = serial_now()
@@ -110,7 +115,12 @@ def _check_kinds(node: syntax.Choice, values: dict[str, Any], taken: str) -> Non
             )
         if isinstance(first, Value) and first.type != other.type:
             notes = [Note(f"`{taken}` is {first.type}", first.node.span)]
-            raise error("E272", f"alternatives of different types: `{taken}` is {first.type}, `{alternative.label.text}` is {other.type}", alternative.span, notes=notes)
+            raise error(
+                "E272",
+                f"alternatives of different types: `{taken}` is {first.type}, `{alternative.label.text}` is {other.type}",
+                alternative.span,
+                notes=notes,
+            )
 
 
 @calls(StageChoice)

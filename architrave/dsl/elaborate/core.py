@@ -60,7 +60,12 @@ class Build:
         """Count work; E401 where there is too much of it."""
         self.steps += count
         if self.steps > STEP_LIMIT:
-            raise error("E401", f"building takes more than {STEP_LIMIT:,} steps", span, hint="is there a loop or a recursion without an end?")
+            raise error(
+                "E401",
+                f"building takes more than {STEP_LIMIT:,} steps",
+                span,
+                hint="is there a loop or a recursion without an end?",
+            )
 
 
 @dataclass(eq=False)
@@ -187,7 +192,12 @@ def call(callee: Any, args: Sequence[Any], kwargs: Mapping[str, Any], span: Span
     build.step(span)
     build.depth += 1
     if build.depth > DEPTH_LIMIT:
-        raise error("E402", f"applications nest more than {DEPTH_LIMIT} deep", span, hint="does a block or fn apply itself without an end?")
+        raise error(
+            "E402",
+            f"applications nest more than {DEPTH_LIMIT} deep",
+            span,
+            hint="does a block or fn apply itself without an end?",
+        )
     try:
         return caller(callee, args, kwargs, span, frame)
     except ArchitraveError as problem:

@@ -114,7 +114,9 @@ def _attribute(node: syntax.Attribute, frame: Frame) -> Any:
             attribute = TENSOR_ATTRIBUTES.get(name)
             if attribute is not None:
                 return attribute(value)
-            raise error("E202", f"a tensor has no attribute `{name}`", node.name.span, hint=nearest(name, TENSOR_ATTRIBUTES))
+            raise error(
+                "E202", f"a tensor has no attribute `{name}`", node.name.span, hint=nearest(name, TENSOR_ATTRIBUTES)
+            )
         case _:
             raise error("E202", f"{describe(value)} has no attribute `{name}`", node.name.span)
 
@@ -209,5 +211,3 @@ def stage_callee(node: syntax.Expression, frame: Frame) -> Any:
         return call(callee, args, kwargs, node.span, frame)
     args, kwargs = arguments(node.arguments, frame)
     return Partial(callee, tuple(args), kwargs)
-
-

@@ -32,7 +32,11 @@ def call_with_gradient(fn: Fn, frame: Frame, span: Span) -> Any:
     gradients = [placeholder(f"grad_{i}", v, Here()) for i, v in enumerate(outputs)]
     names = [p.text for p in tree.gradient.parameters]
     if len(names) != len(outputs):
-        raise error("E264", f"grad of {what} takes a gradient for each of {len(outputs)} results, not {len(names)}", tree.gradient.span)
+        raise error(
+            "E264",
+            f"grad of {what} takes a gradient for each of {len(outputs)} results, not {len(names)}",
+            tree.gradient.span,
+        )
     scope = {**statics, **again, **dict(zip(names, gradients, strict=True))}
     returned = run_body(tree.gradient.body, None, f"grad of {what}", tree.gradient.span, replace(frame, scope=scope))
     given = _shaped(flatten(returned), tensors, tree)
@@ -51,10 +55,18 @@ def _is_operand(parameter: syntax.Parameter, frame: Frame) -> bool:
 def _shaped(given: list[Value], tensors: dict[str, Value], tree: syntax.Fn) -> list[Value]:
     assert tree.gradient is not None
     if len(given) != len(tensors):
-        raise error("E264", f"grad must return the gradient of each of {len(tensors)} parameters, not {len(given)}", tree.gradient.span)
+        raise error(
+            "E264",
+            f"grad must return the gradient of each of {len(tensors)} parameters, not {len(given)}",
+            tree.gradient.span,
+        )
     for name, value, gradient in zip(tensors, tensors.values(), given, strict=True):
         if gradient.type != value.type:
-            raise error("E264", f"the gradient of `{name}` must be {value.type}, as it is, not {describe(gradient)}", tree.gradient.span)
+            raise error(
+                "E264",
+                f"the gradient of `{name}` must be {value.type}, as it is, not {describe(gradient)}",
+                tree.gradient.span,
+            )
     return given
 
 
@@ -66,5 +78,3 @@ def _enclose(forward: Body, backward: Body, since: int) -> Any:
     own, outside = second.inputs[: len(backward.parameters)], second.inputs[len(backward.parameters) :]
     reordered = (*own[:operands], *outside, *own[operands:])
     return (first, replace(second, inputs=reordered)), captures
-
-

@@ -54,7 +54,12 @@ def _expanded(x: Value, node: syntax.Index) -> list[Any]:
 
 def _position(value: Any, size: Size, axis: int, span: Span) -> Size:
     if isinstance(value, Value):
-        raise error("E250", f"an index must be known while building, not {describe(value)}", span, hint="`take(x, index, axis)` indexes by a tensor")
+        raise error(
+            "E250",
+            f"an index must be known while building, not {describe(value)}",
+            span,
+            hint="`take(x, index, axis)` indexes by a tensor",
+        )
     index = to_size(value, span, "an index")
     if isinstance(index, int) and index < 0:
         index = size + index
@@ -66,7 +71,12 @@ def _position(value: Any, size: Size, axis: int, span: Span) -> Size:
 def _slice(node: syntax.Slice, size: Size, frame: Frame) -> tuple[Size, Size, int]:
     step = 1 if node.step is None else to_int(evaluate(node.step, frame), node.step.span, "the step of a slice")
     if step <= 0:
-        raise error("E250", f"the step of a slice must be at least 1, not {step}", node.span, hint="`flip(x, axis)` turns a tensor round")
+        raise error(
+            "E250",
+            f"the step of a slice must be at least 1, not {step}",
+            node.span,
+            hint="`flip(x, axis)` turns a tensor round",
+        )
     start = 0 if node.start is None else _bound(evaluate(node.start, frame), size, node.start.span)
     stop = size if node.stop is None else _bound(evaluate(node.stop, frame), size, node.stop.span)
     if isinstance(start, int) and isinstance(stop, int):

@@ -37,7 +37,12 @@ def to_initial(value: Any, what: TensorType, node: syntax.Param | syntax.State, 
         case Value():
             return _constant(value, what, node)
         case _:
-            raise error("E252", f"{describe(value)} is not an initializer", span, hint="such as `zeros`, `normal(0.02)` or `kaiming_uniform()`")
+            raise error(
+                "E252",
+                f"{describe(value)} is not an initializer",
+                span,
+                hint="such as `zeros`, `normal(0.02)` or `kaiming_uniform()`",
+            )
 
 
 def _constant(value: Value, what: TensorType, node: syntax.Param | syntax.State) -> Graph:

@@ -120,7 +120,11 @@ def _while(node: syntax.While, frame: Frame) -> None:
         side.scope.update(zip(carries, given, strict=False))
         condition = evaluate(node.condition, side)
         if not isinstance(condition, Value):
-            raise error("E261", f"the condition of while depends on no carried value: it is {describe(condition)}", node.condition.span)
+            raise error(
+                "E261",
+                f"the condition of while depends on no carried value: it is {describe(condition)}",
+                node.condition.span,
+            )
         _run_body(node.body, side)
         return [condition, *(_next(side, name, node) for name in carries)]
 
@@ -186,7 +190,9 @@ def _rebind(frame: Frame, turn: Turn, carries: list[str], results: Sequence[Valu
 def _run_body(body: Sequence[syntax.Statement], side: Frame) -> None:
     returned: Returned | None = run(body, side)
     if returned is not None:
-        raise error("E262", "a loop that runs with the network cannot return", returned.span, hint="carry the value out")
+        raise error(
+            "E262", "a loop that runs with the network cannot return", returned.span, hint="carry the value out"
+        )
 
 
 def _next(side: Frame, name: str, node: syntax.Scan | syntax.While) -> Value:
@@ -215,7 +221,12 @@ def _options(given: Sequence[syntax.Argument], known: set[str], frame: Frame) ->
     for argument in given:
         assert argument.name is not None
         if argument.name.text not in known:
-            raise error("E222", f"a loop has no option `{argument.name.text}`", argument.span, hint=f"it has {', '.join(sorted(known))}")
+            raise error(
+                "E222",
+                f"a loop has no option `{argument.name.text}`",
+                argument.span,
+                hint=f"it has {', '.join(sorted(known))}",
+            )
         options[argument.name.text] = evaluate(argument.value, frame)
     return options
 
@@ -224,7 +235,9 @@ def _sequence(source: syntax.ScanSource, frame: Frame) -> Value:
     value = evaluate(source.value, frame)
     if isinstance(value, Value) and value.rank > 0:
         return value
-    raise error("E235", f"a scan runs over a tensor, not {describe(value)}", source.value.span, hint="`for` runs over lists")
+    raise error(
+        "E235", f"a scan runs over a tensor, not {describe(value)}", source.value.span, hint="`for` runs over lists"
+    )
 
 
 def _length(sequences: Sequence[Value], axis: int, node: syntax.Scan) -> Size:

@@ -42,7 +42,10 @@ def branch_on_training(node: syntax.If, frame: Frame) -> None:
     _merge_names(frame.names, names)
     changed = _changed(before, scopes, node.span)
     paths = [p for p in {**updated[0], **updated[1]} if updated[0].get(p) is not updated[1].get(p)]
-    results = [[scope[n] for n in changed] + [_state(side, build_, p) for p in paths] for scope, side in zip(scopes, updated, strict=True)]
+    results = [
+        [scope[n] for n in changed] + [_state(side, build_, p) for p in paths]
+        for scope, side in zip(scopes, updated, strict=True)
+    ]
     merged = _mode(results, since, node.span, frame)
     for name, value in zip(changed, merged, strict=False):
         frame.scope[name] = value.named(name)

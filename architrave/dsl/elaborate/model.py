@@ -57,7 +57,9 @@ def elaborate(
     unknown = [path for path in build.decisions if path not in build.choices]
     if unknown:
         hint = nearest(unknown[0], build.choices)
-        raise error("E273", f"`{model.tree.name.text}` has no choice `{unknown[0]}` here", model.tree.name.span, hint=hint)
+        raise error(
+            "E273", f"`{model.tree.name.text}` has no choice `{unknown[0]}` here", model.tree.name.span, hint=hint
+        )
     return Elaborated(graph, build.choices)
 
 
@@ -74,7 +76,9 @@ def _deep_recursion() -> Iterator[None]:
 def _graph(model: BlockType, arguments: Mapping[str, Any], build: Build) -> Graph:
     tree = model.tree
     what = f"model `{tree.name.text}`"
-    place = Place("", Block("model", tree.name.text, tree.doc.text if tree.doc else None, tree.span, tuple(arguments.items())))
+    place = Place(
+        "", Block("model", tree.name.text, tree.doc.text if tree.doc else None, tree.span, tuple(arguments.items()))
+    )
     frame = Frame(build, {}, model.globals, place, Names(), (), "model")
     try:
         frame.facts = evaluated_facts(model.facts, frame)
@@ -104,5 +108,3 @@ def _input(parameter: syntax.Parameter, frame: Frame) -> Any:
     kind = input_type(parameter.type, parameter.name, frame)
     marks = Here(parameter.span, frame.place, frame.facts)
     return make(Input(parameter.name.text, kind), (), marks).outputs[0].named(parameter.name.text)
-
-

@@ -22,7 +22,12 @@ def dtype_of(pattern: syntax.TensorType) -> DType:
         return DType.FLOAT
     found = DTYPES.get(pattern.dtype.text)
     if found is None:
-        raise error("E240", f"there is no dtype `{pattern.dtype.text}`", pattern.dtype.span, hint=nearest(pattern.dtype.text, DTYPES))
+        raise error(
+            "E240",
+            f"there is no dtype `{pattern.dtype.text}`",
+            pattern.dtype.span,
+            hint=nearest(pattern.dtype.text, DTYPES),
+        )
     return found
 
 
@@ -47,7 +52,12 @@ def _bind_tensor(pattern: syntax.TensorType, value: Any, name: str, span: Span, 
     dtype = dtype_of(pattern)
     if dtype is not value.dtype and not (pattern.dtype is None and value.dtype.is_float):
         wanted = "a float tensor" if pattern.dtype is None else f"a tensor of {dtype}"
-        raise error("E241", f"`{name}` must be {wanted}, not {value.type}", span, hint=f"`cast(x, {dtype})` converts" if pattern.dtype else None)
+        raise error(
+            "E241",
+            f"`{name}` must be {wanted}, not {value.type}",
+            span,
+            hint=f"`cast(x, {dtype})` converts" if pattern.dtype else None,
+        )
     before, pack, after = _split(pattern)
     rank = len(before) + len(after)
     if value.rank < rank or (pack is None and value.rank != rank):
@@ -63,21 +73,38 @@ def _bind_tensor(pattern: syntax.TensorType, value: Any, name: str, span: Span, 
         _bind_dimension(dimension, shape[offset + index], offset + index, pattern, value, name, span, frame)
 
 
-def _split(pattern: syntax.TensorType) -> tuple[Sequence[syntax.Dimension], syntax.Pack | None, Sequence[syntax.Dimension]]:
+def _split(
+    pattern: syntax.TensorType,
+) -> tuple[Sequence[syntax.Dimension], syntax.Pack | None, Sequence[syntax.Dimension]]:
     for index, dimension in enumerate(pattern.dimensions):
         if isinstance(dimension, syntax.Pack):
             return pattern.dimensions[:index], dimension, pattern.dimensions[index + 1 :]
     return pattern.dimensions, None, ()
 
 
-def _bind_pack(pack: syntax.Pack, sizes: list[Size], pattern: syntax.TensorType, value: Value, name: str, span: Span, frame: Frame) -> None:
+def _bind_pack(
+    pack: syntax.Pack, sizes: list[Size], pattern: syntax.TensorType, value: Value, name: str, span: Span, frame: Frame
+) -> None:
     known = frame.scope.setdefault(pack.name.text, sizes)
     if known != sizes:
-        raise _mismatch(pattern, value, name, span, f"`*{pack.name.text}` is {shape_text(known)} already and {shape_text(sizes)} here")
+        raise _mismatch(
+            pattern,
+            value,
+            name,
+            span,
+            f"`*{pack.name.text}` is {shape_text(known)} already and {shape_text(sizes)} here",
+        )
 
 
 def _bind_dimension(
-    dimension: syntax.Dimension, size: Size, axis: int, pattern: syntax.TensorType, value: Value, name: str, span: Span, frame: Frame
+    dimension: syntax.Dimension,
+    size: Size,
+    axis: int,
+    pattern: syntax.TensorType,
+    value: Value,
+    name: str,
+    span: Span,
+    frame: Frame,
 ) -> None:
     match dimension:
         case syntax.AnyDimension():
@@ -149,12 +176,21 @@ def tensor_type(pattern: syntax.Type, frame: Frame) -> TensorType:
 def input_type(pattern: syntax.Type | None, name: syntax.Identifier, frame: Frame) -> TensorType:
     """The type of a model's input: a name that is not bound stays symbolic."""
     if not isinstance(pattern, syntax.TensorType):
-        raise error("E247", f"the input `{name.text}` of a model needs a tensor type", (pattern or name).span, hint=f"such as `{name.text}: [N, 3, H, W]`")
+        raise error(
+            "E247",
+            f"the input `{name.text}` of a model needs a tensor type",
+            (pattern or name).span,
+            hint=f"such as `{name.text}: [N, 3, H, W]`",
+        )
     shape: list[Size] = []
     for dimension in pattern.dimensions:
         match dimension:
             case syntax.AnyDimension() | syntax.Pack():
-                raise error("E247", f"`{dimension.span.text}` in the input `{name.text}` of a model needs a name", dimension.span)
+                raise error(
+                    "E247",
+                    f"`{dimension.span.text}` in the input `{name.text}` of a model needs a name",
+                    dimension.span,
+                )
             case syntax.Name(text) if text not in frame.scope and text not in frame.globals:
                 frame.scope[text] = symbol(text)
                 shape.append(frame.scope[text])
@@ -170,7 +206,11 @@ def check_result(pattern: syntax.Type | None, value: Any, span: Span, frame: Fra
             return
         case syntax.TupleType(items):
             if not isinstance(value, tuple) or len(value) != len(items):  # pyright: ignore[reportUnknownArgumentType]
-                raise error("E248", f"the declared result {pattern.span.text} is a tuple of {len(items)}, not {describe(value)}", span)
+                raise error(
+                    "E248",
+                    f"the declared result {pattern.span.text} is a tuple of {len(items)}, not {describe(value)}",
+                    span,
+                )
             for item, part in zip(items, value, strict=True):  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
                 check_result(item, part, span, frame)
         case syntax.TensorType():
@@ -206,10 +246,17 @@ def check_static(type_name: syntax.Identifier, value: Any, what: str, span: Span
         fits = is_callable(value)
     elif wanted not in STATIC_TYPES:
         known = [*STATIC_TYPES, "fn", "block"]
-        raise error("E240", f"there is no type `{wanted}`", type_name.span, hint=nearest(wanted, known) or f"one of {', '.join(known)}")
+        raise error(
+            "E240",
+            f"there is no type `{wanted}`",
+            type_name.span,
+            hint=nearest(wanted, known) or f"one of {', '.join(known)}",
+        )
     else:
         fits = isinstance(value, STATIC_TYPES[wanted]) and (wanted == "bool") >= isinstance(value, bool)
-        fits = fits or (wanted == "int" and (isinstance(value, Dim) or (isinstance(value, float) and value.is_integer())))
+        fits = fits or (
+            wanted == "int" and (isinstance(value, Dim) or (isinstance(value, float) and value.is_integer()))
+        )
     if not fits:
         raise error("E249", f"{what} must be {_article(wanted)}, not {describe(value)}", span)
 

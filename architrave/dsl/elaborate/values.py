@@ -201,7 +201,9 @@ def to_bool(value: Any, span: Span) -> bool:
     """`value` as a condition. Raises E232."""
     if isinstance(value, bool):
         return value
-    hint = "`where(condition, a, b)` chooses between tensors when the network runs" if isinstance(value, Value) else None
+    hint = (
+        "`where(condition, a, b)` chooses between tensors when the network runs" if isinstance(value, Value) else None
+    )
     raise error("E232", f"a condition must be true or false, not {describe(value)}", span, hint=hint)
 
 

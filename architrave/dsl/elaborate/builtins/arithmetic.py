@@ -38,7 +38,11 @@ def _unary_or_static(name: str, function: Callable[[Any], Any]) -> None:
         if isinstance(x, Value):
             return build.call("log", x) * (1 / math.log(2)) if name == "log2" else build.call(name, x)
         if isinstance(x, Dim):
-            return x if name in ("abs", "floor", "ceil", "round") else build.call(name, build.call("cast", as_operand(x), dtype=DType.FLOAT))
+            return (
+                x
+                if name in ("abs", "floor", "ceil", "round")
+                else build.call(name, build.call("cast", as_operand(x), dtype=DType.FLOAT))
+            )
         if not is_number(x):
             raise error("E227", f"`{name}` takes a tensor or a number, not {describe(x)}", span)
         try:

@@ -107,11 +107,15 @@ def _string_span(text: str, span: Span) -> Span:
     return span if at < 0 else span.within(at, at + len(text) + 2)
 
 
-def _sizes(x: Value, left: list[Group], pattern: Pattern, lengths: Mapping[str, Size]) -> tuple[list[Group], dict[str, Size]]:
+def _sizes(
+    x: Value, left: list[Group], pattern: Pattern, lengths: Mapping[str, Size]
+) -> tuple[list[Group], dict[str, Size]]:
     """The left side with `...` spelt out, and the length of every axis."""
     left = _spelt(left, x.rank, pattern, "the tensor")
     if len(left) != x.rank:
-        raise pattern.wrong(f"the left side has {len(left)} axes and the tensor {x.type} has {x.rank}", 0, pattern.text.find("->"))
+        raise pattern.wrong(
+            f"the left side has {len(left)} axes and the tensor {x.type} has {x.rank}", 0, pattern.text.find("->")
+        )
     sizes: dict[str, Size] = dict(lengths)
     for group, size in zip(left, x.shape, strict=True):
         unknown = [a for a in group if a.name not in sizes and a.name != "1"]
@@ -119,7 +123,12 @@ def _sizes(x: Value, left: list[Group], pattern: Pattern, lengths: Mapping[str, 
         at, end = (group[0].at, group[-1].at + len(group[-1].name)) if group else (0, 1)
         if len(unknown) > 1:
             names = " and ".join(f"`{a.name}`" for a in unknown)
-            raise pattern.wrong(f"the lengths of {names} are both unknown", at, end - at, hint=f"say one, such as `{unknown[0].name} = 8`")
+            raise pattern.wrong(
+                f"the lengths of {names} are both unknown",
+                at,
+                end - at,
+                hint=f"say one, such as `{unknown[0].name} = 8`",
+            )
         rest = divide(size, known) if known != 0 else None
         if rest is None or (not unknown and rest != 1):
             raise pattern.wrong(f"this axis is {size} long and `{pattern.text[at:end]}` is {known}", at, end - at)
@@ -174,7 +183,9 @@ def _transposed(x: Value, order: tuple[int, ...]) -> Value:
     return x if order == tuple(range(x.rank)) else build.call("transpose", x, axes=order)
 
 
-def _must_agree(pattern: Pattern, left: list[Group], right: list[Group], *, new: bool, gone: bool, lengths: Mapping[str, Size]) -> None:
+def _must_agree(
+    pattern: Pattern, left: list[Group], right: list[Group], *, new: bool, gone: bool, lengths: Mapping[str, Size]
+) -> None:
     """Every axis stands on both sides, but for those that may be new or gone."""
     names = {a.name for a in _axes(left)}, {a.name for a in _axes(right)}
     for axis in _axes(right):
@@ -183,7 +194,9 @@ def _must_agree(pattern: Pattern, left: list[Group], right: list[Group], *, new:
             raise pattern.wrong(f"`{axis.name}` does not stand on the left", axis.at, len(axis.name), hint=hint)
     for axis in _axes(left):
         if axis.name not in names[1] and not gone:
-            raise pattern.wrong(f"`{axis.name}` does not stand on the right", axis.at, len(axis.name), hint="`reduce` removes axes")
+            raise pattern.wrong(
+                f"`{axis.name}` does not stand on the right", axis.at, len(axis.name), hint="`reduce` removes axes"
+            )
     for name in lengths:
         if name not in names[0] | names[1]:
             raise pattern.wrong(f"the pattern has no axis `{name}`")
@@ -287,14 +300,21 @@ def _check_einsum(pattern: Pattern, axes: list[Axis], value: Value, sizes: dict[
     has_rest = any(a.name == "..." for a in axes)
     if len(axes) - has_rest > value.rank or (not has_rest and len(axes) != value.rank):
         at = axes[0].at if axes else 0
-        raise pattern.wrong(f"{len(axes) - has_rest} axes are named and the tensor {value.type} has {value.rank}", at, 1)
+        raise pattern.wrong(
+            f"{len(axes) - has_rest} axes are named and the tensor {value.type} has {value.rank}", at, 1
+        )
     front = next((i for i, a in enumerate(axes) if a.name == "..."), len(axes))
     back = len(axes) - front - has_rest
-    named = [*zip(axes[:front], value.shape, strict=False), *zip(axes[front + has_rest :], value.shape[value.rank - back :], strict=True)]
+    named = [
+        *zip(axes[:front], value.shape, strict=False),
+        *zip(axes[front + has_rest :], value.shape[value.rank - back :], strict=True),
+    ]
     for axis, size in named:
         known, _ = sizes.setdefault(axis.name, (size, axis))
         if known != size:
-            raise pattern.wrong(f"`{axis.name}` is {known} in one operand and {size} in another", axis.at, len(axis.name))
+            raise pattern.wrong(
+                f"`{axis.name}` is {known} in one operand and {size} in another", axis.at, len(axis.name)
+            )
 
 
 for _name, _run in {"rearrange": _rearrange, "reduce": _reduce, "repeat": _repeat, "einsum": _einsum}.items():

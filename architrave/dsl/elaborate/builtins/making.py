@@ -79,7 +79,9 @@ def _eye(frame: Frame, span: Span, n: Any, dtype: Any = DType.FLOAT) -> Value:
 
 @builtin("one_hot")
 def _one_hot(frame: Frame, span: Span, index: Any, count: Any, dtype: Any = DType.FLOAT) -> Value:
-    return build.call("one_hot", tensor(index, span, "one_hot"), count=to_size(count, span), dtype=to_dtype(dtype, span))
+    return build.call(
+        "one_hot", tensor(index, span, "one_hot"), count=to_size(count, span), dtype=to_dtype(dtype, span)
+    )
 
 
 def _random(kind: str, shape: Any, span: Span, frame: Frame, **attributes: Any) -> Value:

@@ -82,7 +82,9 @@ def _split(frame: Frame, span: Span, x: Any, parts: Any, axis: int = 0) -> tuple
     if isinstance(parts, list | tuple):
         sizes = list(to_shape(parts, span))
         if sum(sizes) - size != 0:
-            raise error("E330", f"parts of {', '.join(map(str, sizes))} do not make up axis {dimension} of {x.type}", span)
+            raise error(
+                "E330", f"parts of {', '.join(map(str, sizes))} do not make up axis {dimension} of {x.type}", span
+            )
     else:
         count = to_int(parts, span, "the number of parts")
         each = divide(size, count) if count > 0 else None
@@ -163,5 +165,3 @@ def _segments(name: str) -> None:
 
 for _name in ("segment_sum", "segment_mean", "segment_max"):
     _segments(_name)
-
-

@@ -21,7 +21,12 @@ def _int(frame: Frame, span: Span, value: Any) -> Any:
     if isinstance(value, Dim):
         return value
     if not isinstance(value, int | float):
-        raise error("E227", f"`int` takes a number, not {describe(value)}", span, hint="`cast(x, i64)` converts a tensor" if isinstance(value, Value) else None)
+        raise error(
+            "E227",
+            f"`int` takes a number, not {describe(value)}",
+            span,
+            hint="`cast(x, i64)` converts a tensor" if isinstance(value, Value) else None,
+        )
     if not math.isfinite(value):
         raise error("E234", f"{value} is not an integer", span)
     return int(value)
