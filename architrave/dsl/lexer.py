@@ -66,7 +66,7 @@ CONTINUATION = frozenset(("OPERATOR", "SIGN", "*", "->", "else", "}", "NEWLINE",
 # A line that begins with one of these begins something new, even in brackets, which then were never closed:
 # the first in the first column, the others anywhere.
 TOP_LEVEL = frozenset(("fn", "block", "model", "from", "import", "const", "expect"))
-STATEMENT_ONLY = frozenset(("return", "param", "state", "emit", "assert", "constraint", "scan", "while"))
+STATEMENT_ONLY = frozenset(("return", "param", "emit", "assert", "constraint", "scan", "while"))
 
 OPENS = frozenset("([{")
 CLOSES = {")": "(", "]": "[", "}": "{"}
