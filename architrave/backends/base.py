@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from architrave.backends.code import Code, sequence
 from architrave.ir.dims import Size
@@ -27,6 +27,9 @@ from architrave.ir.graph import Graph
 from architrave.ir.op import Op
 from architrave.ir.source import error, nearest
 from architrave.ir.types import DType, TensorType
+
+if TYPE_CHECKING:
+    from architrave.backends.runner import Runner
 
 GROUP = "architrave.backends"
 """The entry-point group in which other packages add backends: the value is a `Backend` class."""
@@ -146,6 +149,10 @@ class Backend(ABC):
     def native(self, op: Op) -> bool:
         """Whether an operator is written as it is, rather than expanded."""
         return op.name in self.rules
+
+    def runner(self) -> Runner:
+        """What runs this backend's programs on NumPy arrays. Raises ImportError where its framework is missing."""
+        raise error("E402", f"programs of the {self.name} backend cannot be run from here")
 
 
 @cache

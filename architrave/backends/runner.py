@@ -1,0 +1,64 @@
+"""Running emitted programs on NumPy arrays: what each backend does in its own framework."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, ClassVar
+
+from architrave.ir.arrays import Array
+from architrave.ir.graph import Graph
+from architrave.ir.interpret import Result
+from architrave.ir.ops.leaves import State
+from architrave.weights import weight_path
+
+
+@dataclass(frozen=True)
+class Execution:
+    """A program and what it is run on. Arrays already have the shapes and dtypes that the graph says."""
+
+    graph: Graph
+    module: ModuleType
+    weights: Mapping[str, Array]
+    inputs: Sequence[Array]
+    training: bool = False
+
+    def params(self) -> dict[str, Array]:
+        """The trained weights, by path."""
+        return {path: self.weights[path] for path in self._paths(trained=True)}
+
+    def states(self) -> dict[str, Array]:
+        """The states, by path."""
+        return {path: self.weights[path] for path in self._paths(trained=False)}
+
+    def _paths(self, trained: bool) -> list[str]:
+        return [weight_path(w) for w in self.graph.weights if isinstance(w.op, State) is not trained]
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """Of a number that depends on the outputs: for each param by path, and for each input, None for integers."""
+
+    params: dict[str, Array]
+    inputs: tuple[Array | None, ...]
+
+
+class Runner(ABC):
+    """Runs the programs of one backend. Making one imports the framework: an ImportError says that it is not there."""
+
+    differentiates: ClassVar[bool] = True
+
+    @abstractmethod
+    def run(self, execution: Execution) -> Result:
+        """The outputs, and in training mode the new states."""
+
+    @abstractmethod
+    def gradients(self, execution: Execution, cotangents: Sequence[Array | None]) -> Gradients:
+        """Of the sum over all outputs of `<output, cotangent>`; None leaves an output out."""
+
+
+def listed(results: Any) -> tuple[Any, ...]:
+    """What a program returned, as a tuple: one output is returned by itself."""
+    return results if isinstance(results, tuple) else (results,)  # pyright: ignore[reportUnknownVariableType]
