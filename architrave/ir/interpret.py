@@ -18,7 +18,7 @@ from architrave.ir.expand import expansion
 from architrave.ir.graph import Graph, Node, Value
 from architrave.ir.op import Op
 from architrave.ir.ops.control import Choice, CustomGrad, Mode, Scan, While
-from architrave.ir.ops.leaves import Param, State
+from architrave.ir.ops.leaves import Constant, Param, State
 from architrave.ir.ops.random import RunKey
 from architrave.ir.source import ArchitraveError, Diagnostic, error
 from architrave.ir.storage import is_float, numpy_dtype
@@ -111,6 +111,9 @@ class _Run:
         match op:
             case Param(path=path) | State(path=path):
                 return (self.weights[path],)
+            case Constant(type=type, data=data):
+                stored = numpy_dtype(type.dtype).newbyteorder("<")
+                return (np.frombuffer(data, stored).reshape(self._shape(type)),)
             case RunKey():
                 return (np.array([word & 0xFFFFFFFF for word in self.key], np.uint32),)
             case Mode(training=training, inference=inference):
