@@ -10,7 +10,8 @@ from architrave.dsl import syntax
 from architrave.dsl.elaborate.core import Build, Frame, Names, evaluate
 from architrave.dsl.elaborate.expressions import arguments
 from architrave.dsl.elaborate.model import elaborate
-from architrave.dsl.elaborate.values import BlockType, describe, to_bool, to_int
+from architrave.dsl.elaborate.conversions import to_condition, to_int
+from architrave.dsl.elaborate.values import BlockType, describe
 from architrave.dsl.modules import Module
 from architrave.dsl.space import space_size
 from architrave.ir import cost
@@ -57,7 +58,7 @@ def outcome(node: syntax.Expect, module: Module) -> Outcome:
     values = {n: _quantity(n, graph, sizes, model, named, node) for n in _used(node.condition) if n in QUANTITIES}
     scope: dict[str, Any] = {**{s: _symbol(s) for s in graph.symbols}, **sizes, **values}
     condition = Frame(Build(), scope, module.globals, Place(""), Names())
-    holds = to_bool(evaluate(node.condition, condition), node.condition.span)
+    holds = to_condition(evaluate(node.condition, condition), node.condition.span)
     return Outcome(node.span.text, node.span, holds, values)
 
 

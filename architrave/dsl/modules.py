@@ -29,7 +29,7 @@ class Module:
     name: str
     tree: syntax.File
     path: Path | None = None
-    globals: dict[str, Any] = field(default_factory=lambda: dict(_always()))
+    globals: dict[str, Any] = field(default_factory=lambda: always())
     exports: dict[str, Any] = field(default_factory=dict[str, Any])
     expectations: list[syntax.Expect] = field(default_factory=list[syntax.Expect])
 
@@ -43,9 +43,8 @@ class Module:
         return {n: v for n, v in self.exports.items() if isinstance(v, BlockType) and isinstance(v.tree, syntax.Model)}
 
 
-@cache
-def _always() -> Mapping[str, Any]:
-    """The names that are always there."""
+def always() -> dict[str, Any]:
+    """The names that are always there, for a file to add its own."""
     return {**BUILTINS, "op": Namespace("op", {name: OpRef(kind) for name, kind in OPS.items()})}
 
 

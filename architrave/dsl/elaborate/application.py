@@ -10,10 +10,13 @@ from architrave.dsl.elaborate import names
 from architrave.dsl.elaborate.core import Frame, ModeNeeded, Names, call, calls, evaluate, located, run
 from architrave.dsl.elaborate.facts import evaluated_facts
 from architrave.dsl.elaborate.shapes import bind, check_result, check_static
-from architrave.dsl.elaborate.values import BlockType, Closure, Fn, Instance, Named, OpRef, Partial
+from architrave.dsl.elaborate.values import BlockType, Builtin, Closure, Fn, Instance, Named, OpRef, Partial
 from architrave.ir import build
 from architrave.ir.place import Block, Place
 from architrave.ir.source import ArchitraveError, Note, Span, error, nearest
+from architrave.ir.types import DType
+
+DTYPE_WORDS = {"float": DType.FLOAT, "int": DType.I64, "bool": DType.BOOL}
 
 
 def bind_arguments(
@@ -54,7 +57,8 @@ def bind_parameters(
     what: str, parameters: Sequence[syntax.Parameter], given: Mapping[str, Any], span: Span, frame: Frame
 ) -> None:
     """Put arguments and defaults into the frame's scope and check them: static ones first, so that the
-    types of tensors may name them. Raises E224 for a missing argument."""
+    types of tensors may name them. Raises E224 for a missing argument.
+    """
     for parameter in parameters:
         name = parameter.name.text
         if name in given:
@@ -101,7 +105,8 @@ def _call_fn(fn: Fn, args: Sequence[Any], kwargs: Mapping[str, Any], span: Span,
 
 def run_body(body: Sequence[syntax.Statement], result: syntax.Type | None, what: str, span: Span, frame: Frame) -> Any:
     """Run a body to its `return` and check the result. A body that must know whether it is in training,
-    where no `if training` can split it, is built once for each mode."""
+    where no `if training` can split it, is built once for each mode.
+    """
     if frame.build.training is None:
         from architrave.dsl.elaborate.mode import build_both
 
@@ -234,4 +239,9 @@ def _call_partial(stage: Partial, args: Sequence[Any], kwargs: Mapping[str, Any]
 @calls(OpRef)
 def _call_op(ref: OpRef, args: Sequence[Any], kwargs: Mapping[str, Any], span: Span, frame: Frame) -> Any:
     frame.here(span)
-    return build.call(ref.kind.name, *args, **kwargs)
+    return build.call(ref.kind.name, *args, **{k: dtype_word(v) for k, v in kwargs.items()})
+
+
+def dtype_word(value: Any) -> Any:
+    """The dtypes `float` and `bool`, whose words are functions elsewhere; anything else as it is."""
+    return DTYPE_WORDS.get(value.name, value) if isinstance(value, Builtin) else value

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 from architrave.dsl import syntax
+from architrave.dsl.elaborate.conversions import is_number, short_enough, to_condition
 from architrave.dsl.elaborate.core import Frame, evaluate, evaluates
-from architrave.dsl.elaborate.values import checked_list, describe, is_number, to_bool
-from architrave.ir import build, dims
+from architrave.dsl.elaborate.values import apply_op, describe
+from architrave.ir import dims
 from architrave.ir.dims import Dim
 from architrave.ir.graph import Value
 from architrave.ir.source import Span, error
@@ -36,10 +37,10 @@ def _binary(node: syntax.Binary, frame: Frame) -> Any:
     sign = node.operator
     left = evaluate(node.left, frame)
     if sign in ("and", "or") and not isinstance(left, Value):
-        if to_bool(left, node.left.span) is (sign == "or"):
+        if to_condition(left, node.left.span) is (sign == "or"):
             return left
         right = evaluate(node.right, frame)
-        return right if isinstance(right, Value) else to_bool(right, node.right.span)
+        return right if isinstance(right, Value) else to_condition(right, node.right.span)
     return combine(sign, left, evaluate(node.right, frame), node.span, frame)
 
 
@@ -49,11 +50,11 @@ def _unary(node: syntax.Unary, frame: Frame) -> Any:
     if node.operator == "not":
         if isinstance(operand, Value):
             frame.here(node.span)
-            return build.call("logical_not", operand)
-        return not to_bool(operand, node.operand.span)
+            return apply_op("logical_not", operand)
+        return not to_condition(operand, node.operand.span)
     if isinstance(operand, Value):
         frame.here(node.span)
-        return build.call("negative", operand) if node.operator == "-" else operand
+        return apply_op("negative", operand) if node.operator == "-" else operand
     if is_number(operand) or isinstance(operand, Dim):
         return -operand if node.operator == "-" else operand
     raise error("E233", f"`{node.operator}` does not apply to {describe(operand)}", node.span)
@@ -72,26 +73,25 @@ def combine(sign: str, left: Any, right: Any, span: Span, frame: Frame) -> Any:
     if is_number(left) and is_number(right):
         return _numbers(sign, left, right, span)
     if sign == "+" and isinstance(left, list) and isinstance(right, list):
-        return checked_list(left + right, span)
+        return short_enough(left + right, span)
     if sign == "+" and isinstance(left, str) and isinstance(right, str) and len(left) + len(right) <= 10_000:
         return left + right
     raise error("E233", f"`{sign}` does not apply to {describe(left)} and {describe(right)}", span)
 
 
 def _tensors(sign: str, left: Any, right: Any, span: Span, frame: Frame) -> Any:
-    if left is None or right is None:
-        if sign in ("==", "!="):
-            return sign == "!="
+    if (left is None or right is None) and sign in ("==", "!="):
+        return sign == "!="
     for side in (left, right):
         if not isinstance(side, Value | Dim | bool) and not is_number(side):
             raise error("E233", f"`{sign}` does not apply to {describe(left)} and {describe(right)}", span)
     frame.here(span)
-    return build.call(_TENSOR[sign], as_operand(left), as_operand(right))
+    return apply_op(_TENSOR[sign], as_operand(left), as_operand(right))
 
 
 def as_operand(value: Any) -> Any:
     """A dimension as a scalar tensor; anything else as it is."""
-    return build.call("full", value=value, shape=(), dtype=DType.I64) if isinstance(value, Dim) else value
+    return apply_op("full", value=value, shape=(), dtype=DType.I64) if isinstance(value, Dim) else value
 
 
 def _equal(left: Any, right: Any, span: Span) -> bool:
@@ -148,7 +148,7 @@ def _dimensions(sign: str, left: Any, right: Any, span: Span, frame: Frame) -> A
 
 def _scalar(value: Any, frame: Frame, span: Span) -> Value:
     frame.here(span)
-    return build.call("full", value=value, shape=(), dtype=DType.FLOAT)
+    return apply_op("full", value=value, shape=(), dtype=DType.FLOAT)
 
 
 def _numbers(sign: str, left: Any, right: Any, span: Span) -> Any:

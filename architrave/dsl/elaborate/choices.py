@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from architrave.dsl import syntax
@@ -115,16 +115,12 @@ def _check_kinds(node: syntax.Choice, values: dict[str, Any], taken: str) -> Non
             )
         if isinstance(first, Value) and first.type != other.type:
             notes = [Note(f"`{taken}` is {first.type}", first.node.span)]
-            raise error(
-                "E272",
-                f"alternatives of different types: `{taken}` is {first.type}, `{alternative.label.text}` is {other.type}",
-                alternative.span,
-                notes=notes,
-            )
+            what = f"alternatives of different types: `{taken}` is {first.type}, `{alternative.label.text}` is {other.type}"
+            raise error("E272", what, alternative.span, notes=notes)
 
 
 @calls(StageChoice)
-def _call_choice(choice: StageChoice, args: Sequence[Any], kwargs: dict[str, Any], span: Span, frame: Frame) -> Any:
+def _call_choice(choice: StageChoice, args: Sequence[Any], kwargs: Mapping[str, Any], span: Span, frame: Frame) -> Any:
     since = serial_now()
     results = {label: call(stage, args, kwargs, span, frame) for label, stage in choice.alternatives.items()}
     return _choice_node(choice.path, results, since, span, frame)

@@ -88,6 +88,7 @@ class Frame:
     facts: tuple[Fact, ...] = ()
     kind: str = "fn"
     loop: object | None = None  # the scan that `emit` belongs to
+    states: dict[str, str] = field(default_factory=dict[str, str])  # the paths of the states, by variable
 
     def here(self, span: Span) -> None:
         """Mark the nodes made from now on as coming from `span`."""

@@ -7,21 +7,11 @@ from typing import Any
 
 from architrave.dsl import syntax
 from architrave.dsl.elaborate.application import instantiate, name_stage
+from architrave.dsl.elaborate.conversions import to_condition, to_int
 from architrave.dsl.elaborate.core import Frame, ModeNeeded, call, evaluate, evaluates
 from architrave.dsl.elaborate.indexing import index_tensor
 from architrave.dsl.elaborate.targets import assign
-from architrave.dsl.elaborate.values import (
-    BlockType,
-    Builtin,
-    Closure,
-    Fn,
-    Namespace,
-    OpRef,
-    Partial,
-    describe,
-    to_bool,
-    to_int,
-)
+from architrave.dsl.elaborate.values import BlockType, Builtin, Closure, Fn, Namespace, OpRef, Partial, describe
 from architrave.ir.dims import product
 from architrave.ir.graph import Value
 from architrave.ir.source import error, nearest
@@ -93,7 +83,7 @@ def _range(node: syntax.Range, frame: Frame) -> range:
 @evaluates(syntax.Conditional)
 def _conditional(node: syntax.Conditional, frame: Frame) -> Any:
     for case in node.cases:
-        if to_bool(evaluate(case.condition, frame), case.condition.span):
+        if to_condition(evaluate(case.condition, frame), case.condition.span):
             return evaluate(case.value, frame)
     return evaluate(node.otherwise, frame)
 

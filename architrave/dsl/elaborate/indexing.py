@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from architrave.dsl import syntax
+from architrave.dsl.elaborate.conversions import to_int, to_size
 from architrave.dsl.elaborate.core import Frame, evaluate
-from architrave.dsl.elaborate.values import describe, to_int, to_size
-from architrave.ir import build
+from architrave.dsl.elaborate.values import apply_op, describe
 from architrave.ir.dims import Size
 from architrave.ir.graph import Value
 from architrave.ir.source import Span, error
@@ -33,8 +33,8 @@ def index_tensor(x: Value, node: syntax.Index, frame: Frame) -> Value:
         steps.append(step)
     frame.here(node.span)
     whole = all(a == 0 and b == s and c == 1 for a, b, c, s in zip(starts, stops, steps, x.shape, strict=True))
-    result = x if whole else build.call("slice", x, starts=tuple(starts), stops=tuple(stops), steps=tuple(steps))
-    return build.call("squeeze", result, axes=tuple(dropped)) if dropped else result
+    result = x if whole else apply_op("slice", x, starts=tuple(starts), stops=tuple(stops), steps=tuple(steps))
+    return apply_op("squeeze", result, axes=tuple(dropped)) if dropped else result
 
 
 def _expanded(x: Value, node: syntax.Index) -> list[Any]:

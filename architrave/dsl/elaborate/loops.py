@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from architrave.dsl import syntax
+from architrave.dsl.elaborate.conversions import to_condition, to_int, to_size
 from architrave.dsl.elaborate.core import Frame, Names, Returned, evaluate, executes, run
 from architrave.dsl.elaborate.targets import assign
-from architrave.dsl.elaborate.values import describe, to_bool, to_int, to_size
-from architrave.ir import build
+from architrave.dsl.elaborate.values import apply_op, describe
 from architrave.ir.dims import Size
 from architrave.ir.enclose import Body, enclose, placeholder, serial_now
 from architrave.ir.graph import Graph, Value, constant, make
@@ -53,7 +53,7 @@ def _emit(node: syntax.Emit, frame: Frame) -> None:
 @executes(syntax.Scan)
 def _scan(node: syntax.Scan, frame: Frame) -> None:
     options = _options(node.options, {"axis", "reverse"}, frame)
-    reverse = to_bool(options.get("reverse", False), node.span)
+    reverse = to_condition(options.get("reverse", False), node.span)
     carries = _carries(node.carry, frame)
     if isinstance(node.sources[0].value, syntax.Range):
         sequences, start, length = [], *_count(node, frame)
@@ -100,7 +100,7 @@ def _elements(sequences: Sequence[Value], axis: int, start: Size, side: Frame, n
     if not sequences:
         step = side.scope["__step__"]
         side.here(node.span)
-        return [step if start == 0 else build.call("add", step, start)]
+        return [step if start == 0 else apply_op("add", step, start)]
     slices: list[Value] = []
     for sequence in sequences:
         shape = sequence.shape[:axis] + sequence.shape[axis + 1 :]

@@ -92,14 +92,15 @@ def build_both(run_body: Callable[[Frame], Any], scope: dict[str, Any], span: Sp
             build_.states = states
     _merge_names(frame.names, names)
     paths = [p for p in {**updated[0], **updated[1]} if updated[0].get(p) is not updated[1].get(p)]
-    flat = [flatten(v) for v in values]
+    pairs = list(zip(*map(flatten, values), strict=False))
     if _outline(values[0]) != _outline(values[1]):
         raise error("E253", "training and inference give different kinds of results", span)
-    results = [f + [_state(side, build_, p) for p in paths] for f, side in zip(flat, updated, strict=True)]
-    merged = _mode(results, since, span, frame)
+    differing = [pair for pair in pairs if pair[0] is not pair[1]]
+    results = [[pair[i] for pair in differing] + [_state(updated[i], build_, p) for p in paths] for i in (0, 1)]
+    merged = list(_mode(results, since, span, frame))
     build_.states = {**states, **{p: v for p, v in updated[0].items() if p not in paths}}
-    build_.states.update(zip(paths, merged[len(flat[0]) :], strict=True))
-    return unflatten(values[0], list(merged[: len(flat[0])]))
+    build_.states.update(zip(paths, merged[len(differing) :], strict=True))
+    return unflatten(values[0], [a if a is b else merged.pop(0) for a, b in pairs])
 
 
 def _mode(results: list[list[Value]], since: int, span: Span, frame: Frame) -> tuple[Value, ...]:

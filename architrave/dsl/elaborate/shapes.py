@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from architrave.dsl import syntax
+from architrave.dsl.elaborate.conversions import to_list, to_size
 from architrave.dsl.elaborate.core import Frame, evaluate
-from architrave.dsl.elaborate.values import describe, to_list, to_size
+from architrave.dsl.elaborate.values import describe
 from architrave.ir.dims import Size, symbol
 from architrave.ir.graph import Value
 from architrave.ir.source import ArchitraveError, Note, Span, error, nearest
@@ -137,7 +138,8 @@ def dimension_size(dimension: syntax.Dimension, frame: Frame) -> Size:
         case syntax.Binary("+" | "-" | "*" as sign, left, right):
             from architrave.dsl.elaborate.arithmetic import combine
 
-            return combine(sign, dimension_size(left, frame), dimension_size(right, frame), dimension.span, frame)
+            sizes = dimension_size(left, frame), dimension_size(right, frame)
+            size: Size = combine(sign, *sizes, dimension.span, frame)
         case _:
             size = to_size(evaluate(dimension, frame), dimension.span, f"the dimension `{dimension.span.text}`")
     if isinstance(size, int) and size < 0:
@@ -195,8 +197,21 @@ def input_type(pattern: syntax.Type | None, name: syntax.Identifier, frame: Fram
                 frame.scope[text] = symbol(text)
                 shape.append(frame.scope[text])
             case _:
+                _bind_symbols(dimension, frame)
                 shape.append(dimension_size(dimension, frame))
     return TensorType(dtype_of(pattern), tuple(shape))
+
+
+def _bind_symbols(dimension: syntax.Dimension, frame: Frame) -> None:
+    """Names inside an expression stay symbolic, too: `2 * N`."""
+    match dimension:
+        case syntax.Name(text) if text not in frame.scope and text not in frame.globals:
+            frame.scope[text] = symbol(text)
+        case syntax.Binary(_, left, right):
+            _bind_symbols(left, frame)
+            _bind_symbols(right, frame)
+        case _:
+            return
 
 
 def check_result(pattern: syntax.Type | None, value: Any, span: Span, frame: Frame) -> None:

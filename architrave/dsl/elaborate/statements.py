@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from architrave.dsl import syntax
+from architrave.dsl.elaborate.conversions import to_condition
 from architrave.dsl.elaborate.core import Frame, ModeNeeded, Returned, evaluate, execute, executes, run
 from architrave.dsl.elaborate.expressions import elements
 from architrave.dsl.elaborate.facts import evaluated_facts
@@ -13,7 +14,7 @@ from architrave.dsl.elaborate.mode import branch_on_training
 from architrave.dsl.elaborate.names import weight_path
 from architrave.dsl.elaborate.shapes import tensor_type
 from architrave.dsl.elaborate.targets import assign
-from architrave.dsl.elaborate.values import describe, to_bool
+from architrave.dsl.elaborate.values import apply_op, describe
 from architrave.ir.graph import Value, make
 from architrave.ir.op import Op
 from architrave.ir.ops.leaves import Param, State
@@ -41,9 +42,10 @@ def _return(node: syntax.Return, frame: Frame) -> Returned:
 def _if(node: syntax.If, frame: Frame) -> Returned | None:
     for branch in node.branches:
         try:
-            holds = to_bool(evaluate(branch.condition, frame), branch.condition.span)
+            holds = to_condition(evaluate(branch.condition, frame), branch.condition.span)
         except ModeNeeded:
-            return branch_on_training(node, frame)
+            branch_on_training(node, frame)
+            return None
         if holds:
             return run(branch.body, frame)
     return run(node.otherwise, frame) if node.otherwise is not None else None
@@ -70,6 +72,7 @@ def _state(node: syntax.State, frame: Frame) -> None:
     path = value.op.path  # type: ignore[attr-defined]  # a State has one
     frame.build.states.setdefault(path, value)
     frame.scope[_variable(node)] = frame.build.states[path]
+    frame.states[_variable(node)] = path
 
 
 def _variable(node: syntax.Param | syntax.State) -> str:
@@ -115,22 +118,16 @@ def _check_shared(node: syntax.Param | syntax.State, path: str, known: Value, wh
 @executes(syntax.Update)
 def _update(node: syntax.Update, frame: Frame) -> None:
     name = node.name.text
-    path = weight_path(frame.place, name)
-    leaf = frame.build.weights.get(path)
-    if leaf is None or not isinstance(leaf.op, State):
-        present = frame.scope.get(name)
-        path = next((p for p, v in frame.build.states.items() if v is present), path)
-        leaf = frame.build.weights.get(path)
-    if leaf is None or not isinstance(leaf.op, State):
+    path = frame.states.get(name)
+    if path is None:
         raise error("E208", f"`:=` updates a state, and `{name}` is none of this block's", node.span)
+    leaf = frame.build.weights[path]
     value = evaluate(node.value, frame)
     if not isinstance(value, Value):
-        from architrave.ir import build
-
         if not isinstance(value, int | float):
             raise error("E208", f"a state holds a tensor, not {describe(value)}", node.value.span)
         frame.here(node.span)
-        value = build.call("full", value=value, shape=leaf.shape, dtype=leaf.dtype)
+        value = apply_op("full", value=value, shape=leaf.shape, dtype=leaf.dtype)
     if value.shape != leaf.shape:
         raise error("E208", f"the state `{name}` is {leaf.type} and cannot become {value.type}", node.value.span)
     if value.dtype is not leaf.dtype:
@@ -141,7 +138,7 @@ def _update(node: syntax.Update, frame: Frame) -> None:
 
 @executes(syntax.Assert)
 def _assert(node: syntax.Assert, frame: Frame) -> None:
-    if to_bool(evaluate(node.condition, frame), node.condition.span):
+    if to_condition(evaluate(node.condition, frame), node.condition.span):
         return
     message = "the assertion does not hold"
     if node.message is not None:

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from architrave.dsl import syntax
-from architrave.dsl.elaborate.core import LIST_LIMIT, Frame, Names
-from architrave.ir import dims
-from architrave.ir.dims import Dim, Size
+from architrave.dsl.elaborate.core import Frame, Names
+from architrave.ir import build
+from architrave.ir.dims import Dim
 from architrave.ir.graph import Value
 from architrave.ir.op import Op
 from architrave.ir.ops.leaves import Initial
 from architrave.ir.place import Fact
-from architrave.ir.source import Span, error
+from architrave.ir.source import Span
 from architrave.ir.types import DType
 
 Static: TypeAlias = Any
@@ -118,6 +118,13 @@ class AllBut:
     axes: tuple[int, ...]
 
 
+def apply_op(name: str, *arguments: Any, **attributes: Any) -> Value:
+    """`build.call` of an operator that has one result."""
+    result = build.call(name, *arguments, **attributes)
+    assert isinstance(result, Value), f"{name} has several results"
+    return result
+
+
 def describe(value: Any) -> str:
     """What a value is, for errors: `a tensor [N, 3]`, `the list [1, 2]`, `the block conv2d`."""
     match value:
@@ -164,55 +171,3 @@ def describe(value: Any) -> str:
 def _short(value: Any) -> str:
     text = str(value) if not isinstance(value, int) or abs(value) < 10**30 else "too long to show"
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def to_size(value: Any, span: Span, what: str = "a size") -> Size:
-    """`value` as a size. Division is exact: a float that is a whole number counts. Raises E230."""
-    if isinstance(value, Dim):
-        return value
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    hint = "division of dimensions is exact; `//` rounds down" if isinstance(value, float) else None
-    raise error("E230", f"{what} must be an integer, not {describe(value)}", span, hint=hint)
-
-
-def to_int(value: Any, span: Span, what: str) -> int:
-    """`value` as an integer that is known now. Raises E230."""
-    size = to_size(value, span, what)
-    if isinstance(size, int):
-        return size
-    raise error("E231", f"{what} must be known while building, but {size} is known only when the network runs", span)
-
-
-def to_list(value: Any, span: Span, what: str) -> list[Any]:
-    """The elements of a list or tuple. Raises E230."""
-    if isinstance(value, list | tuple):
-        return list(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-    raise error("E230", f"{what} must be a list, not {describe(value)}", span)
-
-
-def to_bool(value: Any, span: Span) -> bool:
-    """`value` as a condition. Raises E232."""
-    if isinstance(value, bool):
-        return value
-    hint = (
-        "`where(condition, a, b)` chooses between tensors when the network runs" if isinstance(value, Value) else None
-    )
-    raise error("E232", f"a condition must be true or false, not {describe(value)}", span, hint=hint)
-
-
-def checked_list(items: list[Any], span: Span) -> list[Any]:
-    """The list, if it is not too long. Raises E403."""
-    if len(items) > LIST_LIMIT:
-        raise error("E403", f"a list may hold {LIST_LIMIT:,} elements, not {len(items):,}", span)
-    return items
-
-
-def substituted(size: Size, bindings: Mapping[str, Size]) -> Size:
-    return dims.substitute(size, bindings)

@@ -6,20 +6,21 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from architrave.dsl.elaborate.application import DTYPE_WORDS
 from architrave.dsl.elaborate.arithmetic import as_operand
 from architrave.dsl.elaborate.builtins.registry import BUILTINS, builtin, tensor
+from architrave.dsl.elaborate.conversions import is_number
 from architrave.dsl.elaborate.core import Frame
-from architrave.dsl.elaborate.values import Builtin, describe, is_number
-from architrave.ir import build
+from architrave.dsl.elaborate.values import Builtin, apply_op, describe
 from architrave.ir.dims import Dim
 from architrave.ir.graph import Value
 from architrave.ir.source import Span, error, nearest
 from architrave.ir.types import DType
 
 _UNARY = (
-    "sign rsqrt sin cos tan sigmoid erf relu silu softplus selu hard_sigmoid hard_swish mish stop_gradient"
-    " isnan isfinite log1p expm1 logical_not"
-).split()
+    "sign", "rsqrt", "sin", "cos", "tan", "sigmoid", "erf", "relu", "silu", "softplus", "selu", "hard_sigmoid",
+    "hard_swish", "mish", "stop_gradient", "isnan", "isfinite", "log1p", "expm1", "logical_not",
+)  # fmt: skip
 _UNARY_STATIC: dict[str, Callable[[Any], Any]] = {
     "abs": abs, "exp": math.exp, "log": math.log, "sqrt": math.sqrt, "tanh": math.tanh,
     "floor": math.floor, "ceil": math.ceil, "round": round, "log2": math.log2,
@@ -28,7 +29,7 @@ _UNARY_STATIC: dict[str, Callable[[Any], Any]] = {
 
 def _unary(name: str) -> None:
     def run(frame: Frame, span: Span, x: Any) -> Any:
-        return build.call(name, tensor(x, span, name))
+        return apply_op(name, tensor(x, span, name))
 
     BUILTINS[name] = Builtin(name, run)
 
@@ -36,12 +37,12 @@ def _unary(name: str) -> None:
 def _unary_or_static(name: str, function: Callable[[Any], Any]) -> None:
     def run(frame: Frame, span: Span, x: Any) -> Any:
         if isinstance(x, Value):
-            return build.call("log", x) * (1 / math.log(2)) if name == "log2" else build.call(name, x)
+            return apply_op("log", x) * (1 / math.log(2)) if name == "log2" else apply_op(name, x)
         if isinstance(x, Dim):
             return (
                 x
                 if name in ("abs", "floor", "ceil", "round")
-                else build.call(name, build.call("cast", as_operand(x), dtype=DType.FLOAT))
+                else apply_op(name, apply_op("cast", as_operand(x), dtype=DType.FLOAT))
             )
         if not is_number(x):
             raise error("E227", f"`{name}` takes a tensor or a number, not {describe(x)}", span)
@@ -61,17 +62,17 @@ for _name, _function in _UNARY_STATIC.items():
 
 @builtin("gelu")
 def _gelu(frame: Frame, span: Span, x: Any, approximate: str = "none") -> Value:
-    return build.call("gelu", tensor(x, span, "gelu"), approximate=approximate)
+    return apply_op("gelu", tensor(x, span, "gelu"), approximate=approximate)
 
 
 @builtin("elu")
 def _elu(frame: Frame, span: Span, x: Any, alpha: float = 1.0) -> Value:
-    return build.call("elu", tensor(x, span, "elu"), alpha=alpha)
+    return apply_op("elu", tensor(x, span, "elu"), alpha=alpha)
 
 
 @builtin("leaky_relu")
 def _leaky_relu(frame: Frame, span: Span, x: Any, slope: float = 0.01) -> Value:
-    return build.call("leaky_relu", tensor(x, span, "leaky_relu"), slope=slope)
+    return apply_op("leaky_relu", tensor(x, span, "leaky_relu"), slope=slope)
 
 
 @builtin("clip")
@@ -79,8 +80,8 @@ def _clip(frame: Frame, span: Span, x: Any, lo: Any, hi: Any) -> Any:
     if not isinstance(x, Value):
         return build_static("clip", [x, lo, hi], lambda a, b, c: min(max(a, b), c), span)
     if is_number(lo) and is_number(hi):
-        return build.call("clip", x, lo=lo, hi=hi)
-    return build.call("minimum", build.call("maximum", x, as_operand(lo)), as_operand(hi))
+        return apply_op("clip", x, lo=lo, hi=hi)
+    return apply_op("minimum", apply_op("maximum", x, as_operand(lo)), as_operand(hi))
 
 
 def build_static(name: str, values: list[Any], function: Callable[..., Any], span: Span) -> Any:
@@ -103,7 +104,7 @@ def _minimum(frame: Frame, span: Span, a: Any, b: Any) -> Any:
 
 def _pair(name: str, a: Any, b: Any, function: Callable[..., Any], span: Span) -> Any:
     if isinstance(a, Value) or isinstance(b, Value):
-        return build.call(name, operand(a, name, span), operand(b, name, span))
+        return apply_op(name, operand(a, name, span), operand(b, name, span))
     return build_static(name, [a, b], function, span)
 
 
@@ -116,21 +117,20 @@ def operand(value: Any, name: str, span: Span) -> Any:
 
 @builtin("where")
 def _where(frame: Frame, span: Span, condition: Any, a: Any, b: Any) -> Value:
-    return build.call("where", tensor(condition, span, "where"), operand(a, "where", span), operand(b, "where", span))
+    return apply_op("where", tensor(condition, span, "where"), operand(a, "where", span), operand(b, "where", span))
 
 
 @builtin("cast")
 def _cast(frame: Frame, span: Span, x: Any, dtype: Any) -> Value:
-    return build.call("cast", tensor(x, span, "cast"), dtype=to_dtype(dtype, span))
+    return apply_op("cast", tensor(x, span, "cast"), dtype=to_dtype(dtype, span))
 
 
 def to_dtype(value: Any, span: Span) -> DType:
     """A dtype; `float`, `int` and `bool` stand for the chosen precision, i64 and bool. Raises E240."""
     if isinstance(value, DType):
         return value
-    words = {"float": DType.FLOAT, "int": DType.I64, "bool": DType.BOOL}
-    if isinstance(value, Builtin) and value.name in words:
-        return words[value.name]
+    if isinstance(value, Builtin) and value.name in DTYPE_WORDS:
+        return DTYPE_WORDS[value.name]
     known = [d.value for d in DType]
     hint = nearest(value, known) if isinstance(value, str) else None
     raise error("E240", f"{describe(value)} is not a dtype", span, hint=hint or f"one of {', '.join(known)}")
@@ -138,17 +138,17 @@ def to_dtype(value: Any, span: Span) -> DType:
 
 @builtin("softmax")
 def _softmax(frame: Frame, span: Span, x: Any, axis: int = -1) -> Value:
-    return build.call("softmax", tensor(x, span, "softmax"), axis=axis)
+    return apply_op("softmax", tensor(x, span, "softmax"), axis=axis)
 
 
 @builtin("log_softmax")
 def _log_softmax(frame: Frame, span: Span, x: Any, axis: int = -1) -> Value:
-    return build.call("log_softmax", tensor(x, span, "log_softmax"), axis=axis)
+    return apply_op("log_softmax", tensor(x, span, "log_softmax"), axis=axis)
 
 
 @builtin("matmul")
 def _matmul(frame: Frame, span: Span, a: Any, b: Any) -> Value:
-    return build.call("matmul", tensor(a, span, "matmul"), tensor(b, span, "matmul"))
+    return apply_op("matmul", tensor(a, span, "matmul"), tensor(b, span, "matmul"))
 
 
 @builtin("identity")

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from architrave.dsl.elaborate.builtins.registry import BUILTINS, tensor
+from architrave.dsl.elaborate.builtins.registry import builtin, tensor
+from architrave.dsl.elaborate.conversions import to_size
 from architrave.dsl.elaborate.core import Frame
-from architrave.dsl.elaborate.values import Builtin, describe, to_size
-from architrave.ir import build
+from architrave.dsl.elaborate.values import Builtin, apply_op, describe
 from architrave.ir.dims import Size, divide, product
 from architrave.ir.graph import Value
 from architrave.ir.source import ArchitraveError, Span, error
@@ -176,11 +176,11 @@ def _shape(groups: Sequence[Group], sizes: Mapping[str, Size]) -> tuple[Size, ..
 
 
 def _reshaped(x: Value, shape: tuple[Size, ...]) -> Value:
-    return x if x.shape == shape else build.call("reshape", x, shape=shape)
+    return x if x.shape == shape else apply_op("reshape", x, shape=shape)
 
 
 def _transposed(x: Value, order: tuple[int, ...]) -> Value:
-    return x if order == tuple(range(x.rank)) else build.call("transpose", x, axes=order)
+    return x if order == tuple(range(x.rank)) else apply_op("transpose", x, axes=order)
 
 
 def _must_agree(
@@ -202,6 +202,7 @@ def _must_agree(
             raise pattern.wrong(f"the pattern has no axis `{name}`")
 
 
+@builtin("rearrange")
 def _rearrange(frame: Frame, span: Span, x: Any, text: Any, **given: Any) -> Value:
     x = tensor(x, span, "rearrange")
     lengths = _lengths(given, span)
@@ -214,6 +215,7 @@ def _rearrange(frame: Frame, span: Span, x: Any, text: Any, **given: Any) -> Val
     return _reshaped(_transposed(parts, tuple(before.index(n) for n in after)), _shape(right, sizes))
 
 
+@builtin("reduce")
 def _reduce(frame: Frame, span: Span, x: Any, text: Any, by: Any, **given: Any) -> Value:
     x = tensor(x, span, "reduce")
     kind = by.name if isinstance(by, Builtin) else by
@@ -228,10 +230,11 @@ def _reduce(frame: Frame, span: Span, x: Any, text: Any, by: Any, **given: Any) 
     parts = _reshaped(x, tuple(sizes[n] for n in before))
     gone = tuple(i for i, n in enumerate(before) if n not in after)
     left_over = [n for n in before if n in after]
-    reduced = build.call(kind, parts, axes=gone, keep=False) if gone else parts
+    reduced = apply_op(kind, parts, axes=gone, keep=False) if gone else parts
     return _reshaped(_transposed(reduced, tuple(left_over.index(n) for n in after)), _shape(right, sizes))
 
 
+@builtin("repeat")
 def _repeat(frame: Frame, span: Span, x: Any, text: Any, **given: Any) -> Value:
     x = tensor(x, span, "repeat")
     lengths = _lengths(given, span)
@@ -244,9 +247,10 @@ def _repeat(frame: Frame, span: Span, x: Any, text: Any, **given: Any) -> Value:
     moved = _transposed(parts, tuple(before.index(n) for n in after if n in before))
     opened = _reshaped(moved, tuple(sizes[n] if n in before else 1 for n in after))
     wide = tuple(sizes[n] for n in after)
-    return _reshaped(opened if opened.shape == wide else build.call("expand", opened, shape=wide), _shape(right, sizes))
+    return _reshaped(opened if opened.shape == wide else apply_op("expand", opened, shape=wide), _shape(right, sizes))
 
 
+@builtin("einsum")
 def _einsum(frame: Frame, span: Span, *operands: Any) -> Value:
     *tensors, text = operands or (None,)
     if not isinstance(text, str):
@@ -271,7 +275,7 @@ def _einsum(frame: Frame, span: Span, *operands: Any) -> Value:
         if axis.name not in known:
             raise pattern.wrong(f"`{axis.name}` stands in no operand", axis.at, len(axis.name))
     left = ",".join("".join(letters[a.name] for a in axes) for axes in sides)
-    return build.call("einsum", *values, equation=f"{left}->{''.join(letters[a.name] for a in result)}")
+    return apply_op("einsum", *values, equation=f"{left}->{''.join(letters[a.name] for a in result)}")
 
 
 def _einsum_side(pattern: Pattern, start: int, stop: int, letters: dict[str, str]) -> list[Axis]:
@@ -315,7 +319,3 @@ def _check_einsum(pattern: Pattern, axes: list[Axis], value: Value, sizes: dict[
             raise pattern.wrong(
                 f"`{axis.name}` is {known} in one operand and {size} in another", axis.at, len(axis.name)
             )
-
-
-for _name, _run in {"rearrange": _rearrange, "reduce": _reduce, "repeat": _repeat, "einsum": _einsum}.items():
-    BUILTINS[_name] = Builtin(_name, _run)

@@ -7,13 +7,14 @@ from typing import Any
 from architrave.dsl.elaborate.arithmetic import as_operand
 from architrave.dsl.elaborate.builtins.arithmetic import to_dtype
 from architrave.dsl.elaborate.builtins.registry import BUILTINS, builtin, tensor
+from architrave.dsl.elaborate.conversions import is_number, to_int, to_list, to_size
 from architrave.dsl.elaborate.core import Frame
 from architrave.dsl.elaborate.names import weight_path
-from architrave.dsl.elaborate.values import Builtin, Namespace, describe, is_number, to_int, to_list, to_size
-from architrave.ir import build
+from architrave.dsl.elaborate.values import Builtin, Namespace, apply_op, describe
 from architrave.ir.dims import Dim, Size
-from architrave.ir.graph import Value
+from architrave.ir.graph import Value, make
 from architrave.ir.initial import initial
+from architrave.ir.place import here
 from architrave.ir.source import Span, error
 from architrave.ir.types import DType
 
@@ -51,12 +52,40 @@ def _full(frame: Frame, span: Span, shape: Any, value: Any = None, dtype: Any = 
 def _filled(value: Any, shape: Any, dtype: Any, span: Span) -> Value:
     kind = to_dtype(dtype, span)
     number = value if kind.is_float or isinstance(value, bool | Dim) else int(value)
-    return build.call("full", value=number, shape=to_shape(shape, span), dtype=kind)
+    return apply_op("full", value=number, shape=to_shape(shape, span), dtype=kind)
 
 
 @builtin("arange")
 def _arange(frame: Frame, span: Span, n: Any, dtype: Any = DType.I64) -> Value:
-    return build.call("arange", size=to_shape([n], span)[0], dtype=to_dtype(dtype, span))
+    return apply_op("arange", size=to_shape([n], span)[0], dtype=to_dtype(dtype, span))
+
+
+@builtin("constant")
+def _constant(frame: Frame, span: Span, values: Any, dtype: Any = DType.FLOAT) -> Value:
+    """A tensor of the numbers in nested lists."""
+    from architrave.ir.storage import constant_of
+
+    kind = to_dtype(dtype, span)
+    shape: list[int] = []
+    level: list[Any] = [values]
+    while all(isinstance(v, list) for v in level):
+        lengths = {len(v) for v in level}
+        if len(lengths) != 1:
+            raise error("E254", "the rows of a constant must be of one length", span)
+        shape += lengths
+        level = [item for v in level for item in v]
+        if not level:
+            break
+    for item in level:
+        if not isinstance(item, int | float) or isinstance(item, bool) is not (kind.is_bool):
+            raise error("E254", f"a constant of {kind} holds no {describe(item)}", span)
+        if kind.is_integer and not isinstance(item, int):
+            raise error("E254", f"a constant of {kind} holds no {describe(item)}", span)
+    try:
+        op = constant_of(level, kind, tuple(shape))
+    except (OverflowError, ValueError) as problem:
+        raise error("E254", f"these numbers do not fit {kind}", span) from problem
+    return make(op, (), here()).outputs[0]
 
 
 @builtin("linspace")
@@ -65,23 +94,21 @@ def _linspace(frame: Frame, span: Span, a: float, b: float, n: int) -> Value:
     count = to_int(n, span, "`n`")
     if count < 1:
         raise error("E244", f"`linspace` makes at least 1 number, not {count}", span)
-    steps = build.call("arange", size=count, dtype=DType.FLOAT)
+    steps = apply_op("arange", size=count, dtype=DType.FLOAT)
     return steps * ((b - a) / max(count - 1, 1)) + a
 
 
 @builtin("eye")
 def _eye(frame: Frame, span: Span, n: Any, dtype: Any = DType.FLOAT) -> Value:
     (size,) = to_shape([n], span)
-    rows = build.call("arange", size=size)
-    square = build.call("equal", build.call("unsqueeze", rows, axes=(1,)), rows)
-    return build.call("cast", square, dtype=to_dtype(dtype, span))
+    rows = apply_op("arange", size=size)
+    square = apply_op("equal", apply_op("unsqueeze", rows, axes=(1,)), rows)
+    return apply_op("cast", square, dtype=to_dtype(dtype, span))
 
 
 @builtin("one_hot")
 def _one_hot(frame: Frame, span: Span, index: Any, count: Any, dtype: Any = DType.FLOAT) -> Value:
-    return build.call(
-        "one_hot", tensor(index, span, "one_hot"), count=to_size(count, span), dtype=to_dtype(dtype, span)
-    )
+    return apply_op("one_hot", tensor(index, span, "one_hot"), count=to_size(count, span), dtype=to_dtype(dtype, span))
 
 
 def _random(kind: str, shape: Any, span: Span, frame: Frame, **attributes: Any) -> Value:
@@ -89,7 +116,7 @@ def _random(kind: str, shape: Any, span: Span, frame: Frame, **attributes: Any) 
     number = frame.names.counters.get("random", 0)
     frame.names.counters["random"] = number + 1
     path = weight_path(frame.place, f"random_{number}")
-    return build.call(kind, build.call("run_key"), shape=to_shape(shape, span), path=path, **attributes)
+    return apply_op(kind, apply_op("run_key"), shape=to_shape(shape, span), path=path, **attributes)
 
 
 def _normal(frame: Frame, span: Span, shape: Any) -> Value:

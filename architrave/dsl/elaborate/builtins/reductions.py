@@ -8,8 +8,9 @@ from typing import Any
 
 from architrave.dsl.elaborate.builtins.arithmetic import build_static, operand
 from architrave.dsl.elaborate.builtins.registry import BUILTINS, axis_list, builtin, one_axis, tensor
+from architrave.dsl.elaborate.conversions import is_number, to_int, to_list
 from architrave.dsl.elaborate.core import Frame
-from architrave.dsl.elaborate.values import Builtin, describe, is_number, to_int, to_list
+from architrave.dsl.elaborate.values import Builtin, apply_op, describe
 from architrave.ir import build
 from architrave.ir.dims import Dim, product
 from architrave.ir.graph import Value
@@ -21,7 +22,7 @@ def _reduction(name: str, static: Callable[[list[Any], Span], Any] | None = None
         if static is not None and not isinstance(x, Value):
             return static(to_list(x, span, f"what `{name}` takes"), span)
         x = tensor(x, span, name)
-        return build.call(name, x, axes=axis_list(axis, x, span), keep=keep)
+        return apply_op(name, x, axes=axis_list(axis, x, span), keep=keep)
 
     BUILTINS[name] = Builtin(name, run)
 
@@ -52,12 +53,12 @@ def _extremum(name: str, pair: str, function: Callable[..., Any]) -> None:
 
     def run(frame: Frame, span: Span, x: Any, *rest: Any, axis: Any = None, keep: bool = False) -> Any:
         if isinstance(x, Value) and not rest:
-            return build.call(name, x, axes=axis_list(axis, x, span), keep=keep)
+            return apply_op(name, x, axes=axis_list(axis, x, span), keep=keep)
         items = [x, *rest] if rest else to_list(x, span, f"what `{name}` takes")
         if any(isinstance(i, Value) for i in items):
             result = operand(items[0], name, span)
             for item in items[1:]:
-                result = build.call(pair, result, operand(item, name, span))
+                result = apply_op(pair, result, operand(item, name, span))
             return result
         if not items:
             raise error("E227", f"`{name}` of nothing", span)
@@ -86,19 +87,19 @@ _extremum("min", "minimum", min)
 @builtin("var")
 def _var(frame: Frame, span: Span, x: Any, axis: Any = None, correction: int = 0, keep: bool = False) -> Value:
     x = tensor(x, span, "var")
-    return build.call("var", x, axes=axis_list(axis, x, span), keep=keep, correction=correction)
+    return apply_op("var", x, axes=axis_list(axis, x, span), keep=keep, correction=correction)
 
 
 @builtin("std")
 def _std(frame: Frame, span: Span, x: Any, axis: Any = None, correction: int = 0, keep: bool = False) -> Value:
     x = tensor(x, span, "std")
-    return build.call("std", x, axes=axis_list(axis, x, span), keep=keep, correction=correction)
+    return apply_op("std", x, axes=axis_list(axis, x, span), keep=keep, correction=correction)
 
 
 @builtin("norm")
 def _norm(frame: Frame, span: Span, x: Any, axis: Any = None, keep: bool = False, order: float = 2) -> Value:
     x = tensor(x, span, "norm")
-    return build.call("norm", x, axes=axis_list(axis, x, span), keep=keep, order=order)
+    return apply_op("norm", x, axes=axis_list(axis, x, span), keep=keep, order=order)
 
 
 @builtin("moments")
@@ -110,37 +111,37 @@ def _moments(frame: Frame, span: Span, x: Any, axes: Any, keep: bool = False) ->
 @builtin("argmax")
 def _argmax(frame: Frame, span: Span, x: Any, axis: Any = None, keep: bool = False) -> Value:
     x = tensor(x, span, "argmax")
-    return build.call("argmax", x, axis=None if axis is None else one_axis(axis, x, span), keep=keep)
+    return apply_op("argmax", x, axis=None if axis is None else one_axis(axis, x, span), keep=keep)
 
 
 @builtin("argmin")
 def _argmin(frame: Frame, span: Span, x: Any, axis: Any = None, keep: bool = False) -> Value:
     x = tensor(x, span, "argmin")
-    return build.call("argmin", x, axis=None if axis is None else one_axis(axis, x, span), keep=keep)
+    return apply_op("argmin", x, axis=None if axis is None else one_axis(axis, x, span), keep=keep)
 
 
 @builtin("cumsum")
 def _cumsum(frame: Frame, span: Span, x: Any, axis: int = -1) -> Value:
     x = tensor(x, span, "cumsum")
-    return build.call("cumsum", x, axis=one_axis(axis, x, span))
+    return apply_op("cumsum", x, axis=one_axis(axis, x, span))
 
 
 @builtin("cumprod")
 def _cumprod(frame: Frame, span: Span, x: Any, axis: int = -1) -> Value:
     x = tensor(x, span, "cumprod")
-    return build.call("cumprod", x, axis=one_axis(axis, x, span))
+    return apply_op("cumprod", x, axis=one_axis(axis, x, span))
 
 
 @builtin("sort")
 def _sort(frame: Frame, span: Span, x: Any, axis: int = -1, descending: bool = False) -> Value:
     x = tensor(x, span, "sort")
-    return build.call("sort", x, axis=one_axis(axis, x, span), descending=descending)
+    return apply_op("sort", x, axis=one_axis(axis, x, span), descending=descending)
 
 
 @builtin("argsort")
 def _argsort(frame: Frame, span: Span, x: Any, axis: int = -1, descending: bool = False) -> Value:
     x = tensor(x, span, "argsort")
-    return build.call("argsort", x, axis=one_axis(axis, x, span), descending=descending)
+    return apply_op("argsort", x, axis=one_axis(axis, x, span), descending=descending)
 
 
 @builtin("topk")

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from architrave.dsl.elaborate.conversions import to_int, to_list
 from architrave.dsl.elaborate.core import Frame, calls
-from architrave.dsl.elaborate.values import AllBut, Builtin, describe, to_int, to_list
+from architrave.dsl.elaborate.values import AllBut, Builtin, describe
 from architrave.ir.graph import Value
 from architrave.ir.source import Span, error, nearest
 from architrave.ir.types import normalize_axis

@@ -7,9 +7,9 @@ from typing import Any
 from architrave.dsl.elaborate.builtins.arithmetic import operand
 from architrave.dsl.elaborate.builtins.making import to_shape
 from architrave.dsl.elaborate.builtins.registry import BUILTINS, axis_list, builtin, one_axis, tensor, tensor_list
+from architrave.dsl.elaborate.conversions import to_int, to_list, to_size
 from architrave.dsl.elaborate.core import Frame
-from architrave.dsl.elaborate.values import Builtin, to_int, to_list, to_size
-from architrave.ir import build
+from architrave.dsl.elaborate.values import Builtin, apply_op
 from architrave.ir.dims import Size, divide
 from architrave.ir.graph import Value
 from architrave.ir.source import Span, error
@@ -19,27 +19,27 @@ from architrave.ir.types import normalize_axis
 @builtin("reshape")
 def _reshape(frame: Frame, span: Span, x: Any, shape: Any) -> Value:
     sizes = tuple(to_size(s, span) for s in to_list(shape, span, "a shape"))
-    return build.call("reshape", tensor(x, span, "reshape"), shape=sizes)
+    return apply_op("reshape", tensor(x, span, "reshape"), shape=sizes)
 
 
 @builtin("transpose")
 def _transpose(frame: Frame, span: Span, x: Any, axes: Any = None) -> Value:
     x = tensor(x, span, "transpose")
     order = axis_list(axes, x, span) if axes is not None else tuple(reversed(range(x.rank)))
-    return build.call("transpose", x, axes=order)
+    return apply_op("transpose", x, axes=order)
 
 
 @builtin("flatten")
 def _flatten(frame: Frame, span: Span, x: Any, start: int = 1, stop: int = -1) -> Value:
     x = tensor(x, span, "flatten")
-    return build.call("flatten", x, start=one_axis(start, x, span), stop=one_axis(stop, x, span))
+    return apply_op("flatten", x, start=one_axis(start, x, span), stop=one_axis(stop, x, span))
 
 
 @builtin("squeeze")
 def _squeeze(frame: Frame, span: Span, x: Any, axis: Any = None) -> Value:
     x = tensor(x, span, "squeeze")
     axes = axis_list(axis, x, span)
-    return build.call("squeeze", x, axes=tuple(i for i, s in enumerate(x.shape) if s == 1) if axes is None else axes)
+    return apply_op("squeeze", x, axes=tuple(i for i, s in enumerate(x.shape) if s == 1) if axes is None else axes)
 
 
 @builtin("unsqueeze")
@@ -48,7 +48,7 @@ def _unsqueeze(frame: Frame, span: Span, x: Any, axis: Any) -> Value:
     given = axis if isinstance(axis, list | tuple) else [axis]
     rank = x.rank + len(given)  # pyright: ignore[reportUnknownArgumentType]
     axes = tuple(sorted(normalize_axis(to_int(a, span, "an axis"), rank) for a in given))  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-    return build.call("unsqueeze", x, axes=axes)
+    return apply_op("unsqueeze", x, axes=axes)
 
 
 @builtin("expand")
@@ -58,19 +58,19 @@ def _expand(frame: Frame, span: Span, x: Any, shape: Any) -> Value:
     sizes = [to_size(s, span) for s in to_list(shape, span, "a shape")]
     offset = len(sizes) - x.rank
     kept = [x.shape[i - offset] if s == -1 and i >= offset else s for i, s in enumerate(sizes)]
-    return build.call("expand", x, shape=to_shape(kept, span))
+    return apply_op("expand", x, shape=to_shape(kept, span))
 
 
 @builtin("concat")
 def _concat(frame: Frame, span: Span, items: Any, axis: int = 0) -> Value:
     tensors = tensor_list(items, span, "concat")
-    return tensors[0] if len(tensors) == 1 else build.call("concat", *tensors, axis=one_axis(axis, tensors[0], span))
+    return tensors[0] if len(tensors) == 1 else apply_op("concat", *tensors, axis=one_axis(axis, tensors[0], span))
 
 
 @builtin("stack")
 def _stack(frame: Frame, span: Span, items: Any, axis: int = 0) -> Value:
     tensors = tensor_list(items, span, "stack")
-    return build.call("stack", *tensors, axis=normalize_axis(to_int(axis, span, "an axis"), tensors[0].rank + 1))
+    return apply_op("stack", *tensors, axis=normalize_axis(to_int(axis, span, "an axis"), tensors[0].rank + 1))
 
 
 @builtin("split")
@@ -100,7 +100,7 @@ def _parts(x: Value, sizes: list[Size], axis: int) -> tuple[Value, ...]:
     for size in sizes:
         starts = tuple(start if i == axis else 0 for i in range(x.rank))
         stops = tuple(start + size if i == axis else s for i, s in enumerate(x.shape))
-        result.append(build.call("slice", x, starts=starts, stops=stops, steps=(1,) * x.rank))
+        result.append(apply_op("slice", x, starts=starts, stops=stops, steps=(1,) * x.rank))
         start = start + size
     return tuple(result)
 
@@ -108,7 +108,7 @@ def _parts(x: Value, sizes: list[Size], axis: int) -> tuple[Value, ...]:
 @builtin("pad")
 def _pad(frame: Frame, span: Span, x: Any, widths: Any, mode: str = "constant", value: float = 0.0) -> Value:
     pairs = tuple(to_shape(pair, span) for pair in to_list(widths, span, "padding widths"))
-    return build.call("pad", tensor(x, span, "pad"), widths=pairs, mode=mode, value=value)
+    return apply_op("pad", tensor(x, span, "pad"), widths=pairs, mode=mode, value=value)
 
 
 @builtin("roll")
@@ -116,19 +116,19 @@ def _roll(frame: Frame, span: Span, x: Any, shift: Any, axis: Any) -> Value:
     x = tensor(x, span, "roll")
     shifts = shift if isinstance(shift, list | tuple) else [shift]
     numbers = tuple(to_int(s, span, "a shift") for s in shifts)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-    return build.call("roll", x, shifts=numbers, axes=axis_list(axis, x, span) or ())
+    return apply_op("roll", x, shifts=numbers, axes=axis_list(axis, x, span) or ())
 
 
 @builtin("flip")
 def _flip(frame: Frame, span: Span, x: Any, axis: Any = None) -> Value:
     x = tensor(x, span, "flip")
     axes = axis_list(axis, x, span)
-    return build.call("flip", x, axes=tuple(range(x.rank)) if axes is None else axes)
+    return apply_op("flip", x, axes=tuple(range(x.rank)) if axes is None else axes)
 
 
 def _triangle(name: str) -> None:
     def run(frame: Frame, span: Span, x: Any, k: int = 0) -> Value:
-        return build.call(name, tensor(x, span, name), k=to_int(k, span, "`k`"))
+        return apply_op(name, tensor(x, span, name), k=to_int(k, span, "`k`"))
 
     BUILTINS[name] = Builtin(name, run)
 
@@ -140,25 +140,25 @@ _triangle("triu")
 @builtin("gather")
 def _gather(frame: Frame, span: Span, x: Any, index: Any, axis: int = 0) -> Value:
     x = tensor(x, span, "gather")
-    return build.call("gather", x, tensor(index, span, "gather"), axis=one_axis(axis, x, span))
+    return apply_op("gather", x, tensor(index, span, "gather"), axis=one_axis(axis, x, span))
 
 
 @builtin("take")
 def _take(frame: Frame, span: Span, x: Any, index: Any, axis: int = 0) -> Value:
     x = tensor(x, span, "take")
-    return build.call("take", x, tensor(index, span, "take"), axis=one_axis(axis, x, span))
+    return apply_op("take", x, tensor(index, span, "take"), axis=one_axis(axis, x, span))
 
 
 @builtin("scatter_add")
 def _scatter_add(frame: Frame, span: Span, x: Any, index: Any, source: Any, axis: int = 0) -> Value:
     x = tensor(x, span, "scatter_add")
     added = operand(source, "scatter_add", span)
-    return build.call("scatter_add", x, tensor(index, span, "scatter_add"), added, axis=one_axis(axis, x, span))
+    return apply_op("scatter_add", x, tensor(index, span, "scatter_add"), added, axis=one_axis(axis, x, span))
 
 
 def _segments(name: str) -> None:
     def run(frame: Frame, span: Span, x: Any, segments: Any, count: Any) -> Value:
-        return build.call(name, tensor(x, span, name), tensor(segments, span, name), count=to_size(count, span))
+        return apply_op(name, tensor(x, span, name), tensor(segments, span, name), count=to_size(count, span))
 
     BUILTINS[name] = Builtin(name, run)
 

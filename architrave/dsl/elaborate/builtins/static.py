@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from architrave.dsl.elaborate.builtins.registry import builtin
+from architrave.dsl.elaborate.conversions import to_int, to_list
 from architrave.dsl.elaborate.core import LIST_LIMIT, Frame, call, calls
-from architrave.dsl.elaborate.values import AllBut, describe, to_int, to_list
+from architrave.dsl.elaborate.values import AllBut, describe
 from architrave.ir.dims import Dim
 from architrave.ir.graph import Value
 from architrave.ir.source import Span, error

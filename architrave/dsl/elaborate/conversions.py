@@ -1,0 +1,103 @@
+"""Static values as the kind that is wanted: sizes, integers, lists, truth values. Each raises where it does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeGuard
+
+from architrave.dsl.elaborate.core import LIST_LIMIT
+from architrave.dsl.elaborate.values import describe
+from architrave.ir.dims import Dim, Size
+from architrave.ir.graph import Value
+from architrave.ir.source import Span, error
+
+SIZE_LIMIT = 2**63
+"""Sizes and integers that reach a network stay below it: they fit into an i64."""
+
+
+def is_number(value: Any) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def is_tuple(value: Any) -> TypeGuard[tuple[Any, ...]]:
+    return isinstance(value, tuple)
+
+
+def is_list(value: Any) -> TypeGuard[Sequence[Any]]:
+    """Whether a value is a list, a tuple or a range."""
+    return isinstance(value, list | tuple | range)
+
+
+def to_size(value: Any, span: Span, what: str = "a size") -> Size:
+    """`value` as a size. Division is exact: a float that is a whole number counts. Raises E230, E404."""
+    if isinstance(value, Dim):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return _bounded(value, span, what)
+    hint = "division of dimensions is exact; `//` rounds down" if isinstance(value, float) else None
+    raise error("E230", f"{what} must be an integer, not {describe(value)}", span, hint=hint)
+
+
+def _bounded(value: int, span: Span, what: str) -> int:
+    if abs(value) >= SIZE_LIMIT:
+        raise error("E404", f"{what} has {value.bit_length()} bits; an integer of a network has at most 63", span)
+    return value
+
+
+def to_int(value: Any, span: Span, what: str) -> int:
+    """`value` as an integer that is known now. Raises E230, and E231 for a symbolic size."""
+    size = to_size(value, span, what)
+    if isinstance(size, int):
+        return size
+    raise error("E231", f"{what} must be known while building, but {size} is known only when the network runs", span)
+
+
+def to_number(value: Any, span: Span, what: str) -> float:
+    """`value` as a number that is known now. Raises E230."""
+    if not is_number(value):
+        raise error("E230", f"{what} must be a number, not {describe(value)}", span)
+    return _bounded(value, span, what) if isinstance(value, int) else value
+
+
+def to_text(value: Any, span: Span, what: str) -> str:
+    """`value` as a string. Raises E230."""
+    if isinstance(value, str):
+        return value
+    raise error("E230", f"{what} must be a string, not {describe(value)}", span)
+
+
+def to_flag(value: Any, span: Span, what: str) -> bool:
+    """`value` as a truth value. Raises E230."""
+    if isinstance(value, bool):
+        return value
+    raise error("E230", f"{what} must be true or false, not {describe(value)}", span)
+
+
+def to_condition(value: Any, span: Span) -> bool:
+    """`value` as a condition. Raises E232."""
+    if isinstance(value, bool):
+        return value
+    hint = "`where(condition, a, b)` chooses between tensors when the network runs"
+    shown = hint if isinstance(value, Value) else None
+    raise error("E232", f"a condition must be true or false, not {describe(value)}", span, hint=shown)
+
+
+def to_list(value: Any, span: Span, what: str) -> list[Any]:
+    """The elements of a list, tuple or range. Raises E230, and E403 for a list that is too long."""
+    if is_list(value):
+        return short_enough(value, span)
+    raise error("E230", f"{what} must be a list, not {describe(value)}", span)
+
+
+def listed(value: Any, span: Span) -> list[Any]:
+    """The elements of a list, or the value alone: `axis = 1` means `axis = [1]`."""
+    return short_enough(value, span) if is_list(value) else [value]
+
+
+def short_enough(items: Sequence[Any], span: Span) -> list[Any]:
+    """The list, if it is not too long. Raises E403."""
+    if len(items) > LIST_LIMIT:
+        raise error("E403", f"a list may hold {LIST_LIMIT:,} elements, not {len(items):,}", span)
+    return list(items)
