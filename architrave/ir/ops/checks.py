@@ -74,6 +74,13 @@ def positive(name: str, values: Sequence[Size]) -> None:
         raise error("E307", f"{name} must be at least 1, not {bad}")
 
 
+def not_negative(name: str, values: Sequence[Size]) -> None:
+    """Raises E307 where a value of an attribute is negative."""
+    bad = next((v for v in values if isinstance(v, int) and v < 0), None)
+    if bad is not None:
+        raise error("E307", f"{name} must be at least 0, not {bad}")
+
+
 def per_axis(name: str, values: Sequence[object], rank: int) -> None:
     """Raises E307 where an attribute does not give one value for each of `rank` axes."""
     if len(values) != rank:

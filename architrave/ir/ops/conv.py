@@ -175,9 +175,7 @@ def window_defaults(
         checks.per_axis(name, values, rank)
     checks.positive("a stride", stride)
     checks.positive("a dilation", dilation)
-    cut = next((width for pair in padding for width in pair if isinstance(width, int) and width < 0), None)
-    if cut is not None:
-        raise error("E307", f"a padding must be at least 0, not {cut}")
+    checks.not_negative("a padding", [width for pair in padding for width in pair])
     return stride, padding, dilation
 
 

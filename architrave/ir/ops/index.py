@@ -128,8 +128,7 @@ class _Segments(Op, register=False):
         checks.integer(f"the segments of `{self.name}`", segments)
         checks.ranked(f"the segments of `{self.name}`", segments, 1, "[n]")
         checks.same(f"the lengths of `{self.name}`", x.shape[0], f"{x}", segments.shape[0], f"the segments {segments}")
-        if isinstance(self.count, int) and self.count < 0:
-            raise error("E307", f"`{self.name}` cannot have {self.count} segments")
+        checks.not_negative(f"the count of `{self.name}`", (self.count,))
         return x.with_shape((self.count, *x.shape[1:]))
 
     @classmethod
@@ -196,8 +195,7 @@ class OneHot(Op):
 
     def infer(self, index: TensorType) -> TensorType:
         checks.integer("the index of `one_hot`", index)
-        if isinstance(self.count, int) and self.count < 0:
-            raise error("E307", f"`one_hot` cannot have {self.count} places")
+        checks.not_negative("the count of `one_hot`", (self.count,))
         return TensorType(self.dtype, (*index.shape, self.count))
 
     def expand(self, index: Value) -> Value:

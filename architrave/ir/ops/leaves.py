@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from architrave.ir.arrays import Array, held, known, np
-from architrave.ir.dims import Size
+from architrave.ir.dims import Dim, Size
 from architrave.ir.op import Op, Sample, sample
+from architrave.ir.ops import checks
 from architrave.ir.types import DType, TensorType
 
 if TYPE_CHECKING:
@@ -83,11 +84,12 @@ class Full(Op):
     The number may be a symbolic size, which is known when the network runs: what a mean divides by.
     """
 
-    value: float | Size | bool
+    value: float | int | Dim | bool
     shape: tuple[Size, ...]
     dtype: DType = DType.FLOAT
 
     def infer(self) -> TensorType:
+        checks.not_negative("a size", self.shape)
         return TensorType(self.dtype, self.shape)
 
     def reference(self) -> Array:
@@ -104,6 +106,7 @@ class Full(Op):
         yield sample(value=2.5, shape=(2, 3))
         yield sample(value=-1, shape=(), dtype=DType.I32)
         yield sample(value=True, shape=(0, 3), dtype=DType.BOOL)
+        yield sample(value=0.0, shape=(2, -1), error="E307")
 
 
 def _key(full: Full) -> tuple[Any, ...]:
@@ -118,6 +121,7 @@ class Arange(Op):
     dtype: DType = DType.I64
 
     def infer(self) -> TensorType:
+        checks.not_negative("a size", (self.size,))
         return TensorType(self.dtype, (self.size,))
 
     def reference(self) -> Array:
@@ -128,3 +132,4 @@ class Arange(Op):
         yield sample(size=5)
         yield sample(size=0)
         yield sample(size=3, dtype=DType.FLOAT)
+        yield sample(size=-1, error="E307")

@@ -15,6 +15,7 @@ from architrave.ir.arrays import Array, known, np
 from architrave.ir.dims import Size
 from architrave.ir.graph import Value, apply
 from architrave.ir.op import Op, Sample, sample, typed
+from architrave.ir.ops import checks
 from architrave.ir.ops.elementwise import Cos, Log, Sqrt
 from architrave.ir.ops.join import Slice
 from architrave.ir.ops.logic import Cast
@@ -39,7 +40,7 @@ class _Random(Op, register=False):
     path: str
 
     def infer(self, key: TensorType) -> TensorType:
-        _check_key(key)
+        _check(key, self.shape)
         return TensorType(DType.FLOAT, self.shape)
 
     @classmethod
@@ -106,7 +107,7 @@ class RandomBernoulli(Op):
     path: str
 
     def infer(self, key: TensorType) -> TensorType:
-        _check_key(key)
+        _check(key, self.shape)
         if not 0.0 <= self.p <= 1.0:
             raise error("E307", f"a probability lies between 0 and 1, and {self.p} does not")
         return TensorType(DType.BOOL, self.shape)
@@ -133,7 +134,8 @@ def _row(x: Value, i: int) -> Value:
     return apply(Slice((i, *(0 for _ in x.shape[1:])), (i + 1, *x.shape[1:]), (1,) * x.rank), x)
 
 
-def _check_key(key: TensorType) -> None:
+def _check(key: TensorType, shape: tuple[Size, ...]) -> None:
+    checks.not_negative("a size", shape)
     if key.dtype is not DType.U32:
         raise error("E303", f"a key is {KEY}, not {key}", hint="`run_key` gives the key of the run")
     if key.shape != (2,):
