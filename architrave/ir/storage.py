@@ -10,7 +10,9 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from architrave.ir.types import DType
+from architrave.ir.arrays import known
+from architrave.ir.ops.leaves import Constant
+from architrave.ir.types import DType, TensorType
 
 _NUMPY: dict[DType, np.dtype[Any]] = {
     DType.BOOL: np.dtype(np.bool_),
@@ -44,3 +46,15 @@ def is_float(dtype: np.dtype[Any]) -> bool:
     """Whether a NumPy dtype is one of our floats."""
     ours = our_dtype(dtype)
     return ours is not None and ours.is_float
+
+
+def constant_array(constant: Constant) -> np.ndarray[Any, Any]:
+    """The array that a constant holds."""
+    stored = numpy_dtype(constant.type.dtype).newbyteorder("<")
+    return np.frombuffer(constant.data, stored).reshape(tuple(map(known, constant.type.shape)))
+
+
+def constant_of(values: object, dtype: DType, shape: tuple[int, ...]) -> Constant:
+    """A constant from nested lists of numbers."""
+    stored = np.asarray(values, numpy_dtype(dtype).newbyteorder("<")).reshape(shape)
+    return Constant(TensorType(dtype, shape), stored.tobytes())

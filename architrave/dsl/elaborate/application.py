@@ -110,10 +110,12 @@ def run_body(body: Sequence[syntax.Statement], result: syntax.Type | None, what:
     if frame.build.training is None:
         from architrave.dsl.elaborate.mode import build_both
 
-        before = dict(frame.scope)
+        before, states = dict(frame.scope), frame.build.states
+        frame.build.states = dict(states)
         try:
             return _run_once(body, result, what, span, frame)
         except ModeNeeded:
+            frame.build.states = states
             return build_both(lambda scope: _run_once(body, result, what, span, scope), before, span, frame)
     return _run_once(body, result, what, span, frame)
 
