@@ -82,7 +82,7 @@ class _Key:
             refs.update((v, (len(items), i)) for i, v in enumerate(results))
         types = tuple(v.type for v in body.inputs)
         updates = tuple((self.region.relative(path_of(s)), ref(v)) for s, v in body.updates)
-        return (types, tuple(items), tuple(map(ref, body.outputs)), updates)
+        return (types, tuple(items), tuple(map(ref, body.results or body.outputs)), updates)
 
     def _item(self, item: Item, body: Region, ref: Callable[[Value], Hashable]) -> list[Hashable]:
         match item:

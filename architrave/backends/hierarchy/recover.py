@@ -150,6 +150,7 @@ class _Builder:
 
     def _finish(self, root: Region) -> None:
         """Let the outputs flow to the root, and each new state to where its state may be set."""
+        root.results = self.graph.outputs
         root.outputs = dict.fromkeys(self.graph.outputs)
         for value in self.graph.outputs:
             if not is_constant(value) and value not in self.weights and not isinstance(value.op, Param | State):

@@ -28,6 +28,8 @@ class Region:
     items: list[Item] = field(default_factory=list[Item])
     inputs: dict[Value, None] = field(default_factory=dict[Value, None])
     outputs: dict[Value, None] = field(default_factory=dict[Value, None])
+    results: tuple[Value, ...] = ()
+    """Of a root, what its graph returns, in order."""
     updates: list[tuple[Value, Value]] = field(default_factory=list[tuple[Value, Value]])
     """States that are set here, each with its new value."""
     weights: list[Value] = field(default_factory=list[Value])

@@ -1,0 +1,63 @@
+"""The local variables of one emitted function: which value each holds, and when it may hold another."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from architrave.backends.names import Names, identifier
+from architrave.ir.graph import Value
+
+
+class Variables:
+    """A variable is free again once every use of its value is written."""
+
+    def __init__(self, names: Names) -> None:
+        self.names = names
+        self.holders: dict[str, Value | None] = {}
+        """What each variable holds; None where it is free again."""
+        self.left: Counter[Value] = Counter()
+        """How many uses of a value are still to be written."""
+
+    def hold(self, name: str, value: Value, uses: int) -> None:
+        """From now on the variable `name` is `value`, for so many uses."""
+        self.names.add(name)
+        self.holders[name] = value
+        self.left[value] = uses
+
+    def protect(self, value: Value) -> None:
+        """Keep the variable of a value to the end of the function."""
+        self.left[value] += 1 << 40
+
+    def release(self, mentioned: Iterable[tuple[str, Value]]) -> None:
+        """An expression that mentions these variables has been written."""
+        for name, value in mentioned:
+            self.left[value] -= 1
+            if self.left[value] <= 0 and self.holders.get(name) is value:
+                self.holders[name] = None
+
+    def is_free(self, name: str) -> bool:
+        """Whether the variable `name` exists and holds nothing that is still needed."""
+        return name in self.holders and self.holders[name] is None
+
+    def pick(self, wanted: str) -> str:
+        """A free or new variable, named as near to `wanted` as can be. The caller makes it hold something."""
+        base = identifier(wanted)
+        for name in (base, *(f"{base}_{i}" for i in range(2, 6))):
+            if self.is_free(name) or name not in self.names:
+                self.names.add(name)
+                return name
+        return self.names.fresh(base)
+
+    def idle(self) -> str | None:
+        """Some variable that is free again."""
+        return next((name for name, value in self.holders.items() if value is None and name != "_"), None)
+
+    @contextmanager
+    def branch(self) -> Iterator[None]:
+        """What happens to the variables in one branch of several is undone after it; what it made is free."""
+        holders, left = dict(self.holders), Counter(self.left)
+        yield
+        self.holders = {**dict.fromkeys(self.holders), **holders}
+        self.left = left
