@@ -23,46 +23,11 @@ from architrave.ir.source import error
 from architrave.ir.types import DType, TensorType
 
 KEYWORDS = frozenset(
-    [
-        "import",
-        "from",
-        "as",
-        "const",
-        "fn",
-        "grad",
-        "block",
-        "model",
-        "param",
-        "state",
-        "return",
-        "if",
-        "else",
-        "for",
-        "in",
-        "scan",
-        "carry",
-        "emit",
-        "while",
-        "choice",
-        "constraint",
-        "expect",
-        "at",
-        "assert",
-        "and",
-        "or",
-        "not",
-        "true",
-        "false",
-        "none",
-        "training",
-        "language",
-        "inf",
-        "op",
-        "constant",
-        "float",
-        "bool",
-        "int",
-    ]
+    """
+    import from as const fn grad block model param state return if else for in scan carry emit while
+    choice constraint expect at assert and or not true false none training language inf op constant
+    float bool int
+    """.split()  # noqa: SIM905 - a list of these would fill a page
 )
 """Words that no variable of the printed text is called."""
 

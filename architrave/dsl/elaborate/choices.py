@@ -115,7 +115,8 @@ def _check_kinds(node: syntax.Choice, values: dict[str, Any], taken: str) -> Non
             )
         if isinstance(first, Value) and first.type != other.type:
             notes = [Note(f"`{taken}` is {first.type}", first.node.span)]
-            what = f"alternatives of different types: `{taken}` is {first.type}, `{alternative.label.text}` is {other.type}"
+            label = alternative.label.text
+            what = f"alternatives of different types: `{taken}` is {first.type}, `{label}` is {other.type}"
             raise error("E272", what, alternative.span, notes=notes)
 
 

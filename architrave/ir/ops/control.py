@@ -6,6 +6,8 @@ its leaves are its inputs and constants; weights are leaves of the outermost gra
 
 from __future__ import annotations
 
+from dataclasses import field
+
 from architrave.ir.dims import Size
 from architrave.ir.graph import Graph
 from architrave.ir.op import Op
@@ -121,7 +123,7 @@ class CustomGrad(Op):
     forward: Graph
     backward: Graph
     differentiable: int
-    label: str = "custom"
+    label: str = field(default="custom", compare=False)
 
     def infer(self, *operands: TensorType) -> Types:
         _check_inputs("the function", self.forward, operands)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from architrave.dsl.elaborate.conversions import to_int, to_list
+from architrave.dsl.elaborate.conversions import listed, to_flag, to_int, to_list, to_number, to_text
 from architrave.dsl.elaborate.core import Frame, calls
 from architrave.dsl.elaborate.values import AllBut, Builtin, describe
 from architrave.ir.graph import Value
@@ -31,39 +32,84 @@ def builtin(*names: str) -> Callable[[Function], Function]:
     return register
 
 
-@cache
-def _parameters(function: Function) -> tuple[tuple[str, bool], ...]:
-    """The parameters after the frame and the span: their names, and whether they are required."""
-    parameters = list(inspect.signature(function).parameters.values())[2:]
-    named = (p for p in parameters if p.kind not in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD))
-    return tuple((p.name, p.default is inspect.Parameter.empty) for p in named)
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of such a function, after the frame and the span. Its annotation says what it holds."""
+
+    name: str
+    required: bool
+    default: Any
+    convert: Callable[[Any, Span, str], Any] | None
+
+    def converted(self, value: Any, function: str, span: Span) -> Any:
+        if self.convert is None or value is self.default:
+            return value
+        return self.convert(value, span, f"`{self.name}` of `{function}`")
+
+
+KINDS: Mapping[str, Callable[[Any, Span, str], Any]] = {
+    "int": to_int,
+    "float": to_number,
+    "bool": to_flag,
+    "str": to_text,
+}
+"""Annotations that are checked before the function runs. What they do not say, it checks itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a function takes; `rest` and `names` say whether also further arguments, and names of any kind."""
+
+    parameters: tuple[Parameter, ...]
+    rest: bool
+    names: bool
 
 
 @cache
-def _open_ended(function: Function) -> tuple[bool, bool]:
-    """Whether a function takes any number of positional arguments, and any names."""
-    kinds = {p.kind for p in inspect.signature(function).parameters.values()}
-    return inspect.Parameter.VAR_POSITIONAL in kinds, inspect.Parameter.VAR_KEYWORD in kinds
+def _signature(function: Function) -> Signature:
+    given = list(inspect.signature(function).parameters.values())[2:]
+    kinds = {p.kind for p in given}
+    open_ended = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
+    named = [p for p in given if p.kind not in open_ended]
+    parameters = tuple(
+        Parameter(p.name, p.default is inspect.Parameter.empty, p.default, KINDS.get(p.annotation)) for p in named
+    )
+    return Signature(parameters, open_ended[0] in kinds, open_ended[1] in kinds)
 
 
 @calls(Builtin)
 def _call(function: Builtin, args: Sequence[Any], kwargs: Mapping[str, Any], span: Span, frame: Frame) -> Any:
-    any_position, any_name = _open_ended(function.run)
-    parameters = _parameters(function.run)
-    if len(args) > len(parameters) and not any_position:
-        raise error("E221", f"`{function.name}` takes {len(parameters)} arguments, not {len(args)}", span)
-    known = [name for name, _ in parameters]
+    signature = _signature(function.run)
+    parameters = signature.parameters
+    if len(args) > len(parameters) and not signature.rest:
+        counted = "1 argument" if len(parameters) == 1 else f"{len(parameters)} arguments"
+        raise error("E221", f"`{function.name}` takes {counted}, not {len(args)}", span)
+    _check_names(function, parameters, len(args), kwargs, signature.names, span)
+    for parameter in parameters[len(args) :]:
+        if parameter.required and parameter.name not in kwargs:
+            raise error("E224", f"`{function.name}` needs `{parameter.name}`", span)
+    frame.here(span)
+    positional = [p.converted(v, function.name, span) for p, v in zip(parameters, args, strict=False)]
+    known = {p.name: p for p in parameters}
+    named = {k: known[k].converted(v, function.name, span) if k in known else v for k, v in kwargs.items()}
+    return function.run(frame, span, *positional, *args[len(parameters) :], **named)
+
+
+def _check_names(
+    function: Builtin,
+    parameters: Sequence[Parameter],
+    positional: int,
+    kwargs: Mapping[str, Any],
+    any_name: bool,
+    span: Span,
+) -> None:
+    known = [p.name for p in parameters]
     for name in kwargs:
-        if name in known[: len(args)]:
+        if name in known[:positional]:
             raise error("E223", f"`{function.name}` gets `{name}` twice", span)
         if name not in known and not any_name:
             hint = nearest(name, known) or (f"its parameters are {', '.join(known)}" if known else None)
             raise error("E222", f"`{function.name}` has no parameter `{name}`", span, hint=hint)
-    for name, required in parameters[len(args) :]:
-        if required and name not in kwargs:
-            raise error("E224", f"`{function.name}` needs `{name}`", span)
-    frame.here(span)
-    return function.run(frame, span, *args, **kwargs)
 
 
 def tensor(value: Any, span: Span, name: str) -> Value:
@@ -80,10 +126,10 @@ def axis_list(axis: Any, x: Value, span: Span) -> tuple[int, ...] | None:
     if isinstance(axis, AllBut):
         kept = {normalize_axis(a, x.rank) for a in axis.axes}
         return tuple(a for a in range(x.rank) if a not in kept)
-    axes = axis if isinstance(axis, list | tuple | range) else [axis]
-    found = tuple(normalize_axis(to_int(a, span, "an axis"), x.rank) for a in axes)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    axes = [to_int(a, span, "an axis") for a in listed(axis, span)]
+    found = tuple(normalize_axis(a, x.rank) for a in axes)
     if len(set(found)) != len(found):
-        raise error("E303", f"an axis is named twice in {list(axes)}", span)  # pyright: ignore[reportUnknownArgumentType]
+        raise error("E309", f"an axis is named twice in {axes}", span)
     return found
 
 

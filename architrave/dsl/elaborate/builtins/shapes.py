@@ -7,7 +7,7 @@ from typing import Any
 from architrave.dsl.elaborate.builtins.arithmetic import operand
 from architrave.dsl.elaborate.builtins.making import to_shape
 from architrave.dsl.elaborate.builtins.registry import BUILTINS, axis_list, builtin, one_axis, tensor, tensor_list
-from architrave.dsl.elaborate.conversions import to_int, to_list, to_size
+from architrave.dsl.elaborate.conversions import is_list, listed, to_int, to_list, to_size
 from architrave.dsl.elaborate.core import Frame
 from architrave.dsl.elaborate.values import Builtin, apply_op
 from architrave.ir.dims import Size, divide
@@ -45,9 +45,9 @@ def _squeeze(frame: Frame, span: Span, x: Any, axis: Any = None) -> Value:
 @builtin("unsqueeze")
 def _unsqueeze(frame: Frame, span: Span, x: Any, axis: Any) -> Value:
     x = tensor(x, span, "unsqueeze")
-    given = axis if isinstance(axis, list | tuple) else [axis]
-    rank = x.rank + len(given)  # pyright: ignore[reportUnknownArgumentType]
-    axes = tuple(sorted(normalize_axis(to_int(a, span, "an axis"), rank) for a in given))  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    given = listed(axis, span)
+    rank = x.rank + len(given)
+    axes = tuple(sorted(normalize_axis(to_int(a, span, "an axis"), rank) for a in given))
     return apply_op("unsqueeze", x, axes=axes)
 
 
@@ -79,7 +79,7 @@ def _split(frame: Frame, span: Span, x: Any, parts: Any, axis: int = 0) -> tuple
     x = tensor(x, span, "split")
     dimension = one_axis(axis, x, span)
     size = x.shape[dimension]
-    if isinstance(parts, list | tuple):
+    if is_list(parts):
         sizes = list(to_shape(parts, span))
         if sum(sizes) - size != 0:
             raise error(
@@ -114,8 +114,7 @@ def _pad(frame: Frame, span: Span, x: Any, widths: Any, mode: str = "constant", 
 @builtin("roll")
 def _roll(frame: Frame, span: Span, x: Any, shift: Any, axis: Any) -> Value:
     x = tensor(x, span, "roll")
-    shifts = shift if isinstance(shift, list | tuple) else [shift]
-    numbers = tuple(to_int(s, span, "a shift") for s in shifts)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    numbers = tuple(to_int(s, span, "a shift") for s in listed(shift, span))
     return apply_op("roll", x, shifts=numbers, axes=axis_list(axis, x, span) or ())
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from architrave.dsl.elaborate.builtins.registry import builtin
-from architrave.dsl.elaborate.conversions import to_int, to_list
-from architrave.dsl.elaborate.core import LIST_LIMIT, Frame, call, calls
+from architrave.dsl.elaborate.conversions import is_list, is_tuple, listed, to_int, to_list
+from architrave.dsl.elaborate.core import Frame, call, calls
 from architrave.dsl.elaborate.values import AllBut, describe
 from architrave.ir.dims import Dim
 from architrave.ir.graph import Value
@@ -60,8 +60,8 @@ def _len(frame: Frame, span: Span, items: Any) -> Any:
         if items.rank == 0:
             raise error("E227", "`len` of a scalar tensor", span)
         return items.shape[0]
-    if isinstance(items, list | tuple | range | str):
-        return len(items)  # pyright: ignore[reportUnknownArgumentType]
+    if isinstance(items, str) or is_list(items):
+        return len(items)
     raise error("E227", f"`len` takes a list, not {describe(items)}", span)
 
 
@@ -77,25 +77,22 @@ def _range(frame: Frame, span: Span, *bounds: Any) -> range:
 
 @builtin("list")
 def _list(frame: Frame, span: Span, items: Any) -> list[Any]:
-    if isinstance(items, range) and len(items) > LIST_LIMIT:
-        raise error("E403", f"a list may hold {LIST_LIMIT:,} elements, not {len(items):,}", span)
-    return list(items) if isinstance(items, range) else to_list(items, span, "what `list` takes")
+    return to_list(items, span, "what `list` takes")
 
 
 @builtin("is_list")
 def _is_list(frame: Frame, span: Span, value: Any) -> bool:
-    return isinstance(value, list | tuple | range)
+    return is_list(value)
 
 
 @builtin("reversed")
 def _reversed(frame: Frame, span: Span, items: Any) -> list[Any]:
-    return list(items)[::-1] if isinstance(items, range) else to_list(items, span, "what `reversed` takes")[::-1]
+    return to_list(items, span, "what `reversed` takes")[::-1]
 
 
 @builtin("all_but")
 def _all_but(frame: Frame, span: Span, axis: Any) -> AllBut:
-    axes = axis if isinstance(axis, list | tuple) else [axis]
-    return AllBut(tuple(to_int(a, span, "an axis") for a in axes))  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return AllBut(tuple(to_int(a, span, "an axis") for a in listed(axis, span)))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -114,5 +111,5 @@ def _sequential(frame: Frame, span: Span, stages: Any) -> Chain:
 def _call_chain(chain: Chain, args: Sequence[Any], kwargs: Mapping[str, Any], span: Span, frame: Frame) -> Any:
     value: Any = tuple(args) if len(args) != 1 else args[0]
     for stage in chain.stages:
-        value = call(stage, value if isinstance(value, tuple) else (value,), {}, span, frame)
+        value = call(stage, value if is_tuple(value) else (value,), {}, span, frame)
     return value
