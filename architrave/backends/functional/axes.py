@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from architrave.backends.base import Call, Rules
-from architrave.backends.code import Code, call, literal, method, sequence, subscript
+from architrave.backends.code import TUPLE, Code, call, literal, method, sequence, subscript
 from architrave.backends.functional.dtypes import as_float, promoted
 from architrave.ir.dims import Size
 from architrave.ir.types import normalize_axis
@@ -17,30 +19,33 @@ def add_axes(rules: Rules, np: str) -> None:
 
     @rules.rule(*_COUNTED)
     def _counted(at: Call) -> Code:
-        options = _reduction(at) if hasattr(at.op, "axes") else {"axis": literal(_axis(at))}
+        options = reduction(at) if hasattr(at.op, "axes") else {"axis": literal(_axis(at))}
         if at.types[0].dtype is not at.results[0].dtype:
             options["dtype"] = Code(at.dtype(at.results[0].dtype))
         return method(at.args[0], at.op.name, **options)
 
     @rules.rule(*_CHOSEN)
     def _chosen(at: Call) -> Code:
-        return method(at.args[0], at.op.name, **_reduction(at))
+        return method(at.args[0], at.op.name, **reduction(at))
 
     @rules.rule("mean")
     def _mean(at: Call) -> Code:
-        return method(as_float(at), "mean", **_reduction(at))
+        if 0 in at.types[0].shape:
+            # Of nothing both frameworks warn.
+            return call(f"{np}.full", at.shape(at.results[0].shape), literal(math.nan), at.dtype(at.results[0].dtype))
+        return method(as_float(at), "mean", **reduction(at))
 
-    @rules.rule("var", "std")
+    @rules.rule("var")
     def _var(at: Call) -> Code:
-        options = _reduction(at)
+        options = reduction(at)
         if at.op.correction:
             options["ddof"] = literal(at.op.correction)
-        return method(as_float(at), at.op.name, **options)
+        return method(as_float(at), "var", **options)
 
     @rules.rule("moments")
-    def _moments(at: Call) -> str:
-        x, options = as_float(at), _reduction(at)
-        return f"{method(x, 'mean', **options)}, {method(x, 'var', **options)}"
+    def _moments(at: Call) -> Code:
+        x, options = as_float(at), reduction(at)
+        return Code(f"{method(x, 'mean', **options)}, {method(x, 'var', **options)}", TUPLE)
 
     @rules.rule("argmax", "argmin")
     def _argmax(at: Call) -> Code:
@@ -117,7 +122,7 @@ def add_axes(rules: Rules, np: str) -> None:
         return call(f"{np}.{at.op.name}", at.args[0], k)
 
 
-def _reduction(at: Call) -> dict[str, Code | str]:
+def reduction(at: Call) -> dict[str, Code | str]:
     """The keyword arguments `axis` and `keepdims`, where they are needed."""
     rank = at.types[0].rank
     options: dict[str, Code | str] = {}

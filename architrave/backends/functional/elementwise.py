@@ -87,10 +87,6 @@ def add_elementwise(rules: Rules, np: str) -> None:
     def _cast(at: Call) -> Code:
         return astype(at, at.args[0], at.op.dtype)
 
-    @rules.rule("relu")
-    def _relu(at: Call) -> Code:
-        return call(f"{np}.maximum", at.args[0], "0")
-
     @rules.rule("full")
     def _full(at: Call) -> Code:
         shape, dtype = at.shape(at.op.shape), at.dtype(at.op.dtype)

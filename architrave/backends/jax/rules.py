@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from architrave.backends.base import Call, Rules
 from architrave.backends.code import Code, call, literal
-from architrave.backends.functional.axes import add_axes
+from architrave.backends.functional.axes import add_axes, reduction
 from architrave.backends.functional.contraction import add_contraction, as_matmul
 from architrave.backends.functional.dtypes import as_float, promoted
 from architrave.backends.functional.elementwise import add_elementwise
+from architrave.backends.functional.index import add_index
 from architrave.backends.functional.windows import add_windows
 from architrave.ir.types import normalize_axis
 
@@ -16,6 +17,7 @@ add_elementwise(rules, "jnp")
 add_axes(rules, "jnp")
 add_contraction(rules, "jnp")
 add_windows(rules, "jnp")
+add_index(rules, "jnp")
 
 
 @rules.rule("stop_gradient")
@@ -31,6 +33,17 @@ def _lax(at: Call) -> Code:
 @rules.rule("sigmoid", "silu", "softplus")
 def _activation(at: Call) -> Code:
     return call(f"jax.nn.{at.op.name}", as_float(at))
+
+
+@rules.rule("relu")
+def _relu(at: Call) -> Code:
+    return call("jax.nn.relu", at.args[0])
+
+
+@rules.rule("clip")
+def _clip(at: Call) -> Code:
+    x = at.args[0] if at.types[0].dtype is at.results[0].dtype else as_float(at)
+    return call(at.use("clip"), x, literal(at.op.lo), literal(at.op.hi))
 
 
 @rules.rule("softmax", "log_softmax")
@@ -59,8 +72,11 @@ def _sort(at: Call) -> Code:
     return call(f"jnp.{at.op.name}", at.args[0], **options)
 
 
-@rules.rule("topk")
-def _topk(at: Call) -> Code:
-    axis = normalize_axis(at.op.axis, at.types[0].rank)
-    options = {} if at.op.largest else {"largest": "False"}
-    return call(at.use("topk"), at.args[0], at.size(at.op.k), axis=literal(axis), **options)
+@rules.rule("segment_sum", "segment_max")
+def _segments(at: Call) -> Code:
+    return call(f"jax.ops.{at.op.name}", *at.args, at.size(at.op.count))
+
+
+@rules.rule("logsumexp")
+def _logsumexp(at: Call) -> Code:
+    return call("jax.nn.logsumexp", as_float(at), **reduction(at))

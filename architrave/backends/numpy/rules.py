@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from architrave.backends.base import Call, Rules
 from architrave.backends.code import Code, call, infix, literal, method
-from architrave.backends.functional.axes import add_axes
+from architrave.backends.functional.axes import add_axes, reduction
 from architrave.backends.functional.contraction import add_contraction, as_matmul, equation
 from architrave.backends.functional.dtypes import as_float, promoted
 from architrave.backends.functional.elementwise import add_elementwise
+from architrave.backends.functional.index import add_index
 from architrave.backends.functional.windows import add_windows
 from architrave.ir.types import normalize_axis
 
@@ -16,6 +17,7 @@ add_elementwise(rules, "np")
 add_axes(rules, "np")
 add_contraction(rules, "np")
 add_windows(rules, "np")
+add_index(rules, "np")
 
 
 @rules.rule("stop_gradient")
@@ -86,8 +88,19 @@ def _argsort(at: Call) -> Code:
     return call(at.use("argsort"), at.args[0], literal(axis), descending="True")
 
 
-@rules.rule("topk")
-def _topk(at: Call) -> Code:
-    axis = normalize_axis(at.op.axis, at.types[0].rank)
-    options = {} if at.op.largest else {"largest": "False"}
-    return call(at.use("topk"), at.args[0], at.size(at.op.k), axis=literal(axis), **options)
+@rules.rule("std")
+def _std(at: Call) -> Code:
+    options = reduction(at)
+    if at.op.correction:
+        options["ddof"] = literal(at.op.correction)
+    return method(as_float(at), "std", **options)
+
+
+@rules.rule("relu")
+def _relu(at: Call) -> Code:
+    return call("np.maximum", at.args[0], "0")
+
+
+@rules.rule("segment_sum", "segment_max")
+def _segments(at: Call) -> Code:
+    return call(at.use(at.op.name), *at.args, at.size(at.op.count))

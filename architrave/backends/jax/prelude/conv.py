@@ -7,6 +7,7 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 
@@ -77,11 +78,11 @@ def max_pool(
     dilation: tuple[int, ...] = (),
 ) -> jax.Array:
     """The largest value of each window over the last axes of x; padding is never chosen."""
-    lowest = int(jnp.iinfo(x.dtype).min) if jnp.issubdtype(x.dtype, jnp.integer) else -jnp.inf
+    lowest = np.iinfo(x.dtype).min if np.issubdtype(x.dtype, np.integer) else -np.inf
     lead = x.ndim - len(kernel)
     return lax.reduce_window(
         x,
-        lowest,
+        np.asarray(lowest, x.dtype),
         lax.max,
         (1,) * lead + kernel,
         (1,) * lead + stride,
@@ -111,7 +112,7 @@ def window_sum(
     lead = x.ndim - len(kernel)
     return lax.reduce_window(
         x,
-        0 if jnp.issubdtype(x.dtype, jnp.integer) else 0.0,
+        np.zeros((), x.dtype),
         lax.add,
         (1,) * lead + kernel,
         (1,) * lead + stride,

@@ -15,13 +15,13 @@ def topk(x: jax.Array, k: int, axis: int = -1, largest: bool = True) -> tuple[ja
 
 
 def gather(x: jax.Array, index: jax.Array, axis: int) -> jax.Array:
-    """The cells of x that `index` names along `axis`; the other axes of index may be shorter than those of x."""
+    """The cells of x that `index` names along `axis`; along the others it may be shorter. Clamps indices."""
     rest = tuple(slice(None) if i == axis else slice(n) for i, n in enumerate(index.shape))
-    return jnp.take_along_axis(x[rest], jnp.clip(index, 0, x.shape[axis] - 1), axis)
+    return jnp.take_along_axis(x[rest], jnp.clip(index, 0, max(x.shape[axis] - 1, 0)), axis)
 
 
 def scatter_add(x: jax.Array, index: jax.Array, source: jax.Array, axis: int) -> jax.Array:
-    """x with the cells of source added where `index` says along `axis`: the transpose of `gather`."""
-    places = jnp.indices(index.shape, sparse=True)
-    cells = source[tuple(slice(n) for n in index.shape)]
-    return x.at[(*places[:axis], index, *places[axis + 1 :])].add(cells)
+    """x with the cells of source added where `index` says along `axis`, without those outside: undoes `gather`."""
+    places = list(jnp.indices(index.shape, sparse=True))
+    places[axis] = jnp.where(index < 0, x.shape[axis], index)  # a negative index would count from the end
+    return x.at[tuple(places)].add(source, mode="drop")

@@ -63,18 +63,18 @@ def conv_transpose(
 
 
 def depthwise_conv(x: np.ndarray, weight: np.ndarray, stride: tuple[int, ...], dilation: tuple[int, ...]) -> np.ndarray:
-    """Each channel of x [N, C, *spatial] with its own kernels, weight [C * m, 1, *kernel]: a sum of shifted images."""
-    kernel = weight.shape[2:]
+    """Each channel of x [N, C, *spatial] with m kernels of its own, weight [C * m, 1, *kernel].
+
+    Meanwhile channels come last, so that the innermost loop, over channels, is long and contiguous.
+    """
+    rank = x.ndim - 2
     x = x if len(weight) == x.shape[1] else np.repeat(x, len(weight) // x.shape[1], axis=1)
-    size = window_count(x.shape[2:], kernel, stride, dilation)
-    y = np.zeros((*x.shape[:2], *size), np.result_type(x, weight))
-    product = np.empty_like(y[:1])
-    for image in range(len(x)):  # one image at a time stays in the cache
-        for tap in np.ndindex(*kernel):
-            factor = weight[(slice(None), 0, *tap)].reshape(-1, *(1,) * len(kernel))
-            np.multiply(x[image : image + 1][tap_cells(tap, size, stride, dilation)], factor, out=product)
-            y[image] += product[0]
-    return y
+    x = np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
+    weight = np.ascontiguousarray(np.moveaxis(weight[:, 0], 0, -1))
+    kernel, positions = range(2, 2 + rank), range(2 + rank, 2 + 2 * rank)
+    taps = windows(x, weight.shape[:-1], stride, dilation)
+    y = np.einsum(taps, [0, 1, *kernel, *positions], weight, [*kernel, 1], [0, *positions, 1])
+    return np.ascontiguousarray(np.moveaxis(y, -1, 1))
 
 
 def windows(x: np.ndarray, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]) -> np.ndarray:

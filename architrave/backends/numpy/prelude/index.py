@@ -21,26 +21,37 @@ def topk(x: np.ndarray, k: int, axis: int = -1, largest: bool = True) -> tuple[n
 
 
 def gather(x: np.ndarray, index: np.ndarray, axis: int) -> np.ndarray:
-    """The cells of x that `index` names along `axis`; the other axes of index may be shorter than those of x."""
+    """The cells of x that `index` names along `axis`; along the others it may be shorter. Clamps indices."""
     rest = tuple(slice(None) if i == axis else slice(n) for i, n in enumerate(index.shape))
-    return np.take_along_axis(x[rest], np.clip(index, 0, x.shape[axis] - 1), axis)
+    return np.take_along_axis(x[rest], np.clip(index, 0, max(x.shape[axis] - 1, 0)), axis)
 
 
 def scatter_add(x: np.ndarray, index: np.ndarray, source: np.ndarray, axis: int) -> np.ndarray:
-    """x with the cells of source added where `index` says along `axis`: the transpose of `gather`."""
+    """x with the cells of source added where `index` says along `axis`, without those outside: undoes `gather`."""
     y = x.copy()
-    places = np.indices(index.shape, sparse=True)
-    np.add.at(y, (*places[:axis], index, *places[axis + 1 :]), source[tuple(slice(n) for n in index.shape)])
+    inside = (index >= 0) & (index < x.shape[axis])
+    places = list(np.nonzero(inside))
+    places[axis] = index[inside]
+    np.add.at(y, tuple(places), source[inside])
     return y
 
 
-def segment_reduce(reduce: np.ufunc, x: np.ndarray, segments: np.ndarray, empty: np.ndarray) -> np.ndarray:
-    """Combine the rows of x [n, ...] that have one number in segments [n], into a copy of empty [count, ...]."""
-    y = empty.copy()
+def segment_sum(x: np.ndarray, segments: np.ndarray, count: int) -> np.ndarray:
+    """The sum of the rows of x [n, ...] that have each number below `count` in segments [n]."""
+    return combine_segments(np.add, x, segments, np.zeros((count, *x.shape[1:]), x.dtype))
+
+
+def segment_max(x: np.ndarray, segments: np.ndarray, count: int) -> np.ndarray:
+    """The largest of the rows of x [n, ...] that have each number below `count` in segments [n]."""
+    lowest = np.iinfo(x.dtype).min if np.issubdtype(x.dtype, np.integer) else -np.inf
+    return combine_segments(np.maximum, x, segments, np.full((count, *x.shape[1:]), lowest, x.dtype))
+
+
+def combine_segments(combine: np.ufunc, x: np.ndarray, segments: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Write `combine` of the rows of each segment into y [count, ...]."""
     order = np.argsort(segments, kind="stable")
     order = order[(segments[order] >= 0) & (segments[order] < len(y))]
-    if order.size == 0:
-        return y
-    numbers, starts = np.unique(segments[order], return_index=True)
-    y[numbers] = reduce.reduceat(x[order], starts, axis=0)
+    if order.size:
+        numbers, starts = np.unique(segments[order], return_index=True)
+        y[numbers] = combine.reduceat(x[order], starts, axis=0)
     return y

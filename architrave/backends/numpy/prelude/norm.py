@@ -33,7 +33,7 @@ def layer_norm(
 ) -> np.ndarray:
     """x [..., C] with mean 0 and variance 1 along its last axis, then times weight [C] plus bias [C]."""
     y = x - x.mean(axis=-1, keepdims=True)
-    y /= np.sqrt(np.square(y).mean(axis=-1, keepdims=True) + eps)
+    y *= 1 / np.sqrt(np.square(y).mean(axis=-1, keepdims=True) + eps)
     if weight is not None:
         y *= weight
     if bias is not None:
@@ -43,7 +43,7 @@ def layer_norm(
 
 def rms_norm(x: np.ndarray, weight: np.ndarray | None = None, eps: float = 1e-6) -> np.ndarray:
     """x [..., C] divided by the root mean square of its last axis, then times weight [C]."""
-    y = x / np.sqrt(np.square(x).mean(axis=-1, keepdims=True) + eps)
+    y = x * (1 / np.sqrt(np.square(x).mean(axis=-1, keepdims=True) + eps))
     if weight is not None:
         y *= weight
     return y
@@ -74,3 +74,27 @@ def log_softmax(x: np.ndarray, axis: int = -1) -> np.ndarray:
     y = x - x.max(axis=axis, keepdims=True)
     y -= np.log(np.exp(y).sum(axis=axis, keepdims=True))
     return y
+
+
+def attention(
+    q: np.ndarray,
+    k: np.ndarray,
+    v: np.ndarray,
+    mask: np.ndarray | None = None,
+    causal: bool = False,
+    scale: float | None = None,
+) -> np.ndarray:
+    """`softmax(q @ k' * scale + mask) @ v`: q [..., T, D], k [..., S, D], v [..., S, E] -> [..., T, E].
+
+    Truth values of a mask say where a query may look; `causal` lets query t look at keys up to t.
+    """
+    scores = q * (1 / math.sqrt(q.shape[-1]) if scale is None else scale) @ k.swapaxes(-1, -2)
+    keep = np.tri(*scores.shape[-2:]) > 0 if causal else None
+    if mask is not None and mask.dtype == bool:
+        keep = mask if keep is None else mask & keep
+    elif mask is not None:
+        scores = scores + mask
+    if keep is None:
+        return softmax(scores) @ v
+    weights = softmax(np.where(keep, scores, -np.inf))
+    return np.where(keep.any(axis=-1, keepdims=True), weights, 0) @ v  # who may look nowhere sees zeros

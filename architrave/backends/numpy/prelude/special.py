@@ -8,9 +8,10 @@ import numpy as np
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
-    """`1 / (1 + exp(-x))`, without overflow and with full relative precision for negative x."""
-    small = np.exp(-np.abs(x))
-    return np.divide(np.where(x >= 0, np.ones_like(small), small), 1 + small)
+    """`1 / (1 + exp(-x))`; where `exp(-x)` overflows, 0."""
+    y = np.exp(-x)
+    y += 1
+    return np.reciprocal(y)
 
 
 def softplus(x: np.ndarray) -> np.ndarray:
@@ -56,11 +57,14 @@ def erf(x: np.ndarray) -> np.ndarray:
 def _erf(x: np.ndarray) -> np.ndarray:
     """`erf` of a vector: `1 - exp(-x**2) P(x) / Q(x)`, and `x P(x**2) / Q(x**2)` where abs(x) <= 0.46875."""
     z = np.minimum(np.abs(x), 6)  # erf(6) rounds to 1
-    y = _polynomial(z, _ERFC_P) / _polynomial(z, _ERFC_Q)
-    y = np.copysign(1 - np.exp(-z * z) * y, x)
-    central = z <= 0.46875
-    x = x[central]
-    y[central] = x * _polynomial(x * x, _ERF_P) / _polynomial(x * x, _ERF_Q)
+    y = _polynomial(z, _ERFC_P)
+    y /= _polynomial(z, _ERFC_Q)
+    z *= z
+    y *= np.exp(-z)
+    y = np.copysign(np.subtract(1, y, out=y), x, out=y)
+    central = np.flatnonzero(z <= 0.46875**2)
+    z = z[central]
+    y[central] = x[central] * _polynomial(z, _ERF_P) / _polynomial(z, _ERF_Q)
     return y
 
 
