@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from architrave.dsl.elaborate.model import elaborate
-from architrave.dsl.modules import load_text
-from architrave.ir.interpret import Result, interpret
+import architrave
+from architrave.ir.interpret import Result
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
@@ -63,8 +62,7 @@ def run(stage: str, inputs: list[Array], weights: Weights, training: bool = Fals
     names = [f"x{i}" for i in range(len(inputs))]
     parameters = ", ".join(f"{name}: {kind}" for name, kind in zip(names, types, strict=True))
     text = f'{IMPORTS}\nmodel M()({parameters}) = ({", ".join(names)}) -> "": {stage}\n'
-    graph = elaborate(load_text(text).models["M"]).graph
-    return interpret(graph, inputs, weights, training)
+    return architrave.interpret(architrave.loads(text), inputs, weights, training)
 
 
 def _padded(widths: tuple[int, ...], network: Any) -> Any:

@@ -1,0 +1,30 @@
+"""A small configuration of every standard network, for tests that run or transform them all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+SMALL: dict[str, dict[str, Any]] = {
+    "BERTBase": {"vocab": 31, "width": 16, "depth": 2, "heads": 4, "hidden": 24, "context": 12},
+    "ConvNeXtT": {"classes": 5, "depths": [1, 2], "widths": [8, 12], "size": 32},
+    "DLRM": {"tables": [5, 7, 3], "dense": 4, "width": 6, "bottom": [8], "top": [10, 8]},
+    "DenseNet121": {"classes": 5, "width": 8, "growth": 4, "depths": [2, 2], "size": 32},
+    "DenseNet169": {"classes": 5, "width": 8, "growth": 4, "depths": [1, 2, 1], "size": 32},
+    **{f"EfficientNetB{i}": {"classes": 5, "width": 0.25, "depth": 0.3, "size": 32} for i in range(8)},
+    "GPT2Small": {"vocab": 31, "width": 16, "depth": 2, "heads": 4, "context": 12},
+    "LSTMTagger": {"vocab": 31, "width": 6, "hidden": 5, "depth": 2, "tags": 4},
+    "Llama": {"vocab": 31, "width": 16, "depth": 2, "heads": 4, "kv_heads": 2, "hidden": 24},
+    "MLPMixerB16": {"classes": 5, "width": 12, "depth": 1, "tokens": 6, "hidden": 16, "patch": 8, "size": 16},
+    "MLPMixerS16": {"classes": 5, "width": 8, "depth": 2, "tokens": 6, "hidden": 16, "patch": 8, "size": 16},
+    "MobileNetV2": {"classes": 5, "width": 0.25, "stages": [(1, 16, 1, 1), (6, 24, 2, 2)], "size": 32},
+    "ResNet18": {"classes": 5, "width": 4, "depths": [1, 2], "size": 32},
+    "ResNet34": {"classes": 5, "width": 4, "depths": [2, 1], "size": 32},
+    "ResNet50": {"classes": 5, "width": 4, "depths": [1, 2], "size": 32},
+    "ResNet101": {"classes": 5, "width": 4, "depths": [1, 1, 2], "size": 32},
+    "ResNet152": {"classes": 5, "width": 4, "depths": [2, 2], "size": 32},
+    "UNet": {"width": 4, "depth": 2, "size": 60},
+    "VGG16": {"classes": 5, "width": 4, "depths": [1, 2], "hidden": 8, "size": 16},
+    "ViTB16": {"classes": 5, "width": 16, "depth": 1, "heads": 4, "hidden": 24, "patch": 8, "size": 16},
+    "ViTS16": {"classes": 5, "width": 12, "depth": 2, "heads": 2, "hidden": 16, "patch": 8, "size": 16},
+    "ViTTi16": {"classes": 5, "width": 6, "depth": 2, "heads": 3, "hidden": 8, "patch": 8, "size": 16},
+}
