@@ -116,5 +116,9 @@ def _entry(tree: syntax.Fn | syntax.Block, module: str, shared: tuple[Paper, ...
     kind = "fn" if isinstance(tree, Fn) else "model" if isinstance(tree, Model) else "block"
     text = tree.doc.text if tree.doc is not None else None
     lists = [tree.parameters] if isinstance(tree, Fn) else [tree.static, tree.inputs]
-    signature = "".join(f"({', '.join(" ".join(p.span.text.split()) for p in parameters)})" for parameters in lists)
+    signature = "".join(f"({', '.join(map(_on_one_line, parameters))})" for parameters in lists)
     return Entry(tree.name.text, kind, module, signature, text, papers(text or "") or shared)
+
+
+def _on_one_line(parameter: syntax.Parameter) -> str:
+    return " ".join(parameter.span.text.split())
