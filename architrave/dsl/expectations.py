@@ -30,9 +30,12 @@ class Outcome:
     values: Mapping[str, Any]
 
 
-def check(module: Module) -> list[Outcome]:
-    """The outcome of each expectation of a file. Raises `ArchitraveError` where one cannot be evaluated."""
-    return [outcome(e, module) for e in module.expectations]
+def check(module: Module, model: str | None = None) -> list[Outcome]:
+    """The outcome of each expectation of a file, or of those about one model.
+
+    Raises `ArchitraveError` where one cannot be evaluated.
+    """
+    return [outcome(e, module) for e in module.expectations if model in (None, e.model.span.text)]
 
 
 def outcome(node: syntax.Expect, module: Module) -> Outcome:

@@ -100,7 +100,7 @@ class Loader:
         if key in self.loaded:
             return self.loaded[key]
         self.loading.append((key, span))
-        module = self.module(shown, parse(Source(shown, _read(path, shown, span))), path)
+        module = self.module(shown, parse(Source(shown, read(path, shown, span))), path)
         self.loading.pop()
         self.loaded[key] = module
         return module
@@ -213,7 +213,8 @@ def _stem(name: str) -> str:
     return Path(name).stem if name.endswith(".arch") else name.rpartition(".")[2]
 
 
-def _read(path: Path, shown: str, span: Span | None) -> str:
+def read(path: Path, shown: str, span: Span | None = None) -> str:
+    """The text of a file. Raises E106, E606 and E607 where it is too large, missing or not text."""
     if not path.is_file():
         known: Iterable[str] = (p.name for p in path.parent.glob("*.arch")) if path.parent.is_dir() else ()
         raise error("E606", f"there is no file {shown}", span, hint=nearest(path.name, known))

@@ -1,0 +1,153 @@
+"""`architrave check`: is a file well typed, and does it keep what its `expect` lines promise?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from architrave.cli.report import errors_json, json_option, print_json, show_error
+from architrave.cli.selection import Selection, model_options
+from architrave.ir.source import ArchitraveError, printable
+
+if TYPE_CHECKING:
+    from architrave.dsl.expectations import Outcome
+    from architrave.ir.graph import Graph
+
+
+@dataclass
+class Checked:
+    """What checking one name came to."""
+
+    name: str
+    graphs: list[Graph] = field(default_factory=list["Graph"])
+    outcomes: list[Outcome] = field(default_factory=list["Outcome"])
+    problem: ArchitraveError | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.problem is None and all(o.holds for o in self.outcomes)
+
+
+@click.command("check")
+@click.argument("names", nargs=-1, required=True, metavar="MODEL...")
+@model_options
+@json_option
+def command(names: tuple[str, ...], as_json: bool, **selected: Any) -> int:
+    """Check that models are well typed and that what their files expect of them holds.
+
+    Of a file, every model is built with its default arguments (or those of --set) and every
+    `expect` line is evaluated; of one model, what concerns it. A folder stands for every .arch
+    file in it, and - for standard input.
+
+    \b
+    Examples:
+      architrave check net.arch
+      architrave check resnet50 vit_b_16
+      architrave check net.arch --set classes=100
+    """
+    results: list[Checked] = []
+    for name in _expanded(names):
+        results.append(_checked(Selection(name, **selected)))
+        if not as_json:
+            _tell(results[-1])
+    ok = all(r.ok for r in results)
+    if as_json:
+        print_json("check", ok, {"checked": [_described(r) for r in results]})
+    return 2 if any(r.problem for r in results) else 0 if ok else 1
+
+
+def _expanded(names: tuple[str, ...]) -> Iterator[str]:
+    for name in names:
+        if Path(name).is_dir():
+            yield from sorted(map(str, Path(name).rglob("*.arch")))
+        else:
+            yield name
+
+
+def _checked(selection: Selection) -> Checked:
+    from architrave.dsl.expectations import check
+
+    result = Checked(selection.name)
+    try:
+        named = selection.named
+        for model in named.models:
+            built = replace(named, model=model).elaborate(selection.arguments, selection.decisions)
+            result.graphs.append(built.graph)
+        result.outcomes += check(named.module, named.model)
+    except ArchitraveError as problem:
+        result.problem = problem
+    return result
+
+
+def _tell(result: Checked) -> None:
+    from architrave.cli.terminal import count, plural
+
+    click.secho(result.name, bold=True)
+    for graph in result.graphs:
+        inputs = ", ".join(f"{v.hint}: {v.type}" for v in graph.inputs)
+        outputs = ", ".join(str(v.type) for v in graph.outputs)
+        weights = count(_parameters(graph))
+        _line(True, f"{graph.name}({inputs}) -> {outputs}, {weights} trained weights")
+    for outcome in result.outcomes:
+        _line(outcome.holds, printable(" ".join(outcome.text.split())))
+        if not outcome.holds:
+            found = ", ".join(f"{name} is {written(value)}" for name, value in outcome.values.items())
+            click.echo(f"      {found} ({outcome.span})")
+    if result.problem is not None:
+        show_error(result.problem)
+    elif not result.graphs:
+        click.echo(f"  it parses; it declares no model, and {plural(len(result.outcomes), 'expectation')}")
+
+
+def _line(holds: bool, text: str) -> None:
+    mark = click.style("ok  ", fg="green") if holds else click.style("FAIL", fg="red", bold=True)
+    click.echo(f"  {mark}  {text}")
+
+
+def _parameters(graph: Graph) -> int:
+    from architrave.ir.cost import parameters
+
+    return parameters(graph)
+
+
+def written(value: Any) -> str:
+    """A value of an expectation as the language writes it: `66_378`, `[N, 10]`."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case int():
+            return f"{value:_}"
+        case list():
+            return f"[{', '.join(map(str, value))}]"  # pyright: ignore[reportUnknownArgumentType]
+        case tuple():
+            return f"({', '.join(map(written, value))})"  # pyright: ignore[reportUnknownArgumentType]
+        case _:
+            return printable(str(value))
+
+
+def _described(result: Checked) -> Mapping[str, Any]:
+    models = [
+        {
+            "name": graph.name,
+            "inputs": {str(v.hint): str(v.type) for v in graph.inputs},
+            "outputs": [str(v.type) for v in graph.outputs],
+            "parameters": _parameters(graph),
+        }
+        for graph in result.graphs
+    ]
+    expectations = [
+        {
+            "text": o.text,
+            "holds": o.holds,
+            "values": {name: written(value) for name, value in o.values.items()},
+            "file": o.span.source.name,
+            "line": o.span.line,
+        }
+        for o in result.outcomes
+    ]
+    described = {"name": result.name, "ok": result.ok, "models": models, "expectations": expectations}
+    return described if result.problem is None else {**described, "errors": errors_json(result.problem)}

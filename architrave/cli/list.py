@@ -1,0 +1,106 @@
+"""`architrave list`: the standard library."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from architrave.cli.report import json_option, print_json
+from architrave.stdlib import Entry
+
+
+@click.command("list")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@json_option
+def command(names: tuple[str, ...], as_json: bool) -> int:
+    """List the standard library: its networks, and the layers that they are made of.
+
+    NAME is a module, such as conv, or a network; of a module, everything that it declares is
+    listed with its parameters. The numbers of trained weights are those of the default arguments.
+
+    \b
+    Examples:
+      architrave list
+      architrave list conv
+      architrave list std.norm resnet50
+    """
+    found = _found(names)
+    if as_json:
+        print_json("list", True, {"entries": [_described(e) for e in found]})
+        return 0
+    if names:
+        _show_in_full(found)
+    else:
+        _show_overview(found)
+    return 0
+
+
+def _found(names: tuple[str, ...]) -> list[Entry]:
+    """The entries of the named modules and the named models; all of them without a name."""
+    from architrave.models import find
+    from architrave.stdlib import entries, modules
+
+    if not names:
+        return [entry for module in modules() for entry in entries(module)]
+    found: list[Entry] = []
+    for name in names:
+        module = name if name.startswith("std.") else f"std.{name}"
+        if module in modules():
+            found += entries(module)
+            continue
+        model = find(name)
+        found += [e for e in entries(model.module.name) if e.name in model.models]
+    return found
+
+
+def _parameters(entry: Entry) -> int | None:
+    """The trained weights of a model with its default arguments."""
+    if entry.kind != "model":
+        return None
+    from architrave.ir.cost import parameters
+    from architrave.models import find
+
+    return parameters(find(f"{entry.module}:{entry.name}").elaborate({}).graph)
+
+
+def _described(entry: Entry) -> dict[str, Any]:
+    described = {
+        "name": entry.name,
+        "kind": entry.kind,
+        "module": entry.module,
+        "signature": entry.signature,
+        "doc": entry.doc,
+        "papers": [{"title": p.title, "year": p.year} for p in entry.papers],
+    }
+    return described if entry.kind != "model" else {**described, "parameters": _parameters(entry)}
+
+
+def _show_overview(found: list[Entry]) -> None:
+    from architrave.cli.terminal import count, show, table
+
+    networks = table("network", "weights", "module", "what it is", right=("weights",), flexible=("what it is",))
+    for entry in (e for e in found if e.kind == "model"):
+        networks.add_row(entry.name, count(_parameters(entry) or 0), entry.module, entry.summary)
+    layers = table("module", "layers and functions", flexible=("layers and functions",))
+    for module in dict.fromkeys(e.module for e in found):
+        names = [e.name for e in found if e.module == module and e.kind != "model"]
+        layers.add_row(module, ", ".join(names))
+    show(networks)
+    show(layers)
+    click.echo("\n`architrave list conv` shows the parameters of what is in `std.conv`.")
+
+
+def _show_in_full(found: list[Entry]) -> None:
+    from architrave.cli.terminal import count
+
+    for entry in found:
+        title = click.style(f"{entry.kind} {entry.name}", bold=True)
+        click.echo(f"{title}{entry.signature}")
+        click.echo(f"    from {entry.module} import {entry.name}")
+        for line in (entry.doc or "").splitlines():
+            click.echo(f"    {line}".rstrip())
+        parameters = _parameters(entry)
+        if parameters is not None:
+            click.echo(f"    {count(parameters)} trained weights")
+        click.echo("")

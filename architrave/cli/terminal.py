@@ -1,0 +1,67 @@
+"""Tables, numbers and progress on a terminal. rich is imported by the commands that draw something."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from architrave.ir.dims import Dim, Size
+from architrave.ir.source import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+PIPED_WIDTH = 10_000
+"""What is piped into a file or a program is never cut off or wrapped."""
+
+
+def console(*, err: bool = False) -> Console:
+    """A console for text that is not ours: no markup is read in it. It is plain where it is not a terminal."""
+    from rich.console import Console
+
+    stream = sys.stderr if err else sys.stdout
+    width = None if stream.isatty() else PIPED_WIDTH
+    return Console(file=stream, width=width, markup=False, emoji=False, highlight=False, soft_wrap=False)
+
+
+def table(*columns: str, right: Iterable[str] = (), flexible: Iterable[str] = ()) -> Table:
+    """An empty table: columns in `right` hold numbers, those in `flexible` wrap where space is short."""
+    from rich.table import Table
+
+    result = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold underline")
+    for column in columns:
+        wraps = column in flexible
+        result.add_column(column, justify="right" if column in right else "left", no_wrap=not wraps, overflow="fold")
+    return result
+
+
+def show(*things: object) -> None:
+    """Print tables and text to standard output; lines end where their text does."""
+    out = console()
+    for thing in things:
+        with out.capture() as captured:
+            out.print(thing)
+        sys.stdout.write("\n".join(line.rstrip() for line in captured.get().split("\n")))
+
+
+def count(number: Size) -> str:
+    """A number with its thousands apart; a symbolic one as it is written."""
+    return f"{number:,}" if isinstance(number, int) else printable(str(number))
+
+
+def brief(number: Size) -> str:
+    """A large number in three digits: `25.6M`; in a symbolic one, each of its numbers: `4.09G*N`."""
+    if isinstance(number, Dim):
+        return re.sub(r"(?<!\w)\d+(?!\w)", lambda found: brief(int(found[0])), printable(str(number)))
+    for unit, name in ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if abs(number) >= unit:
+            return f"{number / unit:.3g}{name}"
+    return str(number)
+
+
+def plural(number: int, noun: str) -> str:
+    """`1 layer`, `2 layers`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
