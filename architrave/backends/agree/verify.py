@@ -1,0 +1,192 @@
+"""The verification of a network: every backend, mode and precision."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from architrave.backends.agree.difference import (
+    BACKWARD,
+    FORWARD,
+    Difference,
+    difference,
+    dtype_problem,
+    working_dtype,
+)
+from architrave.backends.agree.diverge import first_divergence
+from architrave.backends.agree.report import ORACLE, Comparison, Report
+from architrave.backends.agree.trial import Trial, random_array, trial
+from architrave.backends.agree.witness import Failure, Witness, gradient_arrays, results, witness
+from architrave.backends.base import backend, names
+from architrave.ir.arrays import Array
+from architrave.ir.graph import Graph
+from architrave.ir.interpret import Result, interpret
+from architrave.ir.mode import specialize
+from architrave.ir.source import error
+from architrave.ir.storage import numpy_dtype
+from architrave.ir.types import DType, TensorType
+
+MODES = ("inference", "training")
+NOISE = 1e-3
+"""Gradients this much smaller than the largest are measured against it: some are sums that cancel to nothing."""
+
+
+def verify(
+    graph: Graph,
+    backends: Sequence[str] | None = None,
+    dtypes: Sequence[str] = ("float32", "float64"),
+    modes: Sequence[str] = MODES,
+    gradients: bool = True,
+    sizes: Mapping[str, int] | None = None,
+    seed: int = 0,
+) -> Report:
+    """Compare what the backends compute with the oracle, and with one another.
+
+    `backends` are all by default; one whose framework is not installed is skipped, which the report says. `sizes` are
+    those of symbolic dimensions. Raises E400 for an unknown backend, E518 for an unknown dtype or mode.
+    """
+    chosen = tuple(names() if backends is None else backends)
+    for name in chosen:
+        backend(name)
+    _known("dtype", dtypes, FORWARD)
+    _known("mode", modes, MODES)
+    # All precisions get the same numbers: such as the coarsest of them holds.
+    coarsest = max(dtypes, key=FORWARD.__getitem__)
+    drawn = trial(graph, sizes, seed, _numpy(coarsest))
+    report = Report(graph.name, drawn.sizes, seed)
+    for mode in modes:
+        if mode == "training" and len(modes) > 1 and not _has_training(graph):
+            report.skipped["training"] = "it is the same as inference"
+            continue
+        _Mode(graph, mode, drawn, gradients, report).verify(chosen, dtypes)
+    return report
+
+
+@dataclass(frozen=True)
+class _Mode:
+    """The verification of one mode. What it finds goes to the report."""
+
+    graph: Graph
+    mode: str
+    trial: Trial
+    gradients: bool
+    report: Report
+
+    def verify(self, backends: Sequence[str], dtypes: Sequence[str]) -> None:
+        witnesses = [w for w in map(self._witness, backends) if w is not None]
+        expected = interpret(self.graph, self.trial.inputs, self.trial.weights, self._training)
+        for dtype in dtypes:
+            found = {w.backend: w.run(self.trial, _numpy(dtype)) for w in witnesses}
+            ran = {name: result for name, result in found.items() if isinstance(result, Result)}
+            for name, result in found.items():
+                if isinstance(result, Failure):
+                    self._failed(name, dtype, "run", result)
+            for name, result in ran.items():
+                self._compare(dtype, name, result, ORACLE, expected)
+            for (left, a), (right, b) in itertools.combinations(ran.items(), 2):
+                self._compare(dtype, left, a, right, b)
+            self._locate(dtype, found)
+            if self.gradients:
+                self._backward([w for w in witnesses if w.backend in ran], dtype, expected)
+
+    @property
+    def _training(self) -> bool:
+        return self.mode == "training"
+
+    def _witness(self, name: str) -> Witness | None:
+        found = witness(self.graph, name, self._training)
+        if isinstance(found, Witness):
+            return found
+        if found.expected:
+            self.report.skipped[f"{name} in {self.mode}"] = found.reason
+            return None
+        self._failed(name, "any", "compile", found)
+        return None
+
+    def _failed(self, name: str, dtype: str, kind: str, failure: Failure) -> None:
+        worst = float("inf")
+        self.report.comparisons.append(
+            Comparison(self.mode, dtype, kind, self.graph.name, name, ORACLE, worst, worst, 0.0, failure.reason)
+        )
+
+    def _compare(self, dtype: str, left: str, actual: Result, right: str, expected: Result) -> None:
+        tolerance = FORWARD[working_dtype(self.graph, dtype)]
+        types = [*(v.type for v in self.graph.outputs), *(old.type for old, _ in self.graph.updates)]
+        pairs = zip(results(self.graph, actual), results(self.graph, expected), types, strict=True)
+        for (kind, name, a), (_, _, b), type in pairs:
+            wrong = dtype_problem(a, type, _numpy(dtype)) if right == ORACLE else None
+            found = difference(a, b)
+            self._add(dtype, kind, name, left, right, found._replace(problem=found.problem or wrong), tolerance)
+
+    def _add(
+        self, dtype: str, kind: str, name: str, left: str, right: str, found: Difference, tolerance: float
+    ) -> None:
+        self.report.comparisons.append(
+            Comparison(
+                self.mode, dtype, kind, name, left, right, found.absolute, found.relative, tolerance, found.problem
+            )
+        )
+
+    def _locate(self, dtype: str, found: Mapping[str, Result | Failure]) -> None:
+        """Find the first node that differs, once for each backend."""
+        for name in found:
+            rows = [c for c in self.report.comparisons if (c.left, c.right) == (name, ORACLE) and c.dtype == dtype]
+            failed = any(not c.ok and c.mode == self.mode for c in rows)
+            if not failed or any(d.backend == name for d in self.report.divergences):
+                continue
+            tolerance = FORWARD[working_dtype(self.graph, dtype)]
+            divergence = first_divergence(self.graph, name, self._training, self.trial, dtype, tolerance)
+            if divergence is not None:
+                self.report.divergences.append(divergence)
+
+    def _backward(self, witnesses: Sequence[Witness], dtype: str, expected: Result) -> None:
+        cotangents = _cotangents(self.graph, expected, self.trial.seed)
+        found = {
+            w.backend: w.gradients(self.trial, _numpy(dtype), cotangents)
+            for w in witnesses
+            if w.program.runner.differentiates
+        }
+        arrays: dict[str, Mapping[str, Array]] = {}
+        for name, gradient in found.items():
+            if isinstance(gradient, Failure):
+                self._failed(name, dtype, "gradient", gradient)
+            else:
+                arrays[name] = gradient_arrays(self.graph, gradient)
+        tolerance = BACKWARD[working_dtype(self.graph, dtype)]
+        for (left, a), (right, b) in itertools.combinations(arrays.items(), 2):
+            floor = NOISE * max((float(np.abs(g).max(initial=0.0)) for g in b.values()), default=0.0)
+            for path, ours in a.items():
+                self._add(dtype, "gradient", path, left, right, difference(ours, b[path], floor), tolerance)
+
+
+def _cotangents(graph: Graph, expected: Result, seed: int) -> list[Array | None]:
+    """One for each float output, zero where the output itself is not a finite number."""
+    cotangents: list[Array | None] = []
+    for i, (value, output) in enumerate(zip(graph.outputs, expected.outputs, strict=True)):
+        if not value.dtype.is_float:
+            cotangents.append(None)
+            continue
+        drawn = random_array(TensorType(DType.F32, output.shape), seed, f"cotangent {i}", np.float32)
+        cotangents.append(np.where(np.isfinite(output), drawn, 0))
+    return cotangents
+
+
+def _has_training(graph: Graph) -> bool:
+    """Whether training computes something else than inference."""
+    training, inference = specialize(graph, True), specialize(graph, False)
+    return bool(training.updates) or training != inference
+
+
+def _numpy(dtype: str) -> np.dtype[Any]:
+    named = {"float64": DType.F64, "float32": DType.F32, "float16": DType.F16, "bfloat16": DType.BF16}
+    return numpy_dtype(named[dtype])
+
+
+def _known(what: str, given: Sequence[str], known: Sequence[str] | Mapping[str, float]) -> None:
+    unknown = next((name for name in given if name not in known), None)
+    if unknown is not None or not given:
+        raise error("E518", f"there is no {what} `{unknown or ''}`", hint=f"it is one of {', '.join(known)}")

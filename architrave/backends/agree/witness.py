@@ -1,0 +1,109 @@
+"""Running one backend for a verification: what it computes, or why it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from architrave.backends.agree.trial import Trial
+from architrave.backends.load import Program, compile
+from architrave.backends.runner import Gradients
+from architrave.ir.arrays import Array
+from architrave.ir.graph import Graph
+from architrave.ir.interpret import Result
+from architrave.ir.mode import specialize
+from architrave.ir.nested import innermost_first
+from architrave.ir.source import ArchitraveError
+from architrave.ir.storage import is_float
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a backend gave no result. `expected` says that it does not claim to."""
+
+    reason: str
+    expected: bool = False
+
+
+@dataclass(frozen=True)
+class Witness:
+    """A backend's program for one mode."""
+
+    backend: str
+    program: Program
+    training: bool
+
+    def run(self, trial: Trial, dtype: Any) -> Result | Failure:
+        """The outputs and new states in the given precision."""
+        given = in_precision(trial, dtype)
+        return attempt(lambda: self.program.run(given.weights, *given.inputs, training=self.training))
+
+    def gradients(self, trial: Trial, dtype: Any, cotangents: list[Array | None]) -> Gradients | Failure:
+        """The gradients in the given precision."""
+        given = in_precision(trial, dtype)
+        wanted = [None if c is None else c.astype(dtype) for c in cotangents]
+        return attempt(
+            lambda: self.program.gradients(given.weights, *given.inputs, cotangents=wanted, training=self.training)
+        )
+
+
+def witness(graph: Graph, backend: str, training: bool) -> Witness | Failure:
+    """Compile a graph, both modes in one program where the backend can write that."""
+    whole = attempt(lambda: _program(graph, backend))
+    if isinstance(whole, Program):
+        return Witness(backend, whole, training)
+    one = specialize(graph, training)
+    part = attempt(lambda: _program(one, backend))
+    if isinstance(part, Program):
+        return Witness(backend, part, training)
+    random = any(node.op.name == "run_key" for inner in innermost_first(one) for node in inner.nodes)
+    return Failure(part.reason, expected=part.expected or random)
+
+
+def attempt(action: Callable[[], T]) -> T | Failure:
+    """What the action gives. A program that fails is a finding, whatever it raises."""
+    try:
+        return action()
+    except ArchitraveError as problem:
+        first = problem.diagnostics[0]
+        return Failure(first.message, expected=first.code == "E403")
+    except Exception as problem:
+        text = str(problem).strip().split("\n")[0]
+        return Failure(f"{type(problem).__name__}: {text[:300]}")
+
+
+def in_precision(trial: Trial, dtype: Any) -> Trial:
+    """The trial with the weights and inputs of the chosen precision in `dtype`."""
+    weights = {path: w.astype(dtype) if is_float(w.dtype) else w for path, w in trial.weights.items()}
+    inputs = tuple(x.astype(dtype) if is_float(x.dtype) else x for x in trial.inputs)
+    return Trial(trial.sizes, weights, inputs, trial.seed)
+
+
+def results(graph: Graph, result: Result) -> Iterator[tuple[str, str, Array]]:
+    """The kind, the name and the value of each result."""
+    for name, value in zip(output_names(graph), result.outputs, strict=True):
+        yield "output", name, value
+    for path, value in result.updates.items():
+        yield "state", path, value
+
+
+def output_names(graph: Graph) -> list[str]:
+    """A name for each output: its own where no other has it."""
+    hints = [v.hint or "" for v in graph.outputs]
+    return [hint if hint and hints.count(hint) == 1 else f"output {i}" for i, hint in enumerate(hints)]
+
+
+def gradient_arrays(graph: Graph, gradients: Gradients) -> Mapping[str, Array]:
+    """The gradients by the names of what they are of."""
+    labels = [f"input {getattr(v.op, 'label', i)}" for i, v in enumerate(graph.inputs)]
+    of_inputs = {name: g for name, g in zip(labels, gradients.inputs, strict=True) if g is not None}
+    return {**gradients.params, **of_inputs}
+
+
+def _program(graph: Graph, backend: str) -> Program:
+    program = compile(graph, backend)
+    _ = program.runner
+    return program
