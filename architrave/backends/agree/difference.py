@@ -42,8 +42,9 @@ def difference(actual: Array, expected: Array, floor: float = 0.0) -> Difference
     wrong = int(np.count_nonzero(special | (finite & ~np.isfinite(a))))
     if wrong:
         return _none(f"{wrong} of {b.size} are infinite or not a number in one of them")
-    absolute = float(np.max(np.abs(a - b), where=finite, initial=0.0))
-    scale = max(float(np.max(np.abs(b), where=finite, initial=0.0)), floor)
+    a, b = a[finite], b[finite]
+    absolute = float(np.max(np.abs(a - b), initial=0.0))
+    scale = max(float(np.max(np.abs(b), initial=0.0)), floor)
     return Difference(absolute, absolute / scale if scale else absolute)
 
 
