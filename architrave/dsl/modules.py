@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from architrave.dsl import syntax
+from architrave.dsl.elaborate import expressions  # noqa: F401  # it registers how the value of a const is found
 from architrave.dsl.elaborate.builtins import BUILTINS
 from architrave.dsl.elaborate.core import Build, Frame, Names, evaluate
 from architrave.dsl.elaborate.values import BlockType, Fn, Namespace, OpRef
