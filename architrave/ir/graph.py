@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from architrave.ir.blame import located
 from architrave.ir.dims import Dim, Size, symbols
 from architrave.ir.op import OPS, Op
 from architrave.ir.place import Fact, Here, Place, here
-from architrave.ir.source import ArchitraveError, Note
+from architrave.ir.source import ArchitraveError
 from architrave.ir.types import DType, TensorType
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def make(op: Op, operands: Sequence[Value], marks: Here | None = None) -> Node:
     try:
         types = op.infer(*[v.type for v in operands])
     except ArchitraveError as problem:
-        raise _located(problem, op, operands, marks) from None
+        raise located(problem, operands, marks) from None
     return Node(op, operands, types if isinstance(types, tuple) else (types,), marks)
 
 
@@ -185,6 +186,11 @@ def constant(number: float | bool | Dim, like: DType = DType.FLOAT) -> Value:
     elif isinstance(number, float) and not (like.is_float or like.is_complex):
         dtype = DType.FLOAT
     return make(OPS["full"](value=number, shape=(), dtype=dtype), ()).outputs[0]  # type: ignore[call-arg]  # by registry
+
+
+def serial_now() -> int:
+    """A mark: nodes made from now on have a later serial number."""
+    return next(_serial)
 
 
 @dataclass(frozen=True, eq=False)
@@ -273,19 +279,3 @@ class Graph:
 
 def _binary(name: str, a: Operand, b: Operand) -> Value:
     return apply(OPS[name](), a, b)
-
-
-def _located(problem: ArchitraveError, op: Op, operands: Sequence[Value], marks: Here) -> ArchitraveError:
-    """The error of `op.infer` at the place of the new node, with where each operand came from."""
-    notes = tuple(
-        Note(f"{name} is {v.type}", v.node.span)
-        for name, v in zip(("the first operand", "the second operand", "the third operand"), operands, strict=False)
-        if v.node.span is not None and v.op.name != "full"
-    )
-    trail = marks.place.trail() if marks.place is not None else ()
-    return ArchitraveError(
-        [
-            replace(d, span=d.span or marks.span, notes=(*d.notes, *notes), trail=d.trail or trail)
-            for d in problem.diagnostics
-        ]
-    )

@@ -134,7 +134,7 @@ def broadcast(*shapes: tuple[Size, ...]) -> tuple[Size, ...]:
     for axis, sizes in enumerate(zip(*padded, strict=True)):
         wide = [s for s in sizes if s != 1]
         if any(s != wide[0] for s in wide):
-            raise _no_broadcast(shapes, axis - rank, wide)
+            raise _no_broadcast(shapes, axis if all(len(s) == rank for s in shapes) else axis - rank, wide)
         result.append(wide[0] if wide else 1)
     return tuple(result)
 
