@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from architrave.dsl import syntax
 from architrave.dsl.elaborate.conversions import is_number, short_enough, to_condition
-from architrave.dsl.elaborate.core import Frame, evaluate, evaluates
+from architrave.dsl.elaborate.core import Frame, evaluate, evaluates, is_callable
 from architrave.dsl.elaborate.values import apply_op, describe
 from architrave.ir import dims
-from architrave.ir.dims import Dim
+from architrave.ir.dims import Dim, divide
 from architrave.ir.graph import Value
-from architrave.ir.source import Span, error
+from architrave.ir.source import ArchitraveError, Span, error
 from architrave.ir.types import DType
 
 BITS_LIMIT = 4096
@@ -76,7 +77,13 @@ def combine(sign: str, left: Any, right: Any, span: Span, frame: Frame) -> Any:
         return short_enough(left + right, span)
     if sign == "+" and isinstance(left, str) and isinstance(right, str) and len(left) + len(right) <= 10_000:
         return left + right
-    raise error("E233", f"`{sign}` does not apply to {describe(left)} and {describe(right)}", span)
+    raise _misfit(sign, left, right, span)
+
+
+def _misfit(sign: str, left: Any, right: Any, span: Span) -> ArchitraveError:
+    stage = is_callable(left) or is_callable(right)
+    hint = "what waits for a tensor must be applied first: `f(x)`, or `x -> f`" if stage else None
+    return error("E233", f"`{sign}` does not apply to {describe(left)} and {describe(right)}", span, hint=hint)
 
 
 def _tensors(sign: str, left: Any, right: Any, span: Span, frame: Frame) -> Any:
@@ -84,9 +91,32 @@ def _tensors(sign: str, left: Any, right: Any, span: Span, frame: Frame) -> Any:
         return sign == "!="
     for side in (left, right):
         if not isinstance(side, Value | Dim | bool) and not is_number(side):
-            raise error("E233", f"`{sign}` does not apply to {describe(left)} and {describe(right)}", span)
+            raise _misfit(sign, left, right, span)
     frame.here(span)
-    return apply_op(_TENSOR[sign], as_operand(left), as_operand(right))
+    try:
+        return apply_op(_TENSOR[sign], as_operand(left), as_operand(right))
+    except ArchitraveError as problem:
+        raise with_hint(problem, shortcut(sign, left, right)) from None
+
+
+def shortcut(sign: str, left: Any, right: Any) -> str | None:
+    """What to add to the shortcut of a residual sum whose sides do not fit: the older side is the shortcut."""
+    if sign not in ("+", "-") or not isinstance(left, Value) or not isinstance(right, Value) or left.rank != right.rank:
+        return None
+    old, new = sorted((left, right), key=lambda v: v.node.serial)
+    if left.rank not in (3, 4, 5):
+        return None if left.shape[:-1] != right.shape[:-1] else f"add `linear({new.shape[-1]})` to the shortcut"
+    strides = {divide(a, b) for a, b in zip(old.shape[2:], new.shape[2:], strict=True)}
+    if len(strides) != 1 or None in strides or old.shape[0] != new.shape[0]:
+        return None
+    (stride,) = strides
+    options = "" if stride == 1 else f", stride = {stride}"
+    return f"add `conv{left.rank - 2}d({new.shape[1]}, 1{options})` to the shortcut"
+
+
+def with_hint(problem: ArchitraveError, hint: str | None) -> ArchitraveError:
+    """The error with a hint, where it has none of its own."""
+    return ArchitraveError([replace(d, hint=d.hint or hint) for d in problem.diagnostics])
 
 
 def as_operand(value: Any) -> Any:
@@ -127,7 +157,7 @@ def _dimensions(sign: str, left: Any, right: Any, span: Span, frame: Frame) -> A
     if not all(isinstance(v, int | Dim) and not isinstance(v, bool) for v in (left, right)):
         if all(isinstance(v, int | float | Dim) and not isinstance(v, bool) for v in (left, right)):
             return _tensors(sign, _scalar(left, frame, span), _scalar(right, frame, span), span, frame)
-        raise error("E233", f"`{sign}` does not apply to {describe(left)} and {describe(right)}", span)
+        raise _misfit(sign, left, right, span)
     match sign:
         case "+" | "-" | "*":
             return _STATIC[sign](left, right)
@@ -143,7 +173,7 @@ def _dimensions(sign: str, left: Any, right: Any, span: Span, frame: Frame) -> A
         case "**" if isinstance(right, int) and 0 <= right <= 8:
             return dims.product([left] * right)
         case _:
-            raise error("E233", f"`{sign}` does not apply to {describe(left)} and {describe(right)}", span)
+            raise _misfit(sign, left, right, span)
 
 
 def _scalar(value: Any, frame: Frame, span: Span) -> Value:
@@ -159,7 +189,7 @@ def _numbers(sign: str, left: Any, right: Any, span: Span) -> Any:
     except OverflowError:
         result = math.inf
     except KeyError:
-        raise error("E233", f"`{sign}` does not apply to {describe(left)} and {describe(right)}", span) from None
+        raise _misfit(sign, left, right, span) from None
     if isinstance(result, int) and result.bit_length() > BITS_LIMIT:
         raise error("E404", f"an integer may have {BITS_LIMIT} bits, not {result.bit_length()}", span)
     return result

@@ -51,7 +51,8 @@ def to_int(value: Any, span: Span, what: str) -> int:
     size = to_size(value, span, what)
     if isinstance(size, int):
         return size
-    raise error("E231", f"{what} must be known while building, but {size} is known only when the network runs", span)
+    what = f"{what} must be known while building, but {size} is known only when the network runs"
+    raise error("E231", what, span, hint="give the model's input that dimension as a number")
 
 
 def to_number(value: Any, span: Span, what: str) -> float:

@@ -6,7 +6,7 @@ applied: `Fn`, `BlockType`, `Instance`, `Closure`, `Builtin`, `Partial`, `StageC
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -137,13 +137,13 @@ def describe(value: Any) -> str:
         case int() | float():
             return f"the number {_short(value)}"
         case str():
-            return f"the string {_short(value)}"
+            return f'the string "{_short(value)}"'
         case Dim():
             return f"the dimension {value}"
         case list():
-            return f"a list of {len(value)}"  # pyright: ignore[reportUnknownArgumentType]
+            return f"a list of {_counted(value)}"  # pyright: ignore[reportUnknownArgumentType]
         case tuple():
-            return f"a tuple of {len(value)}"  # pyright: ignore[reportUnknownArgumentType]
+            return f"a tuple of {_counted(value)}"  # pyright: ignore[reportUnknownArgumentType]
         case Fn():
             return f"the fn `{value.tree.name.text}`"
         case BlockType():
@@ -166,6 +166,10 @@ def describe(value: Any) -> str:
             return f"the module `{value.name}`"
         case _:
             return f"a {type(value).__name__.lower()}"
+
+
+def _counted(items: Sized) -> str:
+    return "1 element" if len(items) == 1 else f"{len(items)} elements"
 
 
 def _short(value: Any) -> str:
