@@ -57,25 +57,15 @@ def _fill(groups: tuple[str, ...], part: re.Match[str]) -> str:
     return str(int(text) * int(part["times"] or 1) + int(part["plus"] or 0))
 
 
+_BLOCK = r"resnet\.encoder\.stages\.(\d+)\.layers\.(\d+)"
 RESNET = (
     Row(r".*\.num_batches_tracked", None),
     Row(r"resnet\.embedder\.embedder\.convolution\.(.*)", "conv1.{0}"),
     Row(r"resnet\.embedder\.embedder\.normalization\.(.*)", "bn1.{0}"),
-    Row(
-        r"resnet\.encoder\.stages\.(\d+)\.layers\.(\d+)\.shortcut\.convolution\.(.*)", "layer{0+1}.{1}.downsample.0.{2}"
-    ),
-    Row(
-        r"resnet\.encoder\.stages\.(\d+)\.layers\.(\d+)\.shortcut\.normalization\.(.*)",
-        "layer{0+1}.{1}.downsample.1.{2}",
-    ),
-    Row(
-        r"resnet\.encoder\.stages\.(\d+)\.layers\.(\d+)\.layer\.(\d+)\.convolution\.(.*)",
-        "layer{0+1}.{1}.conv{2+1}.{3}",
-    ),
-    Row(
-        r"resnet\.encoder\.stages\.(\d+)\.layers\.(\d+)\.layer\.(\d+)\.normalization\.(.*)",
-        "layer{0+1}.{1}.bn{2+1}.{3}",
-    ),
+    Row(rf"{_BLOCK}\.shortcut\.convolution\.(.*)", "layer{0+1}.{1}.downsample.0.{2}"),
+    Row(rf"{_BLOCK}\.shortcut\.normalization\.(.*)", "layer{0+1}.{1}.downsample.1.{2}"),
+    Row(rf"{_BLOCK}\.layer\.(\d+)\.convolution\.(.*)", "layer{0+1}.{1}.conv{2+1}.{3}"),
+    Row(rf"{_BLOCK}\.layer\.(\d+)\.normalization\.(.*)", "layer{0+1}.{1}.bn{2+1}.{3}"),
     Row(r"classifier\.1\.(.*)", "fc.{0}"),
 )
 
@@ -94,15 +84,19 @@ CONVNEXT = (
     Row(r"classifier\.(.*)", "classifier.2.{0}"),
 )
 
+_LAYER = r"vit\.encoder\.layer\.(\d+)"
 VIT = (
     Row(r"vit\.embeddings\.cls_token", "class_token"),
     Row(r"vit\.embeddings\.position_embeddings", "position"),
     Row(r"vit\.embeddings\.patch_embeddings\.projection\.(.*)", "patches.{0}"),
-    Row(r"vit\.layers\.(\d+)\.attention\.([qkv]_proj)\.(.*)", "layer.{0}.attention.{1}.{2}"),
-    Row(r"vit\.layers\.(\d+)\.attention\.o_proj\.(.*)", "layer.{0}.attention.out_proj.{1}"),
-    Row(r"vit\.layers\.(\d+)\.layernorm_before\.(.*)", "layer.{0}.norm1.{1}"),
-    Row(r"vit\.layers\.(\d+)\.layernorm_after\.(.*)", "layer.{0}.norm2.{1}"),
-    Row(r"vit\.layers\.(\d+)\.mlp\.(.*)", "layer.{0}.mlp.{1}"),
+    Row(rf"{_LAYER}\.attention\.attention\.query\.(.*)", "layer.{0}.attention.q_proj.{1}"),
+    Row(rf"{_LAYER}\.attention\.attention\.key\.(.*)", "layer.{0}.attention.k_proj.{1}"),
+    Row(rf"{_LAYER}\.attention\.attention\.value\.(.*)", "layer.{0}.attention.v_proj.{1}"),
+    Row(rf"{_LAYER}\.attention\.output\.dense\.(.*)", "layer.{0}.attention.out_proj.{1}"),
+    Row(rf"{_LAYER}\.layernorm_before\.(.*)", "layer.{0}.norm1.{1}"),
+    Row(rf"{_LAYER}\.layernorm_after\.(.*)", "layer.{0}.norm2.{1}"),
+    Row(rf"{_LAYER}\.intermediate\.dense\.(.*)", "layer.{0}.mlp.fc1.{1}"),
+    Row(rf"{_LAYER}\.output\.dense\.(.*)", "layer.{0}.mlp.fc2.{1}"),
     Row(r"vit\.layernorm\.(.*)", "norm.{0}"),
     Row(r"classifier\.(.*)", "head.{0}"),
 )
@@ -130,7 +124,6 @@ GPT2 = (
     Row(r"transformer\.h\.(\d+)\.mlp\.c_fc\.(.*)", "layer.{0}.fc1.{1}", transposed),
     Row(r"transformer\.h\.(\d+)\.mlp\.c_proj\.(.*)", "layer.{0}.fc2.{1}", transposed),
     Row(r"transformer\.ln_f\.(.*)", "norm.{0}"),
-    Row(r"lm_head\.weight", None),  # it is transformer.wte.weight
 )
 
 LLAMA = (
