@@ -89,7 +89,8 @@ class Call:
         return self.scope.use(name)
 
 
-Rule = Callable[[Call], "Code | str"]
+Rule = Callable[[Call], "Code | str | None"]
+"""Writes a call; a rule of a composite operator may return None to have this use of it expanded."""
 
 
 class Rules:
@@ -116,6 +117,15 @@ class Rules:
             return rule
 
         return register
+
+    @staticmethod
+    def joined(*tables: Rules) -> Rules:
+        """One table of several."""
+        result = Rules()
+        for table in tables:
+            for name in table:
+                result.rule(name, scalars=name in table._scalars)(table[name])
+        return result
 
     def takes_scalars(self, op: Op) -> bool:
         return op.name in self._scalars

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from architrave.ir.dims import Dim
+
 # How tightly an expression binds, as in Python's grammar. An operand in a looser expression gets parentheses.
 TUPLE = 0
 CONDITIONAL = 1
@@ -39,11 +41,11 @@ _LEVELS = {
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """An expression. `number` is its value where it is a literal: a Python scalar, typed weakly."""
+    """An expression. `number` is its value where it is a Python scalar, typed weakly: a literal, or a size."""
 
     text: str
     level: int = ATOM
-    number: float | int | bool | None = None
+    number: float | int | bool | Dim | None = None
 
     def at(self, level: int) -> str:
         """The text where `level` is needed: in parentheses if this expression binds less tightly."""

@@ -15,7 +15,6 @@ from architrave.backends.writer import Held, Writer
 from architrave.ir.dims import Size
 from architrave.ir.graph import Node, Value
 from architrave.ir.ops.control import CustomGrad, Mode, Scan, While
-from architrave.ir.ops.leaves import Param, State
 from architrave.ir.source import Span
 
 Target = tuple[str, Held]
@@ -78,9 +77,9 @@ class FlowWriter(Writer):
 
     def _mode(self, node: Node, training: Region, inference: Region) -> None:
         captures = [self.bind(v) for v in node.operands]
-        self._learn_weights(node, (training, inference))
+        self._learn_weights((training, inference))
         states = {i: s for i, v in enumerate(node.outputs) if (s := self._own_state(v)) is not None}
-        names = [None if i in states else self._result(v, node) for i, v in enumerate(node.outputs)]
+        names = [None if i in states else self._result(v, node.operands) for i, v in enumerate(node.outputs)]
         sides: list[list[str]] = []
         for body in (training, inference):
             before = self.lines
@@ -134,10 +133,10 @@ class FlowWriter(Writer):
         first = list(node.operands[: scan.carries])
         sequences = node.operands[scan.carries : scan.carries + scan.sequences]
         captured = node.operands[scan.carries + scan.sequences :]
-        self._learn_weights(node, (body,))
+        self._learn_weights((body,))
         captures = [self.bind(v) for v in captured]
         slices = [self.bind(v) for v in sequences]
-        names = self._start(node, first)
+        names = self.start(first, node.outputs[: scan.carries], node.operands, node.span)
         lists = [self.variables.pick(self.want(v)) for v in node.outputs[scan.carries :]]
         for name in lists:
             self.write(f"{name} = []", node.span)
@@ -186,9 +185,9 @@ class FlowWriter(Writer):
         self._settle(list(zip(names, helds, strict=False)), span)
 
     def _while(self, node: Node, loop: While, condition: Region, body: Region) -> None:
-        self._learn_weights(node, (condition, body))
+        self._learn_weights((condition, body))
         captures = [self.bind(v) for v in node.operands[loop.carries :]]
-        names = self._start(node, list(node.operands[: loop.carries]))
+        names = self.start(node.operands[: loop.carries], node.outputs, node.operands, node.span)
         self.write(f"for _ in range({loop.limit}):", node.span)
         with self.indented():
             self.prepare(condition)
@@ -209,24 +208,21 @@ class FlowWriter(Writer):
         for name, value in zip(names, node.outputs, strict=True):
             self.hold(name, value)
 
-    def _start(self, node: Node, first: Sequence[Value]) -> list[str]:
-        """The variables of carried values, holding the first of them."""
+    def start(
+        self, first: Sequence[Value], last: Sequence[Value], dying: Sequence[Value], span: Span | None
+    ) -> list[str]:
+        """The variables of carried values, holding the first of them; `dying` may be overwritten if unused after."""
         helds = [self.tensor(v) for v in first]
-        names = [self._result(v, node) or self.variables.pick("y") for v in node.outputs[: len(first)]]
-        for held in helds:
-            self.variables.release(held.mentions)
-        self._settle(list(zip(names, helds, strict=True)), node.span, released=True)
+        names = [self._result(v, dying) or self.variables.pick("_") for v in last]
+        self._settle(list(zip(names, helds, strict=True)), span)
         return names
 
     # What both share.
 
-    def _learn_weights(self, node: Node, bodies: Iterable[Region]) -> None:
-        """Which inputs of the bodies are weights: they are captured, and captures are the last operands."""
+    def _learn_weights(self, bodies: Iterable[Region]) -> None:
+        """Which inputs of the bodies are weights."""
         for body in bodies:
-            for operand, value in zip(reversed(node.operands), reversed(list(body.inputs)), strict=False):
-                weight = self.weights.get(operand, operand)
-                if isinstance(weight.op, Param | State) and operand not in self.values:
-                    self.weights[value] = weight
+            self.weights.update(body.captured)
 
     def _enter(self, body: Region, captures: Sequence[Held], node: Node) -> None:
         """Let the inputs of a branch be what they are captured from; what dies with the node may be overwritten."""
@@ -250,25 +246,24 @@ class FlowWriter(Writer):
     def _outputs(self, body: Region) -> list[Held]:
         return [self.tensor(v) for v in body.results]
 
-    def _result(self, value: Value, node: Node) -> str | None:
+    def _result(self, value: Value, dying: Sequence[Value]) -> str | None:
         """A variable for a result: one that dies with the node, or a free or new one."""
         if not self.uses(value):
             return None
         wanted = self.want(value)
         holder = self.variables.holders.get(wanted)
-        if holder is not None and holder in node.operands and self.variables.left[holder] == 1:
+        if holder is not None and holder in dying and self.variables.left[holder] == 1:
             return wanted
         name = self.variables.pick(wanted)
         self.variables.holders[name] = value
         self.variables.left[value] = 1
         return name
 
-    def _settle(self, targets: Sequence[Target], span: Span | None, released: bool = False) -> None:
+    def _settle(self, targets: Sequence[Target], span: Span | None) -> None:
         """Give variables their values, all at once where one is needed for another."""
         open_ = [(name, held) for name, held in targets if held.code.text != name]
-        if not released:
-            for _, held in targets:
-                self.variables.release(held.mentions)
+        for _, held in targets:
+            self.variables.release(held.mentions)
         names = [name for name, _ in open_]
         if any(_mentions(held.code, name) for i, (_, held) in enumerate(open_) for name in names[:i]):
             values = ", ".join(str(held.code) for _, held in open_)

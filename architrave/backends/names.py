@@ -45,6 +45,11 @@ class Names:
         self._taken = set(taken)
         self._next: dict[str, int] = {}
 
+    @property
+    def taken(self) -> frozenset[str]:
+        """All of them."""
+        return frozenset(self._taken)
+
     def __contains__(self, name: str) -> bool:
         return name in self._taken
 

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from architrave.backends.base import Call, Rules
 from architrave.backends.code import Code, literal
@@ -23,7 +23,7 @@ from architrave.ir.dims import Dim, Size
 from architrave.ir.graph import Node, Value
 from architrave.ir.nested import leaves, subgraphs
 from architrave.ir.ops.control import Choice
-from architrave.ir.ops.leaves import Full, Input, Param, State
+from architrave.ir.ops.leaves import Constant, Full, Input, Param, State
 from architrave.ir.source import ArchitraveError, Diagnostic, Span, printable
 from architrave.ir.types import DType
 
@@ -56,7 +56,7 @@ class Writer(ABC):
         self.lines: list[str] = []
         self.indent = ""
         self.values: dict[Value, Held] = {}
-        self.weights: dict[Value, Value] = {}
+        self.weights = dict(region.captured)
         """For the inputs of sub-graphs that are weights: the weight."""
         self.targets: dict[Value, str] = {}
         """Values that should end up in a certain variable."""
@@ -98,7 +98,7 @@ class Writer(ABC):
 
     @abstractmethod
     def leaf(self, value: Value) -> Code:
-        """A leaf that is neither an input, a weight nor a constant, such as the run's key."""
+        """A leaf that is neither an input, a weight nor one number: a stored array, or the run's key."""
 
     # Statements.
 
@@ -135,44 +135,65 @@ class Writer(ABC):
 
     def node(self, node: Node) -> None:
         """Write a node; a composite without a rule as what it is made of."""
-        if node.op.name not in self.rules and node.op.is_composite():
+        composite = node.op.is_composite()
+        if node.op.name not in self.rules and composite:
             self._expand(node)
             return
         rule = self.rules[node.op.name]
         types = tuple(v.type for v in node.operands)
-        for name in node.op.attributes:
-            self.require(leaves(getattr(node.op, name)), node.operands)
+        for op in (node.op, *(v.op for v in node.operands if is_constant(v))):
+            for name in op.attributes:
+                self.require(leaves(getattr(op, name)), node.operands)
 
-        def make(codes: tuple[Code, ...]) -> Code | str:
+        def make(codes: tuple[Code, ...]) -> Code | str | None:
             return rule(Call(node.op, codes, types, node.types, self))
 
         held = self.compose(node.operands, make, node.span, self.rules.takes_scalars(node.op))
-        self.results(node.outputs, held)
+        if held is not None:
+            self.results(node.outputs, held)
+        elif composite:
+            self._expand(node)
+        else:
+            raise AssertionError(f"the rule of the primitive {node.op.name} declined")
 
     def apply(self, region: Region) -> None:
         """Write the application of a region."""
         span = region.place.span if region.place is not None else None
         inputs = tuple(region.inputs)
-        held = self.compose(inputs, lambda codes: self.application(region, codes), span)
+        held = self.composed(inputs, lambda codes: self.application(region, codes), span)
         self.results(tuple(region.outputs), held)
 
     def compose(
         self,
         operands: Sequence[Value],
-        make: Callable[[tuple[Code, ...]], Code | str],
+        make: Callable[[tuple[Code, ...]], Code | str | None],
         span: Span | None = None,
         scalars: bool = False,
-    ) -> Held:
-        """An expression over operands, whose own expressions become statements where it would get long."""
+    ) -> Held | None:
+        """An expression over operands, whose own expressions become statements where it would get long.
+
+        None where `make` gives None.
+        """
         while True:
             helds = [self.operand(v) if scalars else self.tensor(v) for v in operands]
             made = make(tuple(h.code for h in helds))
+            if made is None:
+                return None
             code = made if isinstance(made, Code) else Code(made)
             parts = 1 + sum(h.parts for h in helds)
             split = self._split(code, helds, parts)
             if split is None:
                 return Held(code, tuple(m for h in helds for m in h.mentions), parts, span)
             self.bind(operands[split])
+
+    def composed(
+        self, operands: Sequence[Value], make: Callable[[tuple[Code, ...]], Code], span: Span | None = None
+    ) -> Held:
+        """The same, where `make` always gives an expression; numbers are made tensors."""
+        held = self.compose(operands, make, span)
+        if held is None:
+            raise AssertionError("an expression was expected")
+        return held
 
     def results(self, outputs: Sequence[Value], held: Held) -> None:
         """Keep an expression for its one use, or assign it: where it is used often, has a name, or is several."""
@@ -202,16 +223,21 @@ class Writer(ABC):
         """How often a value is used in the body that it belongs to."""
         return self._uses.get(value, 0)
 
+    def count(self, value: Value, uses: int) -> None:
+        """Set how often a value is used."""
+        self._uses[value] = uses
+
     def operand(self, value: Value) -> Held:
         """How to write a value where it is used; a scalar constant as a number."""
+        value = self.weights.get(value, value)
         held = self.values.get(value)
         if held is not None:
             return held
-        weight = self.weights.get(value, value)
-        if isinstance(weight.op, Param | State):
-            return Held(self.weight(weight))
+        if isinstance(value.op, Param | State):
+            return Held(self.weight(value))
         if isinstance(value.op, Full) and not value.op.shape:
-            return Held(literal(value.op.value))
+            number = value.op.value
+            return Held(replace(self.size(number), number=number) if isinstance(number, Dim) else literal(number))
         if is_constant(value):
             return self._constant(value)
         return Held(self.leaf(value))
@@ -292,10 +318,10 @@ class Writer(ABC):
 
     def prepare(self, region: Region) -> None:
         """Count how often each value of a region is used in it."""
-        found: Counter[Value] = Counter(region.results or region.outputs)
+        found: Counter[Value] = Counter(tuple(region.results or region.outputs))
         found.update(value for _, value in region.updates)
         for item in region.items:
-            operands = item.operands if isinstance(item, Node) else item.inputs
+            operands = item.operands if isinstance(item, Node) else tuple(item.inputs)
             found.update(operands)
             self._users.update(dict.fromkeys(operands, item))
         self._uses.update(found)
@@ -322,9 +348,11 @@ class Writer(ABC):
 
     def _constant(self, value: Value) -> Held:
         """A constant, made where it is used."""
+        if isinstance(value.op, Constant):
+            return Held(self.leaf(value))
         rule = self.rules[value.op.name]
         made = rule(Call(value.op, (), (), (value.type,), self))
-        code = made if isinstance(made, Code) else Code(made)
+        code = made if isinstance(made, Code) else Code(made or "")
         return Held(code, (), 0 if code.text.isidentifier() else 1)
 
     def _expand(self, node: Node) -> None:

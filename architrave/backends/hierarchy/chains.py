@@ -65,7 +65,7 @@ def _is_region(item: object) -> TypeGuard[Region]:
 
 def _uses(region: Region) -> Counter[Value]:
     """How many items of a region use each value; its outputs and updates count, too."""
-    uses: Counter[Value] = Counter(region.outputs)
+    uses: Counter[Value] = Counter(tuple(region.results or region.outputs))
     uses.update(value for _, value in region.updates)
     for item in region.items:
         operands = item.operands if isinstance(item, Node) else item.inputs

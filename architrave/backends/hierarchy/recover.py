@@ -73,7 +73,7 @@ class _Builder:
     def build(self, nesting: int) -> Region:
         if nesting > NESTING:
             raise error("E402", f"control flow is nested more than {NESTING} levels deep", hint="split the network")
-        root = Region(self.base, self.base.path if self.base is not None else "")
+        root = Region(self.base, self.base.path if self.base is not None else "", captured=self.weights)
         place = self.base
         while place is not None:
             self.known[place] = root
@@ -108,7 +108,7 @@ class _Builder:
         region = self.known[place]
         for inner in reversed(new):
             if not self._is_transparent(inner, region):
-                region = Region(inner, inner.path, region, region.depth + 1)
+                region = Region(inner, inner.path, region, region.depth + 1, captured=self.weights)
             self.known[inner] = region
         return region
 

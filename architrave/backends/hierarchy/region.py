@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -34,6 +34,8 @@ class Region:
     """States that are set here, each with its new value."""
     weights: list[Value] = field(default_factory=list[Value])
     """The params and states that this region declares: those of no region inside it."""
+    captured: Mapping[Value, Value] = field(default_factory=dict[Value, Value])
+    """For the inputs of the sub-graph that this is part of which are weights: the weight."""
     bodies: dict[Node, tuple[Region, ...]] = field(default_factory=dict[Node, tuple["Region", ...]])
     """For each control-flow node, the regions of its sub-graphs."""
 

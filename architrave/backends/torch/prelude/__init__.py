@@ -1,1 +1,1 @@
-"""Functions that emitted PyTorch programs may need: the text of those that one needs is copied into it."""
+"""Functions that PyTorch programs carry along."""

@@ -1,0 +1,288 @@
+"""A PyTorch program: its classes and functions, each written once, and what they share."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from architrave.backends.base import Rules
+from architrave.backends.code import literal, sequence, text_literal
+from architrave.backends.definitions import Definition, define
+from architrave.backends.docstrings import docstring
+from architrave.backends.hierarchy import Region, recover
+from architrave.backends.merge import Merged, Template, merge, template
+from architrave.backends.names import Names, class_name, function_name
+from architrave.backends.prelude import Prelude
+from architrave.backends.torch import modules
+from architrave.backends.torch.patterns import standard
+from architrave.backends.torch.writer import DTYPES, TorchWriter
+from architrave.ir.dims import Size
+from architrave.ir.graph import Graph, Node
+from architrave.ir.ops.control import CustomGrad
+from architrave.ir.ops.leaves import Constant
+from architrave.ir.place import Place
+from architrave.ir.source import error
+from architrave.ir.types import DType
+
+PRELUDE = Prelude(Path(__file__).parent / "prelude")
+_RESERVED = ("torch", "nn", "F", "self", "cls", "ctx", "key", "Model", "init", "math", "annotations")
+_CUT = "\f"
+"""Parts `__init__` and `forward` in the text of a class while definitions are compared."""
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """How what was defined for a region is used."""
+
+    constructor: str
+    """The expression that makes the module, or the name of the function."""
+    missing: tuple[Size | None, ...] = ()
+    """What it takes beside the region's inputs."""
+    arguments: tuple[str, ...] = ()
+    """The numbers that a function takes at the end."""
+
+
+@dataclass
+class Draft:
+    """The text of one definition, before those that are alike become one."""
+
+    definition: Definition
+    text: Template
+    parameters: tuple[str, ...]
+    missing: tuple[Size | None, ...]
+
+
+@dataclass
+class Program:
+    """Everything that is written of one graph."""
+
+    graph: Graph
+    rules: Rules
+    dissolved: frozenset[Place] = frozenset()
+    names: Names = field(default_factory=Names)
+    used: dict[str, None] = field(default_factory=dict[str, None])
+    parts: list[str] = field(default_factory=list[str])
+    """Classes and functions, each after those that it uses."""
+    constants: dict[Constant, str] = field(default_factory=dict[Constant, str])
+    rendered: dict[Region, Rendered] = field(default_factory=dict[Region, Rendered])
+    needs_key: bool = False
+
+    def write(self) -> str:
+        """The whole file."""
+        root = recover(self.graph, self.dissolved)
+        definitions = define(root)
+        self.names = Names((*_RESERVED, *PRELUDE.definitions, *PRELUDE.imports))
+        for definition in set(definitions.values()):
+            self.names.add(_wanted(definition.region))
+        self.conflicts: set[Place] = set()
+        taken = Names((*_RESERVED, *PRELUDE.definitions))
+        for level in _by_level(definitions):
+            self._level([d for d in level if d.region is not root], taken)
+            if self.conflicts:
+                return Program(self.graph, self.rules, self.dissolved | self.conflicts).write()
+        main = taken.fresh(_wanted(root))
+        self._main(root, definitions[root], main)
+        return self._file(main)
+
+    def use(self, name: str) -> str:
+        """Have a function of the prelude copied."""
+        if name not in PRELUDE.definitions:
+            raise LookupError(f"the prelude has no `{name}`")
+        self.used[name] = None
+        return name
+
+    def constant(self, op: Constant) -> str:
+        """The name of a stored array."""
+        if op not in self.constants:
+            self.constants[op] = self.names.fresh(f"CONSTANT_{len(self.constants) + 1}")
+        return self.constants[op]
+
+    def gradient(self, node: Node, bodies: Sequence[Region]) -> str:
+        """Write a function with a gradient of its own; gives the name of its class."""
+        op = node.op
+        if not isinstance(op, CustomGrad):
+            raise TypeError(f"{op.name} has no gradient of its own")
+        forward, backward = (TorchWriter(body, self, Names(self.names.taken)) for body in bodies)
+        steps, back = forward.function(), backward.function()
+        count = len(node.operands)
+        saved = ", ".join(forward.parameters)
+        given = backward.parameters[count:]
+        if op.differentiable < count and back:
+            back[-1] += ", None" * (count - op.differentiable)
+        name = self.names.fresh(class_name(op.label))
+        lines = [
+            f"class {name}(torch.autograd.Function):",
+            '    """A function with a gradient of its own."""',
+            "",
+            "    @staticmethod",
+            f"    def forward(ctx, {saved}):",
+            f"        ctx.save_for_backward({saved})",
+            *(f"        {line}" for line in steps),
+            "",
+            "    @staticmethod",
+            f"    def backward(ctx, {', '.join(given)}):",
+            f"        {', '.join(backward.parameters[:count])}{',' if count == 1 else ''} = ctx.saved_tensors",
+            *(f"        {line}" for line in back),
+        ]
+        self.parts.append("\n".join(lines))
+        return name
+
+    # Definitions.
+
+    def _level(self, definitions: Sequence[Definition], taken: Names) -> None:
+        """Write definitions that use only what is written already; those that are alike become one."""
+        groups: dict[tuple[object, ...], list[Draft]] = {}
+        for definition in definitions:
+            known = standard(definition.region, self)
+            if known is not None:
+                self._settle(definition, Rendered(known))
+                continue
+            draft = self._draft(definition)
+            block = definition.region.place.block if definition.region.place is not None else None
+            what = (definition.name, block.kind if block is not None else "", len(draft.missing))
+            groups.setdefault((*what, draft.text.shape), []).append(draft)
+        for drafts in groups.values():
+            merged = merge([d.text for d in drafts], [_static(d.definition) for d in drafts], self.names)
+            if merged is not None:
+                self._define(drafts, merged, taken)
+                continue
+            for draft in drafts:
+                self._define([draft], Merged(lambda _, d=draft: d.text.filled(d.text.numbers), (), ((),)), taken)
+
+    def _draft(self, definition: Definition) -> Draft:
+        region = definition.region
+        writer = TorchWriter(region, self, Names(self.names.taken))
+        body = writer.function()
+        members = list(modules.lines(writer.tree, frozenset(writer.sequential)))
+        text = template("\n".join(members) + _CUT + "\n".join(body))
+        missing = tuple(writer.missing)
+        return Draft(definition, text, (*writer.parameters, *writer.missing.values()), missing)
+
+    def _define(self, drafts: Sequence[Draft], merged: Merged, taken: Names) -> None:
+        region = drafts[0].definition.region
+        name = taken.fresh(_wanted(region))
+        self.names.add(name)
+        doc = region.place.block.doc if region.place is not None and region.place.block is not None else None
+        if region.is_function:
+            body = merged.text({}).partition(_CUT)[2].split("\n")
+            self.parts.append(_function(name, (*drafts[0].parameters, *merged.parameters), doc, body))
+        else:
+            self.parts.append(_class(name, drafts[0].parameters, merged, doc))
+        for draft, arguments in zip(drafts, merged.arguments, strict=True):
+            if region.is_function:
+                rendered = Rendered(name, draft.missing, arguments)
+            else:
+                options = ", ".join(f"{p}={a}" for p, a in zip(merged.parameters, arguments, strict=True))
+                rendered = Rendered(f"{name}({options})", draft.missing)
+            self._settle(draft.definition, rendered)
+
+    def _settle(self, definition: Definition, rendered: Rendered) -> None:
+        """Remember how to use a definition; applications of one instance must all use one."""
+        for region in definition.members:
+            self.rendered[region] = rendered
+            if region.is_function or region.place is None:
+                continue
+            first = self._instances.setdefault(region.path, rendered)
+            if first.constructor != rendered.constructor:
+                self.conflicts.add(region.place)
+
+    def _main(self, root: Region, definition: Definition, name: str) -> None:
+        writer = TorchWriter(root, self, Names(self.names.taken))
+        body = writer.function()
+        unknown = next((str(size) for size in writer.missing if size is not None), None)
+        if unknown is not None:
+            raise error(
+                "E403",
+                f"the size {unknown} cannot be told from the inputs of `{self.graph.name}`",
+                hint="let it be the size of an axis of an input",
+            )
+        parameters = list(writer.parameters)
+        if None in writer.missing:
+            body.insert(0, f"{writer.missing[None]} = torch.empty(0)")
+        if self.needs_key:
+            parameters.append("key=None")
+            device = f"{writer.parameters[0]}.device" if writer.parameters else "None"
+            body.insert(0, f"key = {self.use('run_key')}(key, {device})")
+        members = "\n".join(modules.lines(writer.tree, frozenset(writer.sequential)))
+        block = self.graph.place.block if self.graph.place is not None else None
+        text = Merged(lambda _: members + _CUT + "\n".join(body), (), ((),))
+        self.parts.append(_class(name, parameters, text, block.doc if block is not None else None))
+
+    _instances: dict[str, Rendered] = field(default_factory=dict[str, Rendered])
+    conflicts: set[Place] = field(default_factory=set[Place])
+
+    def _file(self, main: str) -> str:
+        imports, copied = PRELUDE.copied(self.used)
+        stored = [f"{name} = {_stored(op)}" for op, name in self.constants.items()]
+        if any("base64" in line for line in stored):
+            imports = sorted({*imports, "import base64"})
+        everything = [*copied, *self.parts]
+        plain = [line for line in imports if "torch" not in line]
+        frameworks = ["import torch"]
+        if any("F." in part for part in everything):
+            frameworks.append("import torch.nn.functional as F")
+        frameworks.append("from torch import nn")
+        head = [docstring(_about(self.graph, main)), "", *(*plain, "") * bool(plain), *frameworks]
+        if stored:
+            head += ["", *stored]
+        sections = ["\n".join(head), *everything, f"Model = {main}"]
+        return "\n\n\n".join(sections) + "\n"
+
+
+def _by_level(definitions: dict[Region, Definition]) -> list[list[Definition]]:
+    levels: dict[int, dict[Definition, None]] = {}
+    for definition in definitions.values():
+        levels.setdefault(definition.level, {})[definition] = None
+    return [sorted(levels[level], key=lambda d: d.index) for level in sorted(levels)]
+
+
+def _wanted(region: Region) -> str:
+    name = region.name or "Network"
+    return function_name(name) if region.is_function else class_name(name)
+
+
+def _static(definition: Definition) -> dict[str, object]:
+    place = definition.region.place
+    return dict(place.block.arguments) if place is not None and place.block is not None else {}
+
+
+def _function(name: str, parameters: Sequence[str], doc: str | None, body: Sequence[str]) -> str:
+    lines = [f"def {name}({', '.join(parameters)}):"]
+    if doc:
+        lines.append(docstring(doc, "    "))
+    return "\n".join([*lines, *(f"    {line}" for line in body)])
+
+
+def _class(name: str, parameters: Sequence[str], merged: Merged, doc: str | None) -> str:
+    """A class; numbers that its `forward` needs are kept as attributes."""
+    kept = {p: f"self.{p}" for p in merged.parameters}
+    members = merged.text({}).partition(_CUT)[0]
+    forward = merged.text(kept).partition(_CUT)[2]
+    attributes = [f"{kept[p]} = {p}" for p in merged.parameters if kept[p] in forward]
+    lines = [f"class {name}(nn.Module):"]
+    if doc:
+        lines += [docstring(doc, "    "), ""]
+    making = [*attributes, *members.split("\n")] if members else attributes
+    if making:
+        lines.append(f"    def __init__({', '.join(('self', *merged.parameters))}):")
+        lines += [f"        {line}" for line in ("super().__init__()", *making)]
+        lines.append("")
+    lines.append(f"    def forward({', '.join(('self', *parameters))}):")
+    lines += [f"        {line}" for line in forward.split("\n")]
+    return "\n".join(lines)
+
+
+def _about(graph: Graph, main: str) -> str:
+    inputs = ", ".join(f"{v.hint or 'x'}: {v.type}" for v in graph.inputs)
+    outputs = ", ".join(str(v.type) for v in graph.outputs)
+    return f"{main}({inputs}) -> {outputs} for PyTorch, compiled by Architrave. The keys of its state dict are the weights' paths."
+
+
+def _stored(op: Constant) -> str:
+    """An array as source: its bytes in base 64, or its numbers where they are few."""
+    dtype = DTYPES[DType.F64 if op.type.dtype is DType.FLOAT else op.type.dtype]
+    data = text_literal(base64.b64encode(op.data).decode("ascii"))
+    shape = sequence(literal(size) for size in op.type.shape)
+    return f"torch.frombuffer(bytearray(base64.b64decode({data})), dtype={dtype}).reshape({shape})"

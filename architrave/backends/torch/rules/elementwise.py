@@ -1,0 +1,165 @@
+"""Elementwise operators, constants and casts."""
+
+from __future__ import annotations
+
+from functools import reduce
+
+from architrave.backends.base import Call, Rules
+from architrave.backends.code import PRODUCT, Code, call, infix, literal, method, prefix
+from architrave.backends.torch.rules.typed import as_float, promoted, to, with_tensor
+from architrave.ir.types import DType, promote
+
+elementwise = Rules()
+
+_INFIX = {
+    "add": "+",
+    "subtract": "-",
+    "multiply": "*",
+    "divide": "/",
+    "floor_divide": "//",
+    "remainder": "%",
+    "power": "**",
+    "equal": "==",
+    "not_equal": "!=",
+    "less": "<",
+    "less_equal": "<=",
+    "greater": ">",
+    "greater_equal": ">=",
+}
+_COMPARISONS = ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
+_BOUNDS = {"maximum": "min", "minimum": "max"}
+_OF_FLOATS = ("exp", "log", "log1p", "expm1", "sqrt", "rsqrt", "sin", "cos", "tan", "tanh", "sigmoid", "erf")
+_OF_ACTIVATIONS = {
+    "silu": "silu",
+    "selu": "selu",
+    "hard_sigmoid": "hardsigmoid",
+    "hard_swish": "hardswish",
+    "mish": "mish",
+}
+_PLAIN = {"0.0": "zeros", "1.0": "ones"}
+
+
+@elementwise.rule(*_INFIX, scalars=True)
+def _infix(at: Call) -> Code:
+    common = reduce(promote, (t.dtype for t in at.types))
+    dtype = common if at.op.name in _COMPARISONS else at.results[0].dtype
+    a, b = with_tensor(at, promoted(at, dtype), dtype)
+    result = infix(a, _INFIX[at.op.name], b)
+    if at.results[0].dtype is DType.U32:
+        # A u32 is held as an int64: PyTorch has next to no arithmetic for it.
+        return Code(f"{result.at(PRODUCT)} & 0xFFFFFFFF", 8)
+    return result
+
+
+@elementwise.rule("maximum", "minimum", scalars=True)
+def _bound(at: Call) -> Code:
+    a, b = with_tensor(at, promoted(at), at.results[0].dtype)
+    if a.number is None and b.number is None:
+        return call(f"torch.{at.op.name}", a, b)
+    x, bound = (a, b) if a.number is None else (b, a)
+    return method(x, "clamp", **{_BOUNDS[at.op.name]: bound})
+
+
+@elementwise.rule(*_OF_FLOATS)
+def _of_floats(at: Call) -> Code:
+    return call(f"torch.{at.op.name}", as_float(at))
+
+
+@elementwise.rule("abs", "isnan", "isfinite")
+def _unary(at: Call) -> Code:
+    return call(f"torch.{at.op.name}", at.args[0])
+
+
+@elementwise.rule("sign")
+def _sign(at: Call) -> Code:
+    if at.types[0].dtype.is_integer:
+        return call("torch.sign", at.args[0])
+    return call(at.use("sign"), at.args[0])
+
+
+@elementwise.rule("floor", "ceil", "round")
+def _to_whole(at: Call) -> Code:
+    return at.args[0] if at.types[0].dtype.is_integer else call(f"torch.{at.op.name}", at.args[0])
+
+
+@elementwise.rule("negative")
+def _negative(at: Call) -> Code:
+    return prefix("-", at.args[0])
+
+
+@elementwise.rule("logical_and")
+def _and(at: Call) -> Code:
+    return infix(at.args[0], "&", at.args[1])
+
+
+@elementwise.rule("logical_or")
+def _or(at: Call) -> Code:
+    return infix(at.args[0], "|", at.args[1])
+
+
+@elementwise.rule("logical_not")
+def _not(at: Call) -> Code:
+    return prefix("~", at.args[0])
+
+
+@elementwise.rule("where", scalars=True)
+def _where(at: Call) -> Code:
+    dtype = at.results[0].dtype
+    condition, a, b = at.args[0], *promoted(at, dtype, start=1)
+    if condition.number is not None:
+        condition = Code(f"torch.tensor({condition})")
+    chosen = call("torch.where", condition, a, b)
+    # A choice between two numbers has no tensor to take its dtype from.
+    return to(at, chosen, dtype) if a.number is not None and b.number is not None else chosen
+
+
+@elementwise.rule("cast")
+def _cast(at: Call) -> Code:
+    return to(at, at.args[0], at.op.dtype)
+
+
+@elementwise.rule("stop_gradient")
+def _stop_gradient(at: Call) -> Code:
+    return method(at.args[0], "detach")
+
+
+@elementwise.rule("full")
+def _full(at: Call) -> Code:
+    shape, number = at.shape(at.op.shape), literal(at.op.value)
+    options = {"dtype": at.dtype(at.op.dtype), "device": f"{at.anchor()}.device"}
+    plain = _PLAIN.get(repr(float(at.op.value))) if not at.op.dtype.is_bool else None
+    return call(f"torch.{plain}", shape, **options) if plain else call("torch.full", shape, number, **options)
+
+
+@elementwise.rule("arange")
+def _arange(at: Call) -> Code:
+    options = {"device": f"{at.anchor()}.device"}
+    if at.op.dtype is not DType.I64:
+        options = {"dtype": at.dtype(at.op.dtype), **options}
+    return call("torch.arange", at.size(at.op.size), **options)
+
+
+@elementwise.rule("relu")
+def _relu(at: Call) -> Code:
+    return call("F.relu", at.args[0])
+
+
+@elementwise.rule("gelu")
+def _gelu(at: Call) -> Code:
+    options = {"approximate": literal("tanh")} if at.op.approximate == "tanh" else {}
+    return call("F.gelu", as_float(at), **options)
+
+
+@elementwise.rule(*_OF_ACTIVATIONS)
+def _activation(at: Call) -> Code:
+    return call(f"F.{_OF_ACTIVATIONS[at.op.name]}", as_float(at))
+
+
+@elementwise.rule("elu")
+def _elu(at: Call) -> Code:
+    return call("F.elu", as_float(at), literal(at.op.alpha) if at.op.alpha != 1.0 else None)
+
+
+@elementwise.rule("leaky_relu")
+def _leaky_relu(at: Call) -> Code:
+    return call("F.leaky_relu", as_float(at), literal(at.op.slope))

@@ -1,0 +1,177 @@
+"""Writes the `forward` of a module, or a function beside the modules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from architrave.backends.code import Code, call, sequence
+from architrave.backends.flow import FlowWriter
+from architrave.backends.hierarchy import Chain, Region, path_of
+from architrave.backends.names import Names, identifier
+from architrave.backends.torch.modules import Leaf, Tree
+from architrave.ir.dims import Size
+from architrave.ir.graph import Node, Value
+from architrave.ir.ops.leaves import Constant, State
+from architrave.ir.ops.random import RunKey
+from architrave.ir.types import DType
+
+if TYPE_CHECKING:
+    from architrave.backends.torch.program import Program
+
+DTYPES = {
+    DType.BOOL: "torch.bool",
+    DType.U8: "torch.uint8",
+    DType.I8: "torch.int8",
+    DType.I16: "torch.int16",
+    DType.U32: "torch.uint32",
+    DType.I32: "torch.int32",
+    DType.I64: "torch.int64",
+    DType.BF16: "torch.bfloat16",
+    DType.F16: "torch.float16",
+    DType.F32: "torch.float32",
+    DType.F64: "torch.float64",
+    DType.C64: "torch.complex64",
+    DType.C128: "torch.complex128",
+}
+
+
+class TorchWriter(FlowWriter):
+    """The body of one `forward` or function."""
+
+    training = "self.training"
+
+    def __init__(self, region: Region, program: Program, names: Names) -> None:
+        super().__init__(region, program.rules, names)
+        self.program = program
+        self.tree = Tree()
+        self.sequential: set[str] = set()
+        if not region.is_function:
+            self._plant()
+
+    def _plant(self) -> None:
+        """Enter the modules and weights that the class holds."""
+        for inner in self.region.regions():
+            path = self.region.relative(inner.path)
+            if not inner.is_function and not isinstance(self.tree.find(path), Leaf):
+                self.tree.add(path, Leaf("module", self.program.rendered[inner].constructor))
+        for weight in self.region.weights:
+            kind = "buffer" if isinstance(weight.op, State) else "parameter"
+            dtype = "" if weight.dtype is DType.FLOAT else f", dtype={self.dtype(weight.dtype)}"
+            empty = f"torch.empty({sequence(weight.shape)}{dtype})"
+            grad = "" if weight.dtype.is_float or weight.dtype.is_complex else ", requires_grad=False"
+            code = f"nn.Parameter({empty}{grad})" if kind == "parameter" else empty
+            self.tree.add(self.region.relative(path_of(weight)), Leaf(kind, code))
+
+    def function(self) -> list[str]:
+        """The statements of the body, sizes first and the results last."""
+        self.body(self.region)
+        results = self.region.results or tuple(self.region.outputs)
+        if self.region.updates:
+            for value in results:
+                self.bind(value)
+        self.finish(self.region)
+        held = self.composed(results, lambda codes: Code(", ".join(map(str, codes))))
+        span = self.operand(results[0]).span if len(results) == 1 else None
+        self.write(f"return {held.code}", span)
+        return [*self.prologue(), *self.lines]
+
+    # What the base asks for.
+
+    def weight(self, value: Value) -> Code:
+        return Code(self.tree.access(self.region.relative(path_of(value))))
+
+    def leaf(self, value: Value) -> Code:
+        if isinstance(value.op, Constant):
+            name = self.program.constant(value.op)
+            like = self.anchor(floating=value.dtype is DType.FLOAT)
+            return Code(f"{name}.to({like}.device, {self.dtype(value.dtype)})")
+        if not isinstance(value.op, RunKey) or self.region.parent is not None:
+            raise AssertionError(f"{value} is used before it is computed")
+        self.program.needs_key = True
+        return Code("key")
+
+    def dtype(self, dtype: DType) -> str:
+        return DTYPES[dtype] if dtype is not DType.FLOAT else f"{self.anchor()}.dtype"
+
+    def use(self, name: str) -> str:
+        return self.program.use(name)
+
+    def application(self, region: Region, arguments: tuple[Code, ...]) -> Code:
+        rendered = self.program.rendered[region]
+        given = [*map(str, arguments), *self._extra(rendered.missing)]
+        if region.is_function:
+            return call(rendered.constructor, *given, *rendered.arguments)
+        return call(self.tree.access(self.region.relative(region.path)), *given)
+
+    def _extra(self, missing: Sequence[Size | None]) -> list[str]:
+        return [self.anchor() if size is None else str(self.size(size)) for size in missing]
+
+    def chain(self, chain: Chain) -> None:
+        path = self.region.relative(chain.path)
+        elements = self.tree.find(path)
+        plain = isinstance(elements, Tree) and elements.is_plain_list
+        extras = {self.program.rendered[r].missing for r in chain.regions}
+        if not plain or len(extras) > 1:
+            self._one_by_one(chain)
+            return
+        assert isinstance(elements, Tree)
+        whole = chain.first == 0 and len(chain.regions) == len(elements.members)
+        one = len(chain.inputs) == len(chain.outputs) == 1 and extras == {()}
+        first = chain.regions[0].place
+        span = first.span if first is not None else None
+        if whole and one:
+            self.sequential.add(path)
+            access = self.tree.access(path)
+            self.results(chain.outputs, self.composed(chain.inputs, lambda codes: call(access, *codes), span))
+            return
+        self._loop(chain, path, whole)
+
+    def _one_by_one(self, chain: Chain) -> None:
+        for region in chain.regions[:-1]:
+            for value in region.outputs:
+                self.count(value, 1)
+        for region in chain.regions:
+            self.apply(region)
+
+    def _loop(self, chain: Chain, path: str, whole: bool) -> None:
+        """`for block in self.layer: x = block(x, mask)`."""
+        inputs, outputs = chain.inputs, chain.outputs
+        span = chain.regions[0].place.span if chain.regions[0].place is not None else None
+        others = [i for i in range(len(inputs)) if i not in chain.fed]
+        kept = {i: self.bind(inputs[i]) for i in others}
+        names = self.start([inputs[i] for i in chain.fed], outputs, inputs, span)
+        block = self.variables.pick(identifier(path.rpartition(".")[2], "block").rstrip("s_") or "block")
+        arguments = [kept[i].code.text if i in kept else names[chain.fed.index(i)] for i in range(len(inputs))]
+        arguments += self._extra(self.program.rendered[chain.regions[0]].missing)
+        last = chain.first + len(chain.regions)
+        part = "" if whole else f"[{chain.first or ''}:{last}]"
+        self.write(f"for {block} in {self.tree.access(path)}{part}:", span)
+        with self.indented():
+            self.write(f"{', '.join(names)} = {block}({', '.join(arguments)})", span)
+        for held in kept.values():
+            self.variables.release(held.mentions)
+        for name, value in zip(names, outputs, strict=True):
+            self.hold(name, value)
+
+    def custom_gradient(self, node: Node, bodies: tuple[Region, ...]) -> None:
+        name = self.program.gradient(node, bodies)
+        self.results(node.outputs, self.composed(node.operands, lambda codes: call(f"{name}.apply", *codes), node.span))
+
+    def unstacked(self, sequences: Sequence[Code], axis: int, reverse: bool) -> str:
+        runs = [f"{s.atom}.unbind({axis})" for s in sequences]
+        if len(runs) == 1:
+            return f"reversed({runs[0]})" if reverse else runs[0]
+        zipped = f"zip({', '.join(runs)}, strict=True)"
+        return f"reversed(list({zipped}))" if reverse else zipped
+
+    def counted(self, length: Size, reverse: bool) -> str:
+        numbers = f"torch.arange({self.size(length)}, device={self.anchor(floating=False)}.device)"
+        return f"{numbers}.flip(0)" if reverse else numbers
+
+    def stacked(self, values: Code, axis: int, reverse: bool, like: Value) -> Code:
+        return Code(f"torch.stack({values}[::-1], {axis})" if reverse else f"torch.stack({values}, {axis})")
+
+    def assignment(self, state: Value, code: Code) -> str:
+        value = f"{code.atom}.detach()" if state.dtype.is_float or state.dtype.is_complex else str(code)
+        return f"{self.weight(state)} = {value}"
