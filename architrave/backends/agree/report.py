@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -79,6 +79,11 @@ class Report:
     @property
     def failures(self) -> list[Comparison]:
         return [c for c in self.comparisons if not c.ok]
+
+    def missing(self, backends: Sequence[str]) -> list[str]:
+        """Those of `backends` that were compared with nothing."""
+        compared = {name for c in self.comparisons for name in (c.left, c.right)}
+        return [name for name in backends if name not in compared]
 
     def worst(self) -> list[Comparison]:
         """The worst comparison of each pair, mode, dtype and kind: the rows of a short table."""
