@@ -196,8 +196,7 @@ def stage_callee(node: syntax.Expression, frame: Frame) -> Any:
         callee = evaluate(node, frame)
         return instantiate(callee, [], {}, node.span, frame) if isinstance(callee, BlockType) else callee
     callee = evaluate(node.callee, frame)
-    if not isinstance(callee, Fn | Builtin | OpRef):
-        args, kwargs = arguments(node.arguments, frame)
-        return call(callee, args, kwargs, node.span, frame)
     args, kwargs = arguments(node.arguments, frame)
+    if not isinstance(callee, Fn | Builtin | OpRef) or (isinstance(callee, Builtin) and callee.makes_stage):
+        return call(callee, args, kwargs, node.span, frame)
     return Partial(callee, tuple(args), kwargs)

@@ -64,10 +64,14 @@ class Closure:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Builtin:
-    """A function of the language itself; `run` takes the frame and the span first."""
+    """A function of the language itself; `run` takes the frame and the span first.
+
+    One that makes a stage does not take the piped value: `x -> sequential([a, b])`.
+    """
 
     name: str
     run: Callable[..., Any]
+    makes_stage: bool = False
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -21,12 +21,12 @@ BUILTINS: dict[str, Any] = {}
 Function = Callable[..., Any]
 
 
-def builtin(*names: str) -> Callable[[Function], Function]:
+def builtin(*names: str, makes_stage: bool = False) -> Callable[[Function], Function]:
     """Registers a function under names of the language. Its first two parameters are the frame and the span."""
 
     def register(function: Function) -> Function:
         for name in names:
-            BUILTINS[name] = Builtin(name, function)
+            BUILTINS[name] = Builtin(name, function, makes_stage)
         return function
 
     return register
