@@ -7,7 +7,7 @@
     y = build.relu(build.conv(image, weight, padding=[[1, 1], [1, 1]]))
     print(build.graph("small", [image], [y]))
 
-`build.NAME(operands, attributes)` is `call("NAME", ...)`. Nodes get the span and place of `graph.marked`.
+`build.NAME(operands, attributes)` is `call("NAME", ...)`. Nodes get the span and place of `place.marked`.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from architrave.ir.source import ArchitraveError, error, nearest
 from architrave.ir.types import DType, TensorType
 
 _TYPE = re.compile(r"\s*(?P<dtype>\w*)\s*\[(?P<sizes>.*)\]\s*", re.DOTALL)
-_TOKEN = re.compile(r"\s*(?:(?P<number>\d[\d_]*)|(?P<name>[^\W\d]\w*)|(?P<sign>//|[-+*/()]))")
+_TOKEN = re.compile(r"\s*(?:(?P<number>\d[\d_]*)|(?P<name>[A-Za-z_]\w*)|(?P<sign>//|[-+*/()]))", re.ASCII)
 _STRENGTH = {"+": 1, "-": 1, "*": 2, "/": 2, "//": 2, "negative": 3}
 _DIGITS = 18
 

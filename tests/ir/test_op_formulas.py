@@ -1,0 +1,316 @@
+"""Operators against formulas written anew: loops, textbook definitions, other routes to the same number."""
+
+import itertools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from architrave.ir.op import OPS, Sample, sample
+from tests.ir.apply import Array, evaluate
+
+
+def sigmoid(x: Array) -> Array:
+    return np.exp(-np.logaddexp(0, -x))
+
+
+def softplus(x: Array) -> Array:
+    return np.logaddexp(0, x)
+
+
+def phi(x: Array) -> Array:
+    """The normal distribution, by its own complement."""
+    return np.vectorize(lambda t: 0.5 * math.erfc(-t / math.sqrt(2)), otypes=[float])(x)
+
+
+def elu(x: Array, alpha: float = 1.0) -> Array:
+    return np.maximum(x, 0) + alpha * np.expm1(np.minimum(x, 0))
+
+
+def softmax(x: Array, axis: int = -1) -> Array:
+    return np.exp(x - np.logaddexp.reduce(x, axis=axis, keepdims=True))
+
+
+def gelu(x: Array, approximate: str = "none") -> Array:
+    if approximate == "none":
+        return x * phi(x)
+    return x * sigmoid(2 * math.sqrt(2 / math.pi) * (x + 0.044715 * np.power(x, 3.0)))
+
+
+def axes_of(x: Array, axes: tuple[int, ...] | None) -> tuple[int, ...]:
+    return tuple(range(x.ndim)) if axes is None else axes
+
+
+def var(x: Array, axes: tuple[int, ...] | None = None, keep: bool = False, correction: int = 0) -> Array:
+    count = math.prod(x.shape[i] for i in axes_of(x, axes))
+    variance = np.var(x, axis=axes_of(x, axes), keepdims=keep)
+    return variance * count / max(count - correction, 0)
+
+
+def norm(x: Array, axes: tuple[int, ...] | None = None, keep: bool = False, order: float = 2.0) -> Array:
+    along = sorted(i % x.ndim for i in axes_of(x, axes))
+    rest = [n for i, n in enumerate(x.shape) if i not in along]
+    count = math.prod(x.shape[i] for i in along)
+    flat = np.moveaxis(x, along, range(len(along))).reshape(count, *rest).astype(float)
+    result = np.linalg.norm(flat, ord=order, axis=0)
+    return np.expand_dims(result, tuple(along)) if keep else result
+
+
+def standardized(x: Array, axes: tuple[int, ...], eps: float) -> Array:
+    return (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + eps)
+
+
+def along(vector: Array | None, x: Array, axis: int, missing: float) -> Any:
+    return (
+        missing
+        if vector is None
+        else np.moveaxis(np.broadcast_to(vector, (*np.delete(x.shape, axis), len(vector))), -1, axis)
+    )
+
+
+def layer_norm(x: Array, weight: Array | None = None, bias: Array | None = None, eps: float = 1e-5) -> Array:
+    return standardized(x, (-1,), eps) * along(weight, x, -1, 1) + along(bias, x, -1, 0)
+
+
+def batch_norm(
+    x: Array, mean: Array, var: Array, weight: Array | None = None, bias: Array | None = None, eps: float = 1e-5
+) -> Array:
+    y = (x - along(mean, x, 1, 0)) / np.sqrt(along(var, x, 1, 0) + eps)
+    return y * along(weight, x, 1, 1) + along(bias, x, 1, 0)
+
+
+def group_norm(
+    x: Array, weight: Array | None = None, bias: Array | None = None, groups: int = 1, eps: float = 1e-5
+) -> Array:
+    parts = np.split(x, groups, axis=1)
+    y = np.concatenate([standardized(p, tuple(range(1, x.ndim)), eps) for p in parts], axis=1) if x.size else x
+    return y * along(weight, x, 1, 1) + along(bias, x, 1, 0)
+
+
+def rms_norm(x: Array, weight: Array | None = None, eps: float = 1e-6) -> Array:
+    return x / np.sqrt(np.square(x).mean(-1, keepdims=True) + eps) * along(weight, x, -1, 1)
+
+
+def attention(
+    q: Array, k: Array, v: Array, mask: Array | None = None, causal: bool = False, scale: float | None = None
+) -> Array:
+    """One query at a time."""
+    lead = np.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
+    q, k, v = (np.broadcast_to(x, (*lead, *x.shape[-2:])) for x in (q, k, v))
+    mask = np.broadcast_to(True if mask is None else mask, (*lead, q.shape[-2], k.shape[-2]))
+    result = np.zeros((*lead, q.shape[-2], v.shape[-1]))
+    for place in itertools.product(*map(range, (*lead, q.shape[-2]))):
+        *batch, t = place
+        scores = k[tuple(batch)] @ q[place] * (1 / math.sqrt(q.shape[-1]) if scale is None else scale)
+        sees = mask[place] if mask.dtype == bool else np.ones(len(scores), bool)
+        sees = sees & (np.arange(len(scores)) <= t) if causal else sees
+        if mask.dtype != bool:
+            scores = scores + mask[place]
+        if sees.any():
+            result[place] = softmax(scores[sees]) @ v[tuple(batch)][sees]
+    return result
+
+
+def segment_mean(x: Array, segments: Array, count: int) -> Array:
+    rows = [x[segments == i] for i in range(count)]
+    return np.array([r.mean(0) if len(r) else np.zeros(x.shape[1:]) for r in rows]).reshape(count, *x.shape[1:])
+
+
+FORMULAS: dict[str, Callable[..., Any]] = {
+    "relu": lambda x: (x + np.abs(x)) / 2,
+    "gelu": gelu,
+    "silu": lambda x: x * sigmoid(x),
+    "softplus": softplus,
+    "elu": elu,
+    "selu": lambda x: 1.0507009873554804934193349852946 * elu(x, 1.6732632423543772848170429916717),
+    "leaky_relu": lambda x, slope=0.01: np.maximum(x, slope * x),
+    "hard_sigmoid": lambda x: np.clip(x + 3, 0, 6) / 6,
+    "hard_swish": lambda x: x * np.clip(x + 3, 0, 6) / 6,
+    "mish": lambda x: x * np.tanh(softplus(x)),
+    "clip": lambda x, lo=None, hi=None: x if lo is None and hi is None else np.clip(x, lo, hi),
+    "softmax": softmax,
+    "log_softmax": lambda x, axis=-1: np.log(np.maximum(softmax(x, axis), 0)) if (x > -100).all() else None,
+    "unsqueeze": lambda x, axes: np.expand_dims(x, axes),
+    "squeeze": lambda x, axes=None: np.squeeze(x, axes),
+    "stack": lambda *xs, axis=0: np.stack(xs, axis),
+    "linear": lambda x, weight, bias=0.0: x @ weight.T + bias,
+    "mean": lambda x, axes=None, keep=False: np.mean(x, axes, keepdims=keep) if x.size else None,
+    "var": lambda x, axes=None, keep=False, correction=0: var(x, axes, keep, correction),
+    "std": lambda x, axes=None, keep=False, correction=0: np.sqrt(var(x, axes, keep, correction)),
+    "moments": lambda x, axes=None, keep=False: (np.mean(x, axes, keepdims=keep), np.var(x, axes, keepdims=keep)),
+    "logsumexp": lambda x, axes=None, keep=False: (
+        np.log(np.sum(np.exp(x), axes, keepdims=keep)) if (np.abs(x) < 100).all() else None
+    ),
+    "norm": norm,
+    "one_hot": lambda index, count, dtype=None: (index[..., None] == np.arange(count)).astype(float),
+    "segment_mean": segment_mean,
+    "batch_norm": batch_norm,
+    "layer_norm": layer_norm,
+    "rms_norm": rms_norm,
+    "group_norm": group_norm,
+    "attention": attention,
+}
+"""Composites by other formulas; None where a formula does not hold for a sample."""
+
+ELSEWHERE = {"flatten", "random_uniform", "random_normal", "random_bernoulli"}
+
+
+@pytest.mark.parametrize("name", [name for name, op in OPS.items() if op.is_composite() and name not in ELSEWHERE])
+def test_composites_follow_their_formulas(name: str) -> None:
+    compared = 0
+    for case in OPS[name].samples():
+        if case.error is not None:
+            continue
+        with np.errstate(all="ignore"):
+            expected = FORMULAS[name](*case.draw(), **case.attributes)
+        if expected is None:
+            continue
+        compared += 1
+        for result, wanted in zip(
+            evaluate(name, case), expected if isinstance(expected, tuple) else (expected,), strict=True
+        ):
+            np.testing.assert_allclose(result.astype(float), wanted, rtol=1e-12, atol=1e-12)
+    assert compared
+
+
+def naive_conv(
+    x: Array, weight: Array, bias: Array | None, stride: Any, padding: Any, dilation: Any, groups: int
+) -> Array:
+    """One output cell at a time."""
+    rank = x.ndim - 2
+    stride, dilation, padding = stride or (1,) * rank, dilation or (1,) * rank, padding or ((0, 0),) * rank
+    sizes = [
+        (n + lo + hi - d * (k - 1) - 1) // s + 1
+        for n, k, s, (lo, hi), d in zip(x.shape[2:], weight.shape[2:], stride, padding, dilation, strict=True)
+    ]
+    y = np.zeros((len(x), len(weight), *sizes))
+    per_out, per_in = len(weight) // groups, weight.shape[1]
+    for n, o, *t in np.ndindex(*y.shape):
+        for c, *k in np.ndindex(*weight.shape[1:]):
+            place = [i * s + j * d - lo for i, j, s, d, (lo, _) in zip(t, k, stride, dilation, padding, strict=True)]
+            if all(0 <= p < m for p, m in zip(place, x.shape[2:], strict=True)):
+                y[(n, o, *t)] += x[(n, o // per_out * per_in + c, *place)] * weight[(o, c, *k)]
+    return y if bias is None else y + bias.reshape(-1, *(1,) * rank)
+
+
+@pytest.mark.parametrize("case", [s for s in OPS["conv"].samples() if s.error is None], ids=str)
+def test_convolution_is_a_sum_over_taps(case: Sample) -> None:
+    options = {"stride": (), "padding": (), "dilation": (), "groups": 1, **case.attributes}
+    x, weight, *bias = case.draw()
+    (y,) = evaluate("conv", case)
+    np.testing.assert_allclose(y, naive_conv(x, weight, bias[0] if bias else None, **options), atol=1e-12)
+
+
+@pytest.mark.parametrize("case", [s for s in OPS["conv_transpose"].samples() if s.error is None], ids=str)
+def test_a_transposed_convolution_is_the_transpose_of_one(case: Sample) -> None:
+    options = dict(case.attributes)
+    options.pop("output_padding", None)
+    x, weight, *_ = case.draw()
+    (y,) = evaluate("conv_transpose", Sample((x, weight), case.attributes))
+    other = np.random.default_rng(1).standard_normal(y.shape)
+    # <conv_transpose(x), other> == <x, conv(other)>: the same weight, read as [out, in / groups, *kernel].
+    back = naive_conv(other, weight, None, **{"stride": (), "padding": (), "dilation": (), "groups": 1, **options})
+    # What `output_padding` adds may hold one more window.
+    back = back[tuple(map(slice, x.shape))]
+    np.testing.assert_allclose(np.vdot(y, other), np.vdot(x, back), atol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["max_pool", "avg_pool"])
+def test_pooling_looks_at_the_elements_of_each_window(name: str) -> None:
+    for case in OPS[name].samples():
+        if case.error is not None:
+            continue
+        options = {"padding": (), "dilation": (), "count_padding": True, **case.attributes}
+        kernel, rank = options["kernel"], len(options["kernel"])
+        stride, padding = options.get("stride") or kernel, options["padding"] or ((0, 0),) * rank
+        dilation = options["dilation"] or (1,) * rank
+        (x,) = case.draw()
+        (y,) = evaluate(name, case)
+        for place in np.ndindex(*y.shape):
+            lead, t = place[: x.ndim - rank], place[x.ndim - rank :]
+            cells = [
+                tuple(i * s + j * d - lo for i, j, s, d, (lo, _) in zip(t, k, stride, dilation, padding, strict=True))
+                for k in np.ndindex(*kernel)
+            ]
+            shape = x.shape[x.ndim - rank :]
+            inside = [x[lead + c] for c in cells if all(0 <= p < m for p, m in zip(c, shape, strict=True))]
+            count = len(cells) if options["count_padding"] else len(inside)
+            wanted = np.max(inside) if name == "max_pool" else sum(inside) / count
+            np.testing.assert_allclose(y[place], wanted, atol=1e-12)
+
+
+def test_resizing_keeps_what_it_must() -> None:
+    ramp = np.arange(8.0)
+    (linear,) = evaluate("resize", sample(ramp, size=(16,), mode="linear"))
+    np.testing.assert_allclose(linear[1:-1], (np.arange(16) + 0.5)[1:-1] / 2 - 0.5)
+    assert linear[[0, -1]].tolist() == [0, 7]
+    (cubic,) = evaluate("resize", sample(np.ones((2, 5)), size=(3, 9), mode="cubic"))
+    np.testing.assert_allclose(cubic, np.ones((3, 9)), atol=1e-15)
+    (nearest,) = evaluate("resize", sample(ramp, size=(4,)))
+    assert nearest.tolist() == [1, 3, 5, 7]
+    for mode in ("nearest", "linear", "cubic"):
+        (same,) = evaluate("resize", sample(ramp, size=(8,), mode=mode))
+        np.testing.assert_allclose(same, ramp, atol=1e-15)
+    # Keys' kernel with a = -3/4 at a distance of 1/4: the published weights of PyTorch and OpenCV.
+    (weights,) = evaluate("resize", sample(np.eye(6)[2], size=(12,), mode="cubic"))
+    np.testing.assert_allclose(weights[2:8], [-0.10546875, 0.26171875, 0.87890625, 0.87890625, 0.26171875, -0.10546875])
+
+
+def test_ties_and_nan_have_one_order() -> None:
+    x = np.array([2.0, np.nan, 1.0, 2.0, -np.inf, np.nan])
+    orders = {False: [4, 2, 0, 3, 1, 5], True: [1, 5, 0, 3, 2, 4]}
+    for descending, order in orders.items():
+        (places,) = evaluate("argsort", sample(x, descending=descending))
+        assert places.tolist() == order
+        (values,) = evaluate("sort", sample(x, descending=descending))
+        np.testing.assert_array_equal(values, x[order])
+        _, first = evaluate("topk", sample(x, k=3, largest=descending))
+        assert first.tolist() == order[:3]
+    assert evaluate("argmax", sample(x))[0] == 1
+    assert evaluate("argmin", sample(np.array([1.0, 0.0, 0.0])))[0] == 1
+
+
+def test_an_index_that_is_out_of_range() -> None:
+    x, index = np.array([10.0, 20.0, 30.0]), np.array([-1, 0, 2, 3])
+    assert evaluate("take", sample(x, index, axis=0))[0].tolist() == [10, 10, 30, 30]
+    assert evaluate("gather", sample(x, index, axis=0))[0].tolist() == [10, 10, 30, 30]
+    assert evaluate("scatter_add", sample(x, index, np.ones(4), axis=0))[0].tolist() == [11, 20, 31]
+    assert evaluate("segment_sum", sample(np.ones(4), index, count=3))[0].tolist() == [1, 0, 1]
+    assert evaluate("segment_max", sample(np.ones(4), index, count=3))[0].tolist() == [1, -np.inf, 1]
+    assert evaluate("one_hot", sample(index, count=3))[0].sum(-1).tolist() == [0, 1, 1, 0]
+
+
+def test_division_rounds_down_and_rounding_goes_to_even() -> None:
+    a, b = np.array([7, -7, 7, -7]), np.array([2, 2, -2, -2])
+    assert evaluate("floor_divide", sample(a, b))[0].tolist() == [3, -4, -4, 3]
+    assert evaluate("remainder", sample(a, b))[0].tolist() == [1, 1, -1, -1]
+    assert evaluate("divide", sample(a, b))[0].tolist() == [3.5, -3.5, -3.5, 3.5]
+    assert evaluate("round", sample(np.array([0.5, 1.5, 2.5, -0.5])))[0].tolist() == [0, 2, 2, 0]
+
+
+def test_random_numbers_depend_on_key_path_and_position_alone() -> None:
+    key, other = (np.array(k, np.uint32) for k in ([1, 2], [1, 3]))
+
+    def bits(key: Array, path: str, *shape: int) -> list[int]:
+        return evaluate("random_bits", sample(key, shape=shape, path=path))[0].reshape(-1).tolist()
+
+    longest = bits(key, "a.drop", 4, 5)
+    assert len(set(longest)) == 20
+    assert bits(key, "a.drop", 7) == longest[:7]
+    assert set(bits(other, "a.drop", 20)).isdisjoint(longest)
+    assert set(bits(key, "b.drop", 20)).isdisjoint(longest)
+
+
+def test_random_numbers_are_distributed_as_they_say() -> None:
+    key = np.array([5, 0], np.uint32)
+    (uniform,) = evaluate("random_uniform", sample(key, shape=(100, 100), path="u"))
+    assert 0 <= uniform.min() <= uniform.max() < 1
+    np.testing.assert_allclose([uniform.mean(), uniform.var()], [1 / 2, 1 / 12], atol=0.01)
+    np.testing.assert_array_equal(uniform, uniform.astype(np.float32))
+    (normal,) = evaluate("random_normal", sample(key, shape=(300, 300), path="n"))
+    np.testing.assert_allclose([normal.mean(), normal.var(), (normal**4).mean()], [0, 1, 3], atol=0.1)
+    for p in (0.0, 0.3, 1.0):
+        (hits,) = evaluate("random_bernoulli", sample(key, p=p, shape=(100, 100), path="b"))
+        np.testing.assert_allclose(hits.mean(), p, atol=0.02)
