@@ -9,18 +9,32 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from architrave.backends.agree import verify as verify
-    from architrave.backends.load import Program as Program
-    from architrave.backends.load import compile as compile
-    from architrave.ir import build as ops
-    from architrave.ir.graph import Graph as Graph
-    from architrave.ir.initializers import init as init
-    from architrave.ir.interpret import interpret as interpret
-    from architrave.ir.source import ArchitraveError as ArchitraveError
-    from architrave.models import load as load
-    from architrave.models import loads as loads
+    import architrave.ir.build as ops
+    from architrave.backends.agree import verify
+    from architrave.backends.load import Program, compile
+    from architrave.ir.graph import Graph
+    from architrave.ir.initializers import init
+    from architrave.ir.interpret import interpret
+    from architrave.ir.source import ArchitraveError
+    from architrave.models import load, loads
     from architrave.weights import load as load_weights
     from architrave.weights import save as save_weights
+
+__all__ = [
+    "ArchitraveError",
+    "Graph",
+    "Program",
+    "__version__",
+    "compile",
+    "init",
+    "interpret",
+    "load",
+    "load_weights",
+    "loads",
+    "ops",
+    "save_weights",
+    "verify",
+]
 
 __version__ = "0.1.0"
 
@@ -39,8 +53,6 @@ _PUBLIC = {
     "verify": "architrave.backends.agree:verify",
 }
 """Each public name, and where it is defined: `module:name`, or `module:` for the module itself."""
-
-__all__ = [*_PUBLIC, "__version__"]  # noqa: PLE0604  # strings, all of them
 
 
 def __getattr__(name: str) -> Any:

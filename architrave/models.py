@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from architrave import stdlib
 from architrave.ir.source import ArchitraveError, error, nearest
@@ -48,7 +48,9 @@ class Named:
         if not self.models:
             raise error("E611", f"{self.module.name} declares no model")
         choices = ", ".join(f"`{self.module.name}:{name}`" for name in self.models)
-        raise error("E611", f"{self.module.name} declares {len(self.models)} models", hint=f"name one of them: {choices}")
+        raise error(
+            "E611", f"{self.module.name} declares {len(self.models)} models", hint=f"name one of them: {choices}"
+        )
 
     def type(self) -> BlockType:
         """The one model that is meant, as it was declared. Raises E611."""
@@ -133,7 +135,9 @@ def _unknown(name: str) -> ArchitraveError:
         hint = re.sub(r"`(\w+)`", lambda match: f"`{spelt[match[1]]}`", hint)
     elif (Path(name).exists() or os.sep in name) and not Path(name).is_dir():
         hint = "a model's file ends in `.arch`"
-    return error("E610", f"there is no model `{name}`", hint=hint or "`architrave list` shows those of the standard library")
+    return error(
+        "E610", f"there is no model `{name}`", hint=hint or "`architrave list` shows those of the standard library"
+    )
 
 
 def _plain(name: str) -> str:
@@ -153,9 +157,9 @@ def _static(name: str, value: Any, depth: int = 0) -> Any:
         case None | bool() | float() | str():
             return value
         case list():
-            return [_static(name, item, depth + 1) for item in cast("list[Any]", value)]
+            return [_static(name, item, depth + 1) for item in value]  # pyright: ignore[reportUnknownVariableType]
         case tuple():
-            return tuple(_static(name, item, depth + 1) for item in cast("tuple[Any, ...]", value))
+            return tuple(_static(name, item, depth + 1) for item in value)  # pyright: ignore[reportUnknownVariableType]
         case _:
             return _integer(name, value)
 
@@ -165,4 +169,6 @@ def _integer(name: str, value: Any) -> int:
         return operator.index(value)
     except TypeError:
         hint = "it takes numbers, true and false, strings, none, and lists of these"
-        raise error("E612", f"`{name}` is of type {type(value).__name__}, which the language lacks", hint=hint) from None
+        raise error(
+            "E612", f"`{name}` is of type {type(value).__name__}, which the language lacks", hint=hint
+        ) from None

@@ -11,6 +11,7 @@ from typing import Any, TextIO
 
 import click
 
+from architrave.cli.help import examples
 from architrave.cli.report import Session, finish, show_error
 from architrave.ir.source import ArchitraveError, Diagnostic, nearest
 
@@ -43,6 +44,10 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
 
+@examples(
+    "architrave list",
+    "architrave show resnet50",
+)
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="architrave", message="%(prog)s %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of an internal error.")
@@ -53,11 +58,6 @@ def app(ctx: click.Context, debug: bool) -> None:
     A model is a file, net.arch, one model of a file, net.arch:Model, or a name from the
     standard library, resnet50. The exit code is 0 when all is well, 1 when a check or an
     agreement fails, 2 for bad input or usage.
-
-    \b
-    Examples:
-      architrave list
-      architrave show resnet50
     """
     ctx.ensure_object(Session).debug = debug
 
@@ -81,7 +81,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
 def _invoke(arguments: Sequence[str] | None, session: Session) -> int:
     command: Any = app
     try:
-        with command.make_context("architrave", list(sys.argv[1:] if arguments is None else arguments), obj=session) as ctx:
+        with command.make_context(
+            "architrave", list(sys.argv[1:] if arguments is None else arguments), obj=session
+        ) as ctx:
             return int(command.invoke(ctx) or 0)
     except click.exceptions.Exit as stop:
         return stop.exit_code

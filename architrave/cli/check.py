@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from architrave.cli.help import examples
 from architrave.cli.report import errors_json, json_option, print_json, show_error
 from architrave.cli.selection import Selection, model_options
+from architrave.ir.dims import Size
 from architrave.ir.source import ArchitraveError, printable
 
 if TYPE_CHECKING:
@@ -32,6 +34,11 @@ class Checked:
         return self.problem is None and all(o.holds for o in self.outcomes)
 
 
+@examples(
+    "architrave check net.arch",
+    "architrave check resnet50 vit_b_16",
+    "architrave check net.arch --set classes=100",
+)
 @click.command("check")
 @click.argument("names", nargs=-1, required=True, metavar="MODEL...")
 @model_options
@@ -42,12 +49,6 @@ def command(names: tuple[str, ...], as_json: bool, **selected: Any) -> int:
     Of a file, every model is built with its default arguments (or those of --set) and every
     `expect` line is evaluated; of one model, what concerns it. A folder stands for every .arch
     file in it, and - for standard input.
-
-    \b
-    Examples:
-      architrave check net.arch
-      architrave check resnet50 vit_b_16
-      architrave check net.arch --set classes=100
     """
     results: list[Checked] = []
     for name in _expanded(names):
@@ -91,7 +92,7 @@ def _tell(result: Checked) -> None:
         inputs = ", ".join(f"{v.hint}: {v.type}" for v in graph.inputs)
         outputs = ", ".join(str(v.type) for v in graph.outputs)
         weights = count(_parameters(graph))
-        _line(True, f"{graph.name}({inputs}) -> {outputs}, {weights} trained weights")
+        _line(True, f"{graph.name}({inputs}) -> {outputs}, {weights} parameters")
     for outcome in result.outcomes:
         _line(outcome.holds, printable(" ".join(outcome.text.split())))
         if not outcome.holds:
@@ -108,7 +109,7 @@ def _line(holds: bool, text: str) -> None:
     click.echo(f"  {mark}  {text}")
 
 
-def _parameters(graph: Graph) -> int:
+def _parameters(graph: Graph) -> Size:
     from architrave.ir.cost import parameters
 
     return parameters(graph)

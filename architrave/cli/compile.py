@@ -7,10 +7,16 @@ from pathlib import Path
 
 import click
 
+from architrave.cli.help import examples
 from architrave.cli.report import json_option, print_json
 from architrave.cli.selection import Selection, model_options
 
 
+@examples(
+    "architrave compile net.arch --backend torch",
+    "architrave compile resnet50 --backend jax --set classes=10 --output resnet10.py",
+    "architrave compile net.arch:Net --backend numpy --output -",
+)
 @click.command("compile")
 @click.argument("name", metavar="MODEL")
 @click.option("--backend", "-b", required=True, metavar="NAME", help="numpy, torch, jax, or one that is installed.")
@@ -22,12 +28,6 @@ def command(name: str, backend: str, output: str | None, as_json: bool, **select
 
     Without --output the program is named after the model: net.arch becomes net.py, in the current
     folder. The file is replaced whole, and a compilation that fails writes nothing.
-
-    \b
-    Examples:
-      architrave compile net.arch --backend torch
-      architrave compile resnet50 --backend jax --set classes=10 --output resnet10.py
-      architrave compile net.arch:Net --backend numpy --output -
     """
     from architrave.backends.base import backend as find
     from architrave.files import write_text

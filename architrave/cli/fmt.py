@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from architrave.cli.help import examples
 from architrave.cli.report import errors_json, json_option, print_json, show_error
 from architrave.ir.source import ArchitraveError, Source, error
 
@@ -29,11 +30,16 @@ class Formatted:
     @property
     def diff(self) -> str:
         """The change as a unified diff."""
-        lines = [text.splitlines(keepends=True) for text in (self.before, self.after or self.before)]
-        changes = difflib.unified_diff(*lines, self.name, f"{self.name} (formatted)")
+        before, after = self.before.splitlines(keepends=True), (self.after or self.before).splitlines(keepends=True)
+        changes = difflib.unified_diff(before, after, self.name, f"{self.name} (formatted)")
         return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in changes)
 
 
+@examples(
+    "architrave fmt net.arch",
+    "architrave fmt --check .",
+    "architrave fmt --diff net.arch",
+)
 @click.command("fmt")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--check", is_flag=True, help="Write nothing; fail if a file would change.")
@@ -45,12 +51,6 @@ def command(files: tuple[str, ...], check: bool, diff: bool, as_json: bool) -> i
     A FILE may be a folder, which stands for every .arch file in it, or -, which formats standard
     input to standard output. Comments stay where they were, and formatting again changes nothing.
     Each file is replaced whole, or left alone if it does not parse.
-
-    \b
-    Examples:
-      architrave fmt net.arch
-      architrave fmt --check .
-      architrave fmt --diff net.arch
     """
     if "-" in files and len(files) > 1:
         raise click.UsageError("`-` stands alone")

@@ -6,10 +6,17 @@ from typing import Any
 
 import click
 
+from architrave.cli.help import examples
 from architrave.cli.report import json_option, print_json
+from architrave.ir.dims import Size
 from architrave.stdlib import Entry
 
 
+@examples(
+    "architrave list",
+    "architrave list conv",
+    "architrave list std.norm resnet50",
+)
 @click.command("list")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @json_option
@@ -17,13 +24,7 @@ def command(names: tuple[str, ...], as_json: bool) -> int:
     """List the standard library: its networks, and the layers that they are made of.
 
     NAME is a module, such as conv, or a network; of a module, everything that it declares is
-    listed with its parameters. The numbers of trained weights are those of the default arguments.
-
-    \b
-    Examples:
-      architrave list
-      architrave list conv
-      architrave list std.norm resnet50
+    listed with what it takes. The numbers of its parameters are those of the default arguments.
     """
     found = _found(names)
     if as_json:
@@ -54,7 +55,7 @@ def _found(names: tuple[str, ...]) -> list[Entry]:
     return found
 
 
-def _parameters(entry: Entry) -> int | None:
+def _parameters(entry: Entry) -> Size | None:
     """The trained weights of a model with its default arguments."""
     if entry.kind != "model":
         return None
@@ -79,7 +80,7 @@ def _described(entry: Entry) -> dict[str, Any]:
 def _show_overview(found: list[Entry]) -> None:
     from architrave.cli.terminal import count, show, table
 
-    networks = table("network", "weights", "module", "what it is", right=("weights",), flexible=("what it is",))
+    networks = table("network", "parameters", "module", "what it is", right=("parameters",), flexible=("what it is",))
     for entry in (e for e in found if e.kind == "model"):
         networks.add_row(entry.name, count(_parameters(entry) or 0), entry.module, entry.summary)
     layers = table("module", "layers and functions", flexible=("layers and functions",))
@@ -102,5 +103,5 @@ def _show_in_full(found: list[Entry]) -> None:
             click.echo(f"    {line}".rstrip())
         parameters = _parameters(entry)
         if parameters is not None:
-            click.echo(f"    {count(parameters)} trained weights")
+            click.echo(f"    {count(parameters)} parameters")
         click.echo("")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import fnmatch
+import importlib
 import inspect
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from architrave.cli.help import examples
 from architrave.cli.report import json_option, print_json
 from architrave.ir.source import error, nearest
 from architrave.stdlib import first_sentence
@@ -17,6 +19,11 @@ if TYPE_CHECKING:
     from architrave.ir.signature import Attribute
 
 
+@examples(
+    "architrave ops",
+    "architrave ops 'conv*'",
+    "architrave ops softmax",
+)
 @click.command("ops")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @json_option
@@ -26,12 +33,6 @@ def command(names: tuple[str, ...], as_json: bool) -> int:
     NAME may be a pattern; for one operator, all of its documentation is shown. In a file each is
     op.NAME(tensors..., attributes...). A primitive operator has a meaning of its own and a rule in
     every backend; a composite one is made of others.
-
-    \b
-    Examples:
-      architrave ops
-      architrave ops 'conv*'
-      architrave ops softmax
     """
     found = _matching(names)
     if as_json:
@@ -45,8 +46,9 @@ def command(names: tuple[str, ...], as_json: bool) -> int:
 
 def _matching(patterns: tuple[str, ...]) -> list[type[Op]]:
     """The operators that match any pattern, by name. Raises E210 for a pattern that matches none."""
-    import architrave.ir.ops  # noqa: F401  # fills the registry
     from architrave.ir.op import OPS
+
+    importlib.import_module("architrave.ir.ops")  # fills the registry
 
     for pattern in patterns:
         if not fnmatch.filter(OPS, pattern):
@@ -113,7 +115,9 @@ def _show_all(found: list[type[Op]]) -> None:
         rows.add_row(kind.name, _kind(kind), _operands(kind), _attributes(kind), meaning)
     show(rows)
     composite = sum(kind.is_composite() for kind in found)
-    click.echo(f"\n{plural(len(found), 'operator')}, {composite} of them composite; an operand in [brackets] may be left out")
+    click.echo(
+        f"\n{plural(len(found), 'operator')}, {composite} of them composite; an operand in [brackets] may be left out"
+    )
 
 
 def _show_one(kind: type[Op]) -> None:

@@ -67,7 +67,8 @@ def errors_json(problem: ArchitraveError) -> list[dict[str, object]]:
 
 def show_error(problem: ArchitraveError) -> None:
     """Write an error to standard error, in colour where that is a terminal."""
-    text = str(problem)
+    blocks = [str(d) for d in problem.diagnostics]
+    text = ("\n\n" if any("\n" in block for block in blocks) else "\n").join(blocks)
     click.echo(_coloured(text) if wants_colour(sys.stderr) else text, err=True)
 
 

@@ -46,16 +46,35 @@ class Selection:
         """The graph of the model. Raises `ArchitraveError`."""
         return self.elaborate().graph
 
+    def space_size(self) -> int:
+        """The number of members of the model's search space; 1 without choices. Raises E405 where it is too large."""
+        from architrave.dsl.space import space_size
+
+        return space_size(self.named.type(), self.arguments)
+
 
 def model_options(command: F) -> F:
     """`--model`, `--set` and `--decide`."""
+    value = 'a number, true, false, none, a "string", or a [list] of these'
     for option in (
-        click.option("--decide", "decisions", multiple=True, metavar="PATH=LABEL", callback=_decisions,
-                     help="Take an alternative of a choice. May be repeated."),
-        click.option("--set", "arguments", multiple=True, metavar="NAME=VALUE", callback=_arguments,
-                     help="Give a static argument: a number, true, false, none, a \"string\", or a [list]. May be repeated."),
+        click.option(
+            "--decide",
+            "decisions",
+            multiple=True,
+            metavar="PATH=LABEL",
+            callback=_decisions,
+            help="Take an alternative of a choice. May be repeated.",
+        ),
+        click.option(
+            "--set",
+            "arguments",
+            multiple=True,
+            metavar="NAME=VALUE",
+            callback=_arguments,
+            help=f"Give a static argument: {value}. May be repeated.",
+        ),
         click.option("--model", "model", metavar="NAME", help="The model of the file, as in FILE:NAME."),
-    ):  # fmt: skip
+    ):
         command = option(command)
     return command
 
@@ -82,8 +101,12 @@ def _arguments(ctx: click.Context, parameter: click.Parameter, texts: tuple[str,
     return {name: literal(value) for name, value in _pairs(texts, parameter)}
 
 
-def sizes(ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> dict[str, int]:
-    """The callback of an option that gives dimensions their sizes: `N=1,H=224`, and repeated."""
+def sizes_option(flag: str, text: str) -> Callable[[F], F]:
+    """An option that gives symbolic dimensions their sizes: `N=1,H=224`, and repeated."""
+    return click.option(flag, "sizes", multiple=True, metavar="NAME=SIZE", callback=_sizes, help=text)
+
+
+def _sizes(ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> dict[str, int]:
     parts = tuple(part for text in texts for part in text.split(",") if part.strip())
     found: dict[str, int] = {}
     for name, value in _pairs(parts, parameter):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from architrave.ir.dims import Dim, Size
@@ -48,14 +48,14 @@ def show(*things: object) -> None:
 
 
 def count(number: Size) -> str:
-    """A number with its thousands apart; a symbolic one as it is written."""
-    return f"{number:,}" if isinstance(number, int) else printable(str(number))
+    """A number with its thousands apart: `25,557,032`; in a symbolic one, each of its numbers: `27,705,664*N`."""
+    return f"{number:,}" if isinstance(number, int) else _each_number(number, count)
 
 
 def brief(number: Size) -> str:
     """A large number in three digits: `25.6M`; in a symbolic one, each of its numbers: `4.09G*N`."""
     if isinstance(number, Dim):
-        return re.sub(r"(?<!\w)\d+(?!\w)", lambda found: brief(int(found[0])), printable(str(number)))
+        return _each_number(number, brief)
     for unit, name in ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k")):
         if abs(number) >= unit:
             return f"{number / unit:.3g}{name}"
@@ -65,3 +65,7 @@ def brief(number: Size) -> str:
 def plural(number: int, noun: str) -> str:
     """`1 layer`, `2 layers`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _each_number(size: Dim, write: Callable[[int], str]) -> str:
+    return re.sub(r"(?<!\w)\d+(?!\w)", lambda found: write(int(found[0])), printable(str(size)))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from architrave.cli.help import examples
 from architrave.cli.report import json_option, print_json
 from architrave.cli.selection import Selection, model_options
 from architrave.ir.source import printable
@@ -17,17 +18,19 @@ if TYPE_CHECKING:
 PRECISIONS = ("f64", "f32", "f16", "bf16")
 
 
+@examples(
+    "architrave weights init net.arch --output net.safetensors",
+    "architrave weights inspect net.safetensors",
+)
 @click.group("weights")
 def command() -> None:
-    """Make and inspect checkpoints: safetensors files whose keys are the paths of weights.
-
-    \b
-    Examples:
-      architrave weights init net.arch --output net.safetensors
-      architrave weights inspect net.safetensors
-    """
+    """Make and inspect checkpoints: safetensors files whose keys are the paths of weights."""
 
 
+@examples(
+    "architrave weights init net.arch --output net.safetensors",
+    "architrave weights init net.arch --output net.safetensors --seed 7 --dtype bf16",
+)
 @command.command("init")
 @click.argument("name", metavar="MODEL")
 @click.option("--output", "-o", required=True, metavar="FILE", help="The safetensors file to write.")
@@ -36,13 +39,7 @@ def command() -> None:
 @model_options
 @json_option
 def initialize(name: str, output: str, seed: int, dtype: str, as_json: bool, **selected: Any) -> int:
-    """Draw the first weights of a model, as its initializers say.
-
-    \b
-    Examples:
-      architrave weights init net.arch --output net.safetensors
-      architrave weights init net.arch --output net.safetensors --seed 7 --dtype bf16
-    """
+    """Draw the first weights of a model, as its initializers say."""
     from architrave.ir.initializers import init
     from architrave.ir.storage import numpy_dtype
     from architrave.ir.types import DType
@@ -58,19 +55,17 @@ def initialize(name: str, output: str, seed: int, dtype: str, as_json: bool, **s
     return 0
 
 
+@examples(
+    "architrave weights inspect net.safetensors",
+    "architrave weights inspect net.safetensors net.arch",
+)
 @command.command("inspect")
 @click.argument("file", metavar="FILE")
 @click.argument("name", metavar="[MODEL]", required=False)
 @model_options
 @json_option
 def inspect(file: str, name: str | None, as_json: bool, **selected: Any) -> int:
-    """List what a safetensors file holds; with MODEL, check that it fits that model.
-
-    \b
-    Examples:
-      architrave weights inspect net.safetensors
-      architrave weights inspect net.safetensors net.arch
-    """
+    """List what a safetensors file holds; with MODEL, check that it fits that model."""
     from architrave.weights import fit, read
 
     arrays = read(file)
@@ -92,7 +87,9 @@ def _show(arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
     from architrave.cli.terminal import count, show, table
     from architrave.ir.types import shape_text
 
-    rows = table("weight", "dtype", "shape", "numbers", "least", "mean", "largest", right=("numbers", "least", "mean", "largest"))
+    rows = table(
+        "weight", "dtype", "shape", "numbers", "least", "mean", "largest", right=("numbers", "least", "mean", "largest")
+    )
     for path, array in arrays.items():
         rows.add_row(printable(path), _dtype(array), shape_text(array.shape), count(array.size), *_spread(array))
     show(rows)

@@ -37,6 +37,8 @@ BYTES = {
     DType.C128: 16,
 }
 """The bytes of one element of each dtype; FLOAT has those of the precision that is chosen."""
+RUN_LIMIT = 20_000_000
+"""Operators that are listed by place. Graphs that are shared at every level could make exponentially many."""
 
 
 @dataclass(frozen=True)
@@ -85,9 +87,11 @@ def multiply_adds_by_node(graph: Graph, sizes: Sizes | None = None) -> dict[Node
 def multiply_adds_by_place(graph: Graph, sizes: Sizes | None = None) -> dict[str, Size]:
     """The multiply-adds at every path, `layer1.0`, and below it; the whole graph is the path ""."""
     totals: dict[str, Size] = {"": 0}
-    for node, cost in multiply_adds_by_node(graph, sizes).items():
-        for path in _paths(node):
-            totals[path] = totals.get(path, 0) + cost
+    for part in placed_graphs(graph):
+        for node in part.graph.nodes:
+            cost = substitute(part.times * _own(node), sizes or {})
+            for path in _paths(part.path(node)) if cost != 0 else ():
+                totals[path] = totals.get(path, 0) + cost
     return totals
 
 
@@ -136,6 +140,47 @@ def runs(graph: Graph) -> Iterator[tuple[Node, Size]]:
                 times[id(inner)] = times.get(id(inner), 0) + often * turns
 
 
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A graph inside another, and how often it runs for the node that holds it.
+
+    Equal instances may share a graph, whose nodes have the places of the first one: `built` is the path of that
+    one, `here` the path of the one that this is about.
+    """
+
+    graph: Graph
+    times: Size
+    built: str
+    here: str
+
+    def path(self, node: Node) -> str:
+        """The path of the instance that a node of the graph runs in."""
+        return self.moved(_path(node))
+
+    def moved(self, path: str) -> str:
+        """A path inside the first instance, as it is called here."""
+        if self.built == self.here or not f"{path}.".startswith(f"{self.built}."):
+            return path
+        return self.here + path[len(self.built) :]
+
+
+def placed_graphs(graph: Graph) -> Iterator[Placed]:
+    """The graph and every graph inside it that runs, once for each node that holds it. Raises E331 for too many."""
+    builders: dict[int, str] = {}
+    pending = [Placed(graph, 1, "", "")]
+    count = 0
+    while pending:
+        part = pending.pop()
+        yield part
+        count += len(part.graph.nodes)
+        if count > RUN_LIMIT:
+            raise error("E331", f"`{graph.name}` runs more than {RUN_LIMIT:,} operators, too many to list")
+        for node in part.graph.nodes:
+            for inner, turns in _turns(node.op):
+                built = builders.setdefault(id(inner), _path(node))
+                pending.append(Placed(inner, part.times * turns, built, part.path(node)))
+
+
 def _turns(op: Op) -> tuple[tuple[Graph, Size], ...]:
     """The graphs that an operator runs, and how often."""
     match op:
@@ -156,9 +201,12 @@ def _own(node: Node) -> Size:
     return node.op.multiply_adds([v.type for v in node.operands], node.types)
 
 
-def _paths(node: Node) -> list[str]:
-    """The path of a node and all above it."""
-    path = node.place.path if node.place is not None else ""
+def _path(node: Node) -> str:
+    return node.place.path if node.place is not None else ""
+
+
+def _paths(path: str) -> list[str]:
+    """A path and all above it."""
     segments = path.split(".") if path else []
     return [".".join(segments[:count]) for count in range(len(segments) + 1)]
 

@@ -1,0 +1,91 @@
+"""`architrave show`: what a network is made of, and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from architrave.cli.help import examples
+from architrave.cli.report import json_option, print_json
+from architrave.cli.selection import Selection, model_options, sizes_option
+from architrave.ir.source import error, nearest
+
+if TYPE_CHECKING:
+    from architrave.ir.graph import Graph
+
+
+@examples(
+    "architrave show resnet50",
+    "architrave show resnet50 --at N=1 --depth 1",
+    "architrave show net.arch --ir --inference",
+    "architrave show net.arch --params",
+)
+@click.command("show")
+@click.argument("name", metavar="MODEL")
+@click.option("--ir", "view", flag_value="ir", help="Print the graph: one line for each operator, as .arch text.")
+@click.option("--params", "view", flag_value="params", help="List the weights and states.")
+@click.option("--choices", "view", flag_value="choices", help="List the decisions of a search space.")
+@click.option("--train/--inference", "training", default=None, help="With --ir: one mode in place of both.")
+@click.option("--depth", type=click.IntRange(0), metavar="D", help="Show instances this many levels deep.")
+@click.option("--all", "every", is_flag=True, help="Show equal layers one by one.")
+@sizes_option("--at", "Sizes for symbolic dimensions, N=1,H=224.")
+@model_options
+@json_option
+def command(
+    name: str,
+    view: str | None,
+    training: bool | None,
+    depth: int | None,
+    every: bool,
+    sizes: dict[str, int],
+    as_json: bool,
+    **selected: Any,
+) -> int:
+    """Show the tree of a network's instances: what each gives, its parameters and its multiply-adds.
+
+    Layers of one kind that differ in nothing but their number share a row.
+    """
+    selection = Selection(name, **selected)
+    built = selection.elaborate()
+    graph = _in_mode(built.graph, training)
+    _check_sizes(graph, sizes)
+    from architrave.cli import views
+
+    match view:
+        case "ir":
+            text = str(graph)
+            _report(as_json, "ir", lambda: {"model": graph.name, "ir": text}, lambda: click.echo(text, nl=False))
+        case "params":
+            _report(as_json, "params", lambda: views.weights(graph), lambda: views.show_weights(graph))
+        case "choices":
+            space = selection.space_size()
+            _report(as_json, "choices", lambda: views.choices(built, space), lambda: views.show_choices(built, space))
+        case _:
+            _report(
+                as_json, "tree", lambda: views.tree(graph, sizes), lambda: views.show_tree(graph, sizes, depth, every)
+            )
+    return 0
+
+
+def _report(as_json: bool, view: str, fields: Callable[[], Mapping[str, Any]], show: Callable[[], None]) -> None:
+    if as_json:
+        print_json("show", True, {"view": view, **fields()})
+    else:
+        show()
+
+
+def _in_mode(graph: Graph, training: bool | None) -> Graph:
+    from architrave.ir.mode import specialize
+
+    return graph if training is None else specialize(graph, training)
+
+
+def _check_sizes(graph: Graph, sizes: Mapping[str, int]) -> None:
+    for name in sizes:
+        if name not in graph.symbols:
+            known = f"it has {', '.join(graph.symbols)}" if graph.symbols else "it has none"
+            raise error(
+                "E702", f"`{graph.name}` has no symbolic dimension `{name}`", hint=nearest(name, graph.symbols) or known
+            )
