@@ -65,7 +65,7 @@ class Tree:
             if not isinstance(tree, Tree) or segment not in tree.members:
                 raise LookupError(path)
             inner = tree.members[segment]
-            base = _attribute(base, segment, inner, tree.is_list)
+            base = _attribute(base, segment, inner, tree is not self and tree.is_list)
             tree = inner
         return base
 
@@ -96,7 +96,8 @@ class Tree:
 def lines(tree: Tree, sequential: frozenset[str], base: str = "self", path: str = "") -> Iterator[str]:
     """The statements that make the members; lists whose path is in `sequential` are an `nn.Sequential`."""
     for segment, member in tree.members.items():
-        target = _attribute(base, segment, member, tree.is_list)
+        # A class is no list, even where its members are numbered.
+        target = _attribute(base, segment, member, path != "" and tree.is_list)
         inner = f"{path}.{segment}" if path else segment
         match member:
             case Leaf(kind="buffer") if _is_plain(segment):
