@@ -15,7 +15,6 @@ from architrave.ir.arrays import Array
 from architrave.ir.graph import Graph, Node, Value
 from architrave.ir.interpret import interpret
 from architrave.ir.mode import specialize
-from architrave.ir.source import printable
 
 
 def first_divergence(
@@ -31,17 +30,7 @@ def first_divergence(
     if found is None:
         return None
     node, problem = found
-    span = node.span
-    return Divergence(
-        backend,
-        "training" if training else "inference",
-        dtype,
-        node.op.name,
-        str(node.place or ""),
-        str(span) if span is not None else None,
-        printable(span.source.line(span.line).strip()) if span is not None else None,
-        problem,
-    )
+    return Divergence.at(node, backend, "training" if training else "inference", dtype, problem)
 
 
 class _Search:

@@ -7,6 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from architrave.ir.graph import Node
+from architrave.ir.source import printable
+
 ORACLE = "oracle"
 
 
@@ -40,7 +43,10 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Divergence:
-    """The first node, in topological order, whose operands agree with the oracle's and whose result does not."""
+    """Where two witnesses part ways: the first node whose operands agree and whose result does not.
+
+    Forward that is the first in topological order; of gradients it is the first that is met from the outputs.
+    """
 
     backend: str
     mode: str
@@ -50,6 +56,15 @@ class Divergence:
     span: str | None
     line: str | None
     problem: str
+
+    @classmethod
+    def at(cls, node: Node, backend: str, mode: str, dtype: str, problem: str) -> Divergence:
+        """The divergence at a node, with its source line."""
+        place, span = str(node.place or ""), node.span
+        if span is None:
+            return cls(backend, mode, dtype, node.op.name, place, None, None, problem)
+        line = printable(span.source.line(span.line).strip())
+        return cls(backend, mode, dtype, node.op.name, place, printable(str(span)), line, problem)
 
     def __str__(self) -> str:
         where = f" at {self.span}: {self.line}" if self.span else ""

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from architrave.backends.agree.backward import Backward
 from architrave.backends.agree.difference import (
     BACKWARD,
     FORWARD,
@@ -18,9 +19,17 @@ from architrave.backends.agree.difference import (
     working_dtype,
 )
 from architrave.backends.agree.diverge import first_divergence
-from architrave.backends.agree.report import ORACLE, Comparison, Report
+from architrave.backends.agree.report import ORACLE, Comparison, Divergence, Report
 from architrave.backends.agree.trial import Trial, random_array, trial
-from architrave.backends.agree.witness import Failure, Witness, gradient_arrays, results, witness
+from architrave.backends.agree.witness import (
+    Failure,
+    Witness,
+    gradient_arrays,
+    gradient_sources,
+    in_precision,
+    results,
+    witness,
+)
 from architrave.backends.base import backend, names
 from architrave.ir.arrays import Array
 from architrave.ir.graph import Graph
@@ -156,11 +165,35 @@ class _Mode:
                 self._failed(name, dtype, "gradient", gradient)
             else:
                 arrays[name] = gradient_arrays(self.graph, gradient)
-        tolerance = BACKWARD[working_dtype(self.graph, dtype)]
+        if len(arrays) == 1 and len(found) == 1:
+            self.report.skipped["gradients"] = f"of these backends, {next(iter(arrays))} alone computes them"
         for (left, a), (right, b) in itertools.combinations(arrays.items(), 2):
-            floor = NOISE * max((float(np.abs(g).max(initial=0.0)) for g in b.values()), default=0.0)
-            for path, ours in a.items():
-                self._add(dtype, "gradient", path, left, right, difference(ours, b[path], floor), tolerance)
+            self._compare_gradients(dtype, (left, right), a, b, cotangents)
+
+    def _compare_gradients(
+        self,
+        dtype: str,
+        pair: tuple[str, str],
+        a: Mapping[str, Array],
+        b: Mapping[str, Array],
+        cotangents: Sequence[Array | None],
+    ) -> None:
+        tolerance = BACKWARD[working_dtype(self.graph, dtype)]
+        floor = NOISE * max((float(np.abs(g).max(initial=0.0)) for g in b.values()), default=0.0)
+        found = {name: difference(ours, b[name], floor) for name, ours in a.items()}
+        for name, each in found.items():
+            self._add(dtype, "gradient", name, *pair, each, tolerance)
+        wrong = [name for name, each in found.items() if each.problem or each.relative > tolerance]
+        both = " and ".join(pair)
+        if not wrong or any(d.backend == both for d in self.report.divergences):
+            return
+        given = in_precision(self.trial, _numpy(dtype))
+        search = Backward(self.graph, pair, self._training, given, cotangents, tolerance, floor)
+        # What was declared last is nearest to the outputs, as a rule.
+        divergence = search.first(gradient_sources(self.graph)[wrong[-1]])
+        if divergence is not None:
+            node, problem = divergence
+            self.report.divergences.append(Divergence.at(node, both, self.mode, dtype, problem))
 
 
 def _cotangents(graph: Graph, expected: Result, seed: int) -> list[Array | None]:

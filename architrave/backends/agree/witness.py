@@ -10,12 +10,13 @@ from architrave.backends.agree.trial import Trial
 from architrave.backends.load import Program, compile
 from architrave.backends.runner import Gradients
 from architrave.ir.arrays import Array
-from architrave.ir.graph import Graph
+from architrave.ir.graph import Graph, Value
 from architrave.ir.interpret import Result
 from architrave.ir.mode import specialize
 from architrave.ir.nested import innermost_first
 from architrave.ir.source import ArchitraveError
 from architrave.ir.storage import is_float
+from architrave.weights import weight_path
 
 T = TypeVar("T")
 
@@ -98,9 +99,17 @@ def output_names(graph: Graph) -> list[str]:
 
 def gradient_arrays(graph: Graph, gradients: Gradients) -> Mapping[str, Array]:
     """The gradients by the names of what they are of."""
-    labels = [f"input {getattr(v.op, 'label', i)}" for i, v in enumerate(graph.inputs)]
-    of_inputs = {name: g for name, g in zip(labels, gradients.inputs, strict=True) if g is not None}
+    of_inputs = {name: g for name, g in zip(_labels(graph), gradients.inputs, strict=True) if g is not None}
     return {**gradients.params, **of_inputs}
+
+
+def gradient_sources(graph: Graph) -> Mapping[str, Value]:
+    """The params and inputs by the names of their gradients."""
+    return {**{weight_path(w): w for w in graph.weights}, **dict(zip(_labels(graph), graph.inputs, strict=True))}
+
+
+def _labels(graph: Graph) -> list[str]:
+    return [f"input {getattr(v.op, 'label', i)}" for i, v in enumerate(graph.inputs)]
 
 
 def _program(graph: Graph, backend: str) -> Program:
