@@ -36,7 +36,7 @@ def decide(graph: Graph, decisions: Mapping[str, str]) -> Graph:
     def taken(node: Node, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:
         match op:
             case Choice(path=path) if path in decisions:
-                return inline(op.alternatives[op.labels.index(decisions[path])], operands)
+                return inline(op.alternatives[op.labels.index(decisions[path])], operands, node.place)
             case _:
                 return None
 

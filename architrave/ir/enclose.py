@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from architrave.ir.graph import Graph, Node, Value, make
-from architrave.ir.op import OPS
 from architrave.ir.ops.leaves import Input
-from architrave.ir.place import Here
+from architrave.ir.place import Here, here
 from architrave.ir.rewrite import kept
 
 OUTER_LEAVES = frozenset({"param", "state", "run_key"})
@@ -33,7 +32,7 @@ def enclose(bodies: Sequence[Body], since: int) -> tuple[list[Graph], tuple[Valu
     """Sub-graphs of bodies built since the serial number `since`, and the values they capture.
 
     All graphs take their own parameters first and then the captures of all bodies, in the order of their
-    first use.
+    first use. The place where new nodes are marked now is theirs.
     """
     inside = [_inside(body, since) for body in bodies]
     captures: dict[Value, None] = {}
@@ -48,11 +47,6 @@ def enclose(bodies: Sequence[Body], since: int) -> tuple[list[Graph], tuple[Valu
 def placeholder(label: str, like: Value, marks: Here | None = None) -> Value:
     """A fresh input of the type of `like`."""
     return make(Input(label, like.type), (), marks).outputs[0].named(label)
-
-
-def serial_now() -> int:
-    """A mark: nodes made from now on have this serial number or a later one."""
-    return make(OPS["full"](value=0, shape=()), (), Here()).serial  # type: ignore[call-arg]  # by registry
 
 
 def _inside(body: Body, since: int) -> list[Node]:
@@ -73,4 +67,4 @@ def _graph(body: Body, nodes: Sequence[Node], captures: Sequence[Value]) -> Grap
     new.update(zip(captures, outside, strict=True))
     for node in nodes:
         new.update(zip(node.outputs, kept(node, tuple(new[v] for v in node.operands)), strict=True))
-    return Graph(body.name, (*body.parameters, *outside), tuple(new[v] for v in body.results))
+    return Graph(body.name, (*body.parameters, *outside), tuple(new[v] for v in body.results), place=here().place)

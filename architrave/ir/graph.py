@@ -133,7 +133,7 @@ class Node:
         self.facts = marks.facts
         self.hints: dict[int, str] = {}
         self.serial = next(_serial)
-        self.hash = hash((op, *((v.node.hash, v.index) for v in operands)))
+        self.hash: int = hash((op, *((v.node.hash, v.index) for v in operands)))
 
     @property
     def types(self) -> tuple[TensorType, ...]:

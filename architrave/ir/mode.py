@@ -20,9 +20,9 @@ def specialize(graph: Graph, training: bool) -> Graph:
     def chosen(node: Node, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:
         match op:
             case Mode(training=side) if training:
-                return inline(side, operands)
+                return inline(side, operands, node.place)
             case Mode(inference=side):
-                return inline(side, operands)
+                return inline(side, operands, node.place)
             case _:
                 return None
 

@@ -62,6 +62,24 @@ class Place:
         return self.path
 
 
+def moved(place: Place | None, places: dict[Place | None, Place | None]) -> Place | None:
+    """The place below `places[above]` that `place` is below `above`, for the nearest such; itself where there is none.
+
+    Remembers it in `places`, so that what is in one instance stays in one.
+    """
+    chain: list[Place] = []
+    above = place
+    while above is not None and above not in places:
+        chain.append(above)
+        above = above.parent
+    if above is None or above is places[above]:
+        return place
+    found = places[above]
+    for below in reversed(chain):
+        found = places[below] = Place(below.segment, below.block, found, below.span)
+    return found
+
+
 @dataclass(frozen=True)
 class Fact:
     """An annotation, `@quant(weight = 4)`, as it reached a node."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from architrave.ir.graph import Graph, Node, Value, make
+from architrave.ir.place import Place, moved
 
 
 def rebuild(
@@ -38,20 +39,26 @@ def rebuild(
     )
 
 
-def kept(node: Node, operands: tuple[Value, ...]) -> tuple[Value, ...]:
-    """The outputs of `node` on other operands; those of the node itself where they are the same."""
-    if operands == node.operands:
+def kept(node: Node, operands: tuple[Value, ...], place: Place | None = None) -> tuple[Value, ...]:
+    """The outputs of `node` on other operands, or at another place; those of the node itself where both are the same."""
+    place = place or node.place
+    if operands == node.operands and place is node.place:
         return node.outputs
-    copy = make(node.op, operands, node.marks)
+    copy = make(node.op, operands, replace(node.marks, place=place))
     copy.hints.update(node.hints)
     return copy.outputs
 
 
-def inline(graph: Graph, arguments: Sequence[Value]) -> tuple[Value, ...]:
-    """The outputs of a graph with its inputs replaced by `arguments`."""
+def inline(graph: Graph, arguments: Sequence[Value], place: Place | None = None) -> tuple[Value, ...]:
+    """The outputs of a graph with its inputs replaced by `arguments`.
+
+    With `place`, the copy stands there: what the graph has at and below its own place moves to and below it.
+    """
     new: dict[Value, Value] = dict(zip(graph.inputs, arguments, strict=True))
+    places: dict[Place | None, Place | None] = {graph.place: place or graph.place}
     for node in graph.nodes:
         if node.outputs and node.outputs[0] in new:
             continue
-        new.update(zip(node.outputs, kept(node, tuple(new[v] for v in node.operands)), strict=True))
+        copy = kept(node, tuple(new[v] for v in node.operands), moved(node.place, places))
+        new.update(zip(node.outputs, copy, strict=True))
     return tuple(new[v] for v in graph.outputs)

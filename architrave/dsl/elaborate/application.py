@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from architrave.dsl import syntax
-from architrave.dsl.elaborate import names
+from architrave.dsl.elaborate import names, templates
+from architrave.dsl.elaborate.binding import Match, check_result, check_static
 from architrave.dsl.elaborate.core import Frame, ModeNeeded, Names, call, calls, evaluate, located, run
 from architrave.dsl.elaborate.facts import evaluated_facts
-from architrave.dsl.elaborate.shapes import bind, check_result, check_static
 from architrave.dsl.elaborate.values import BlockType, Builtin, Closure, Fn, Instance, Named, OpRef, Partial
 from architrave.ir import build
 from architrave.ir.place import Block, Place
@@ -74,7 +74,7 @@ def bind_parameters(
     for parameter in parameters:
         value = frame.scope[parameter.name.text]
         if is_tensor(parameter) and not (value is None and parameter.default is not None):
-            bind(parameter.type, value, parameter.name.text, span, frame)
+            Match(f"`{parameter.name.text}`", span, frame, parameters).fit(parameter.type, value)
 
 
 def _canonical(type_name: str, value: Any) -> Any:
@@ -110,12 +110,11 @@ def run_body(body: Sequence[syntax.Statement], result: syntax.Type | None, what:
     if frame.build.training is None:
         from architrave.dsl.elaborate.mode import build_both
 
-        before, states = dict(frame.scope), frame.build.states
-        frame.build.states = dict(states)
+        before, mark = dict(frame.scope), frame.build.states.mark()
         try:
             return _run_once(body, result, what, span, frame)
         except ModeNeeded:
-            frame.build.states = states
+            frame.build.states.rollback(mark)
             return build_both(lambda scope: _run_once(body, result, what, span, scope), before, span, frame)
     return _run_once(body, result, what, span, frame)
 
@@ -179,18 +178,20 @@ def _call_instance(instance: Instance, args: Sequence[Any], kwargs: Mapping[str,
     if instance.path is None:
         names.claim_counted(instance, frame)
     facts = (*frame.facts, *evaluated_facts(instance.block.facts, frame))
-    inner = Frame(
-        frame.build,
-        dict(instance.arguments),
-        instance.block.globals,
-        block_place(instance, span, frame.place),
-        frame.names if instance.segment == "" else Names(),
-        facts,
-        "block",
-    )
+    build_, place = frame.build, block_place(instance, span, frame.place)
     given = bind_arguments(what, tree.inputs, args, kwargs, span)
+    key = templates.key_of(instance, given, facts, build_)
+    template = build_.templates.get(key)
+    if template is not None and not templates.declared_before(template, place, build_):
+        return templates.recall(template, given, place, span, build_)
+    names_ = frame.names if instance.segment == "" else Names()
+    inner = Frame(build_, dict(instance.arguments), instance.block.globals, place, names_, facts, "block")
+    before = templates.marker(build_)
     bind_parameters(what, tree.inputs, given, span, inner)
-    return run_body(tree.body, tree.result, what, span, inner)
+    result = run_body(tree.body, tree.result, what, span, inner)
+    if key is not None:
+        templates.remember(key, given, result, place, before, build_)
+    return result
 
 
 def block_place(instance: Instance, span: Span, parent: Place) -> Place:

@@ -11,8 +11,8 @@ from architrave.dsl.elaborate.core import Decision, Frame, Names, call, calls, e
 from architrave.dsl.elaborate.expressions import stage_callee
 from architrave.dsl.elaborate.mode import flatten, unflatten
 from architrave.dsl.elaborate.values import Instance, StageChoice, describe
-from architrave.ir.enclose import Body, enclose, serial_now
-from architrave.ir.graph import Value, make
+from architrave.ir.enclose import Body, enclose
+from architrave.ir.graph import Value, make, serial_now
 from architrave.ir.ops.control import Choice
 from architrave.ir.source import Note, Span, error, nearest
 
@@ -86,13 +86,14 @@ def _claimed(value: Any, segment: str, alternative: syntax.Alternative, frame: F
 def _trial(alternative: syntax.Alternative, value_of: Callable[[syntax.Expression], Any], frame: Frame) -> Any:
     """The value of an alternative that is not taken, built and forgotten: only its kind matters."""
     build = frame.build
-    kept = dict(build.weights), dict(build.declared), dict(build.states), dict(build.choices)
+    kept, mark = (dict(build.weights), dict(build.declared), dict(build.choices)), build.states.mark()
     own, scope = frame.names, dict(frame.scope)
     frame.names = Names(dict(own.used), dict(own.counters))
     try:
         return value_of(alternative.value)
     finally:
-        build.weights, build.declared, build.states, build.choices = kept
+        build.weights, build.declared, build.choices = kept
+        build.states.rollback(mark)
         frame.names, frame.scope = own, scope
 
 
@@ -129,7 +130,7 @@ def _call_choice(choice: StageChoice, args: Sequence[Any], kwargs: Mapping[str, 
 
 def _choice_node(path: str, results: dict[str, Any], since: int, span: Span, frame: Frame) -> Any:
     bodies = [Body(label, (), tuple(flatten(value))) for label, value in results.items()]
-    graphs, captures = enclose(bodies, since)
     frame.here(span)
+    graphs, captures = enclose(bodies, since)
     node = make(Choice(path=path, labels=tuple(results), alternatives=tuple(graphs)), captures)
     return unflatten(next(iter(results.values())), list(node.outputs))

@@ -6,7 +6,9 @@ looks up the handler of the kind of thing it meets; the other files of this pack
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
 
@@ -21,6 +23,8 @@ DEPTH_LIMIT = 120
 """How deeply applications of fns, blocks and lambdas may nest."""
 LIST_LIMIT = 1_000_000
 """The length of the longest list."""
+RECURSION = 40_000
+"""Python frames that one elaboration may use; the limits of the language (`DEPTH_LIMIT`) come first."""
 
 
 class ModeNeeded(Exception):
@@ -42,6 +46,34 @@ class Decision:
 
 
 @dataclass
+class States:
+    """The present value of each state, with a journal, so that what one side of a branch did can be undone."""
+
+    present: dict[str, Value] = field(default_factory=dict[str, Value])
+    journal: list[tuple[str, Value | None]] = field(default_factory=list[tuple[str, Value | None]])
+
+    def set(self, path: str, value: Value) -> None:
+        self.journal.append((path, self.present.get(path)))
+        self.present[path] = value
+
+    def mark(self) -> int:
+        return len(self.journal)
+
+    def since(self, mark: int) -> dict[str, Value]:
+        """The present values of the states that were set since a mark."""
+        return {path: self.present[path] for path, _ in self.journal[mark:]}
+
+    def rollback(self, mark: int) -> None:
+        """Undo everything since a mark."""
+        while len(self.journal) > mark:
+            path, before = self.journal.pop()
+            if before is None:
+                del self.present[path]
+            else:
+                self.present[path] = before
+
+
+@dataclass
 class Build:
     """What one elaboration has built so far. `training` is None while both modes are built at once."""
 
@@ -50,11 +82,17 @@ class Build:
     training: bool | None = None
     weights: dict[str, Value] = field(default_factory=dict[str, Value])
     declared: dict[str, tuple[object, Span]] = field(default_factory=dict[str, tuple[object, Span]])
-    states: dict[str, Value] = field(default_factory=dict[str, Value])  # the present value of each state
+    states: States = field(default_factory=States)
+    templates: dict[Any, Any] = field(default_factory=dict[Any, Any])  # what equal applications copy
+    drawn: int = 0  # random numbers asked for
     choices: dict[str, Decision] = field(default_factory=dict[str, Decision])
     constraints: list[syntax.Constraint] = field(default_factory=list[syntax.Constraint])
     steps: int = 0
     depth: int = 0
+
+    def state(self, path: str) -> Value:
+        """The present value of a state: its leaf, until it is updated."""
+        return self.states.present.get(path, self.weights[path])
 
     def step(self, span: Span, count: int = 1) -> None:
         """Count work; E401 where there is too much of it."""
@@ -116,6 +154,24 @@ class Returned:
 
     value: Any
     span: Span
+
+
+@contextmanager
+def elaborating(span: Span) -> Generator[None]:
+    """Inside, a program may nest as deeply as the limits of the language allow. Raises E402, and E255 where
+    `training` is read outside of what is built once for each mode.
+    """
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, RECURSION))
+    try:
+        yield
+    except RecursionError:
+        raise error("E402", "the program nests too deeply", span) from None
+    except ModeNeeded as need:
+        hint = "read it in the body of a block, fn or model"
+        raise error("E255", "`training` is not known here", need.span, hint=hint) from None
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 N = TypeVar("N")

@@ -10,8 +10,8 @@ from architrave.dsl.elaborate.application import run_body
 from architrave.dsl.elaborate.core import Frame
 from architrave.dsl.elaborate.mode import flatten, unflatten
 from architrave.dsl.elaborate.values import Fn, describe
-from architrave.ir.enclose import Body, enclose, placeholder, serial_now
-from architrave.ir.graph import Value, make
+from architrave.ir.enclose import Body, enclose, placeholder
+from architrave.ir.graph import Value, make, serial_now
 from architrave.ir.ops.control import CustomGrad
 from architrave.ir.place import Here
 from architrave.ir.source import Span, error
@@ -42,8 +42,8 @@ def call_with_gradient(fn: Fn, frame: Frame, span: Span) -> Any:
     given = _shaped(flatten(returned), tensors, tree)
     forward = Body("forward", tuple(own.values()), tuple(outputs))
     backward = Body("backward", (*again.values(), *gradients), tuple(given))
-    (forward_graph, backward_graph), captures = _enclose(forward, backward, since)
     frame.here(span)
+    (forward_graph, backward_graph), captures = _enclose(forward, backward, since)
     op = CustomGrad(forward=forward_graph, backward=backward_graph, differentiable=len(tensors), label=tree.name.text)
     return unflatten(results, list(make(op, (*tensors.values(), *captures)).outputs))
 

@@ -12,8 +12,8 @@ from architrave.dsl.elaborate.core import Frame, Names, Returned, evaluate, exec
 from architrave.dsl.elaborate.targets import assign
 from architrave.dsl.elaborate.values import apply_op, describe
 from architrave.ir.dims import Size
-from architrave.ir.enclose import Body, enclose, placeholder, serial_now
-from architrave.ir.graph import Graph, Value, constant, make
+from architrave.ir.enclose import Body, enclose, placeholder
+from architrave.ir.graph import Graph, Value, constant, make, serial_now
 from architrave.ir.ops.control import Scan, While
 from architrave.ir.ops.leaves import Input
 from architrave.ir.place import Here
@@ -88,7 +88,7 @@ def _scan(node: syntax.Scan, frame: Frame) -> None:
         frame.scope.pop("__step__", None)
     total = len(carries) + len(turn.states)
     op = Scan(body=turn.graphs[0], carries=total, sequences=len(sequences), length=length, axis=axis, reverse=reverse)
-    present = [frame.build.states[p] for p in turn.states]
+    present = [frame.build.state(p) for p in turn.states]
     frame.here(node.span)
     results = make(op, (*carries.values(), *present, *sequences, *turn.captures)).outputs
     _rebind(frame, turn, list(carries), results)
@@ -133,7 +133,7 @@ def _while(node: syntax.While, frame: Frame) -> None:
     condition = replace(graph, name="condition", outputs=graph.outputs[:1])
     advance = replace(graph, name="body", outputs=graph.outputs[1:])
     total = len(carries) + len(turn.states)
-    present = [frame.build.states[p] for p in turn.states]
+    present = [frame.build.state(p) for p in turn.states]
     frame.here(node.span)
     op = While(condition=condition, body=advance, carries=total, limit=limit)
     results = make(op, (*carries.values(), *present, *turn.captures)).outputs
@@ -149,32 +149,34 @@ def _one_turn(
     inputs: Callable[[Sequence[Value]], tuple[Value, ...]],
 ) -> Turn:
     """Build the body once on placeholders. States that it updates become carries, which takes another try."""
-    build_ = frame.build
-    before = dict(build_.states)
+    build_, mark = frame.build, frame.build.states.mark()
     states: list[str] = []
     while True:
         since = serial_now()
         names = Names(dict(frame.names.used), dict(frame.names.counters))
-        given = [placeholder(v.hint or "carry", v, Here()) for v in (*first, *(before[p] for p in states))]
-        build_.states = {**before, **dict(zip(states, given[len(first) :], strict=True))}
+        given = [placeholder(v.hint or "carry", v, Here()) for v in (*first, *(build_.state(p) for p in states))]
+        for path, value in zip(states, given[len(first) :], strict=True):
+            build_.states.set(path, value)
+        start = build_.states.mark()
         elements.clear()
         side = replace(frame, scope=dict(frame.scope), names=names)
         try:
             results = body(side, given[: len(first)])
-            after = build_.states
+            after = {p: build_.state(p) for p in states}
+            updated = [
+                p for p, v in build_.states.since(start).items() if v is not build_.weights[p] and p not in states
+            ]
         finally:
-            build_.states = before
-        updated = [p for p, v in after.items() if v is not before.get(p, build_.weights[p]) and p not in states]
+            build_.states.rollback(mark)
         if not updated:
             break
         states += updated
-        before.update({p: build_.weights[p] for p in updated if p not in before})
-    build_.states = {**{p: build_.weights[p] for p in after}, **before}
     if isinstance(node, syntax.Scan):
         split = len(first)
         results = [*results[:split], *(after[p] for p in states), *results[split:]]
     else:
         results = [*results, *(after[p] for p in states)]
+    frame.here(node.span)
     graphs, captures = enclose([Body("body", inputs(given), tuple(results))], since)
     return Turn(graphs, captures, states, names)
 
@@ -184,7 +186,8 @@ def _rebind(frame: Frame, turn: Turn, carries: list[str], results: Sequence[Valu
     frame.names.counters.update(turn.names.counters)
     for name, value in zip(carries, results, strict=False):
         frame.scope[name] = value.named(name)
-    frame.build.states.update(zip(turn.states, results[len(carries) :], strict=False))
+    for path, value in zip(turn.states, results[len(carries) :], strict=False):
+        frame.build.states.set(path, value)
 
 
 def _run_body(body: Sequence[syntax.Statement], side: Frame) -> None:

@@ -13,50 +13,57 @@ from typing import Any
 
 from architrave.dsl import syntax
 from architrave.dsl.elaborate.core import MISSING, Build, Frame, ModeNeeded, Names, execute
-from architrave.ir.enclose import Body, enclose, serial_now
-from architrave.ir.graph import Value, make
+from architrave.ir.enclose import Body, enclose
+from architrave.ir.graph import Value, make, serial_now
 from architrave.ir.ops.control import Mode
 from architrave.ir.source import Span, error
 
 
 def branch_on_training(node: syntax.If, frame: Frame) -> None:
     """Build both sides of an `if` that depends on `training`."""
-    build_ = frame.build
-    since = serial_now()
+    build_, states = frame.build, frame.build.states
+    since, mark = serial_now(), states.mark()
     before = dict(frame.scope)
-    states = dict(build_.states)
     scopes: list[dict[str, Any]] = []
     updated: list[dict[str, Value]] = []
     names = [_copied(frame.names), _copied(frame.names)]
     for training, own in zip((True, False), names, strict=True):
-        build_.training, build_.states = training, dict(states)
         side = _sibling(frame, dict(before), own)
+        build_.training = training
         try:
             if execute(node, side) is not None:
                 raise ModeNeeded(node.span)
         finally:
             build_.training = None
             scopes.append(side.scope)
-            updated.append(build_.states)
-            build_.states = states
+            updated.append(states.since(mark))
+            states.rollback(mark)
     _merge_names(frame.names, names)
     changed = _changed(before, scopes, node.span)
-    paths = [p for p in {**updated[0], **updated[1]} if updated[0].get(p) is not updated[1].get(p)]
-    results = [
-        [scope[n] for n in changed] + [_state(side, build_, p) for p in paths]
-        for scope, side in zip(scopes, updated, strict=True)
-    ]
+    pairs = _differing(updated, build_)
+    results = [[scopes[i][n] for n in changed] + [pair[i] for pair in pairs.values()] for i in (0, 1)]
     merged = _mode(results, since, node.span, frame)
     for name, value in zip(changed, merged, strict=False):
         frame.scope[name] = value.named(name)
     agreed = {n: v for n, v in scopes[0].items() if n not in changed and scopes[1].get(n, MISSING) is v}
     frame.scope.update(agreed)
-    build_.states = {**states, **{p: v for p, v in updated[0].items() if p not in paths}}
-    build_.states.update(zip(paths, merged[len(changed) :], strict=True))
+    _update(updated, dict(zip(pairs, merged[len(changed) :], strict=True)), build_)
 
 
-def _state(side: dict[str, Value], build_: Build, path: str) -> Value:
-    return side.get(path, build_.weights[path])
+def _differing(updated: list[dict[str, Value]], build_: Build) -> dict[str, tuple[Value, Value]]:
+    """The states that end up different on the two sides, with both values."""
+
+    def value(side: dict[str, Value], path: str) -> Value:
+        return side[path] if path in side else build_.state(path)
+
+    pairs = {p: (value(updated[0], p), value(updated[1], p)) for p in {**updated[0], **updated[1]}}
+    return {p: pair for p, pair in pairs.items() if pair[0] is not pair[1]}
+
+
+def _update(updated: list[dict[str, Value]], merged: dict[str, Value], build_: Build) -> None:
+    """Set the states to what both sides agree on, or to what the `mode` node gives."""
+    for path, value in {**updated[1], **updated[0], **merged}.items():
+        build_.states.set(path, value)
 
 
 def _changed(before: dict[str, Any], scopes: list[dict[str, Any]], span: Span) -> list[str]:
@@ -76,39 +83,37 @@ def _changed(before: dict[str, Any], scopes: list[dict[str, Any]], span: Span) -
 
 def build_both(run_body: Callable[[Frame], Any], scope: dict[str, Any], span: Span, frame: Frame) -> Any:
     """Build a whole body once for each mode and join the results in a `mode` node."""
-    build_ = frame.build
-    since = serial_now()
-    states = dict(build_.states)
+    build_, states = frame.build, frame.build.states
+    since, mark = serial_now(), states.mark()
     names = [Names(), Names()]
     values: list[Any] = []
     updated: list[dict[str, Value]] = []
     for training, own in zip((True, False), names, strict=True):
-        build_.training, build_.states = training, dict(states)
+        build_.training = training
         try:
             values.append(run_body(_sibling(frame, dict(scope), own)))
         finally:
             build_.training = None
-            updated.append(build_.states)
-            build_.states = states
+            updated.append(states.since(mark))
+            states.rollback(mark)
     _merge_names(frame.names, names)
-    paths = [p for p in {**updated[0], **updated[1]} if updated[0].get(p) is not updated[1].get(p)]
-    pairs = list(zip(*map(flatten, values), strict=False))
     if _outline(values[0]) != _outline(values[1]):
         raise error("E253", "training and inference give different kinds of results", span)
-    differing = [pair for pair in pairs if pair[0] is not pair[1]]
-    results = [[pair[i] for pair in differing] + [_state(updated[i], build_, p) for p in paths] for i in (0, 1)]
+    outputs = list(zip(*map(flatten, values), strict=True))
+    differing = [pair for pair in outputs if pair[0] is not pair[1]]
+    pairs = _differing(updated, build_)
+    results = [[pair[i] for pair in (*differing, *pairs.values())] for i in (0, 1)]
     merged = list(_mode(results, since, span, frame))
-    build_.states = {**states, **{p: v for p, v in updated[0].items() if p not in paths}}
-    build_.states.update(zip(paths, merged[len(differing) :], strict=True))
-    return unflatten(values[0], [a if a is b else merged.pop(0) for a, b in pairs])
+    _update(updated, dict(zip(pairs, merged[len(differing) :], strict=True)), build_)
+    return unflatten(values[0], [a if a is b else merged.pop(0) for a, b in outputs])
 
 
 def _mode(results: list[list[Value]], since: int, span: Span, frame: Frame) -> tuple[Value, ...]:
     if not results[0]:
         return ()
     bodies = [Body(name, (), tuple(r)) for name, r in zip(("training", "inference"), results, strict=True)]
-    (training, inference), captures = enclose(bodies, since)
     frame.here(span)
+    (training, inference), captures = enclose(bodies, since)
     return make(Mode(training=training, inference=inference), captures).outputs
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from architrave.dsl import syntax
 from architrave.dsl.elaborate import choices, gradient, loops, statements  # noqa: F401  # they register handlers
 from architrave.dsl.elaborate.application import bind_arguments, bind_parameters, run_body
-from architrave.dsl.elaborate.core import Build, Decision, Frame, Names, located
+from architrave.dsl.elaborate.core import Build, Decision, Frame, Names, elaborating, located
 from architrave.dsl.elaborate.facts import evaluated_facts
 from architrave.dsl.elaborate.mode import flatten
 from architrave.dsl.elaborate.shapes import input_type
@@ -20,9 +18,6 @@ from architrave.ir.graph import Graph, make
 from architrave.ir.ops.leaves import Input
 from architrave.ir.place import Block, Here, Place, mark
 from architrave.ir.source import ArchitraveError, error, nearest
-
-RECURSION = 40_000
-"""Python frames that one elaboration may use; the limits of the language (`DEPTH_LIMIT`) come first."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +43,8 @@ def elaborate(
     build = Build(decisions=decisions or {}, keep_choices=keep_choices)
     before = mark(Here())
     try:
-        with _deep_recursion():
+        with elaborating(model.tree.name.span):
             graph = _graph(model, arguments or {}, build)
-    except RecursionError:
-        raise error("E402", "the program nests too deeply", model.tree.name.span) from None
     finally:
         mark(before)
     unknown = [path for path in build.decisions if path not in build.choices]
@@ -61,16 +54,6 @@ def elaborate(
             "E273", f"`{model.tree.name.text}` has no choice `{unknown[0]}` here", model.tree.name.span, hint=hint
         )
     return Elaborated(graph, build.choices)
-
-
-@contextmanager
-def _deep_recursion() -> Iterator[None]:
-    limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(limit, RECURSION))
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(limit)
 
 
 def _graph(model: BlockType, arguments: Mapping[str, Any], build: Build) -> Graph:
@@ -97,7 +80,7 @@ def _graph(model: BlockType, arguments: Mapping[str, Any], build: Build) -> Grap
         inputs=tuple(inputs),
         outputs=tuple(outputs),
         weights=tuple(build.weights.values()),
-        updates=tuple((build.weights[p], v) for p, v in build.states.items() if v is not build.weights[p]),
+        updates=tuple((build.weights[p], v) for p, v in build.states.present.items() if v is not build.weights[p]),
         place=place,
         facts=frame.facts,
         constraints=tuple(c.condition.span.text for c in build.constraints),

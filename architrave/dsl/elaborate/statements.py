@@ -70,8 +70,10 @@ def _param(node: syntax.Param, frame: Frame) -> None:
 def _state(node: syntax.State, frame: Frame) -> None:
     value = _declare(node, State, frame)
     path = value.op.path  # type: ignore[attr-defined]  # a State has one
-    frame.build.states.setdefault(path, value)
-    frame.scope[_variable(node)] = frame.build.states[path]
+    states = frame.build.states
+    if path not in states.present:
+        states.set(path, value)
+    frame.scope[_variable(node)] = states.present[path]
     frame.states[_variable(node)] = path
 
 
@@ -132,7 +134,7 @@ def _update(node: syntax.Update, frame: Frame) -> None:
         raise error("E208", f"the state `{name}` is {leaf.type} and cannot become {value.type}", node.value.span)
     if value.dtype is not leaf.dtype:
         value = make(Cast(dtype=leaf.dtype), (value,), Here(node.span, frame.place, frame.facts)).outputs[0]
-    frame.build.states[path] = value
+    frame.build.states.set(path, value)
     frame.scope[name] = value
 
 

@@ -11,10 +11,11 @@ from architrave.dsl.elaborate.arithmetic import as_operand
 from architrave.dsl.elaborate.builtins.registry import BUILTINS, builtin, tensor
 from architrave.dsl.elaborate.conversions import is_number
 from architrave.dsl.elaborate.core import Frame
+from architrave.dsl.elaborate.shapes import nearest_dtype
 from architrave.dsl.elaborate.values import Builtin, apply_op, describe
 from architrave.ir.dims import Dim
 from architrave.ir.graph import Value
-from architrave.ir.source import Span, error, nearest
+from architrave.ir.source import Span, error
 from architrave.ir.types import DType
 
 _UNARY = (
@@ -131,9 +132,8 @@ def to_dtype(value: Any, span: Span) -> DType:
         return value
     if isinstance(value, Builtin) and value.name in DTYPE_WORDS:
         return DTYPE_WORDS[value.name]
-    known = [d.value for d in DType]
-    hint = nearest(value, known) if isinstance(value, str) else None
-    raise error("E240", f"{describe(value)} is not a dtype", span, hint=hint or f"one of {', '.join(known)}")
+    hint = nearest_dtype(value if isinstance(value, str) else "")
+    raise error("E240", f"{describe(value)} is not a dtype", span, hint=hint)
 
 
 @builtin("softmax")

@@ -6,6 +6,7 @@ Rogozhnikov, "Einops: Clear and Reliable Tensor Manipulations with Einstein-like
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from architrave.dsl.elaborate.core import Frame
 from architrave.dsl.elaborate.values import Builtin, apply_op, describe
 from architrave.ir.dims import Size, divide, product
 from architrave.ir.graph import Value
-from architrave.ir.source import ArchitraveError, Span, error
+from architrave.ir.source import ArchitraveError, Note, Span, error
 
 _TOKEN = re.compile(r"\s*(?:(?P<name>[A-Za-z_]\w*|\d+)|(?P<mark>\.\.\.|[()]))")
 _REDUCTIONS = frozenset({"sum", "mean", "max", "min", "prod", "any", "all", "logsumexp"})
@@ -45,7 +46,8 @@ class Pattern:
         end = at + (len(self.text) - at if length is None else length)
         source = self.span.text
         inside = self.span.within(1 + at, 1 + end) if source[1:-1] == self.text else self.span
-        return error("E280", message, inside, hint=hint)
+        notes = [Note(f'the pattern is "{self.text[:80]}"')] if inside is self.span else []
+        return error("E280", message, inside, notes=notes, hint=hint)
 
     def side(self, start: int, stop: int) -> list[Group]:
         """The axes between two offsets, each in its group; a single axis is a group of one."""
@@ -94,7 +96,7 @@ def _two_sides(text: Any, span: Span, name: str) -> tuple[Pattern, list[Group], 
     pattern = Pattern(text, _string_span(text, span))
     arrow = text.find("->")
     if arrow < 0:
-        raise pattern.wrong("a pattern has `->` between its sides")
+        raise pattern.wrong("a pattern has `->` between its sides", hint="such as `n c -> c n`")
     if text.find("->", arrow + 2) >= 0:
         raise pattern.wrong("a pattern has one `->`", text.find("->", arrow + 2), 2)
     left = pattern.checked(pattern.side(0, arrow))
@@ -130,8 +132,13 @@ def _sizes(
                 hint=f"say one, such as `{unknown[0].name} = 8`",
             )
         rest = divide(size, known) if known != 0 else None
-        if rest is None or (not unknown and rest != 1):
-            raise pattern.wrong(f"this axis is {size} long and `{pattern.text[at:end]}` is {known}", at, end - at)
+        written = pattern.text[at:end]
+        if not unknown and rest != 1:
+            raise pattern.wrong(f"`{written}` is {known} long in the pattern and {size} in {x.type}", at, end - at)
+        if rest is None:
+            others = " ".join(a.name for a in group if a not in unknown)
+            what = f"`{written}` is {size} long, which `{others}` = {known} does not divide"
+            raise pattern.wrong(what, at, end - at)
         if unknown:
             sizes[unknown[0].name] = rest
     return left, sizes
@@ -190,7 +197,7 @@ def _must_agree(
     names = {a.name for a in _axes(left)}, {a.name for a in _axes(right)}
     for axis in _axes(right):
         if axis.name not in names[0] and not (new and axis.name in lengths):
-            hint = f"say its length, `{axis.name} = 4`" if new else None
+            hint = f"say its length, `{axis.name} = 4`" if new else "`repeat` adds axes"
             raise pattern.wrong(f"`{axis.name}` does not stand on the left", axis.at, len(axis.name), hint=hint)
     for axis in _axes(left):
         if axis.name not in names[1] and not gone:
@@ -263,7 +270,8 @@ def _einsum(frame: Frame, span: Span, *operands: Any) -> Value:
     starts = [0, *(i + 1 for i, c in enumerate(text[:arrow]) if c == ",")]
     stops = [*(i for i, c in enumerate(text[:arrow]) if c == ","), arrow]
     if len(starts) != len(values):
-        raise pattern.wrong(f"the pattern has {len(starts)} operands, and {len(values)} are given", 0, arrow)
+        given = "1 is" if len(values) == 1 else f"{len(values)} are"
+        raise pattern.wrong(f"the pattern has {len(starts)} operands, and {given} given", 0, arrow)
     letters: dict[str, str] = {}
     sizes: dict[str, tuple[Size, Axis]] = {}
     sides = [_einsum_side(pattern, a, b, letters) for a, b in zip(starts, stops, strict=True)]
@@ -293,8 +301,8 @@ def _letter(axis: Axis, letters: Mapping[str, str], pattern: Pattern) -> str:
     if axis.name.isdigit():
         raise pattern.wrong("an axis of einsum has a name", axis.at, len(axis.name))
     taken = set(letters.values())
-    wanted = [axis.name[0], *"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"]
-    free = next((c for c in wanted if c.isascii() and c.isalpha() and c not in taken), None)
+    wanted = [axis.name[0], *string.ascii_letters]
+    free: str | None = next((c for c in wanted if c.isascii() and c.isalpha() and c not in taken), None)
     if free is None:
         raise pattern.wrong("einsum takes at most 52 axes", axis.at, len(axis.name))
     return free

@@ -113,6 +113,7 @@ def _one_hot(frame: Frame, span: Span, index: Any, count: Any, dtype: Any = DTyp
 
 def _random(kind: str, shape: Any, span: Span, frame: Frame, **attributes: Any) -> Value:
     """Random numbers, keyed by the run's seed and step and by the place of the call."""
+    frame.build.drawn += 1
     number = frame.names.counters.get("random", 0)
     frame.names.counters["random"] = number + 1
     path = weight_path(frame.place, f"random_{number}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from architrave.dsl.elaborate.builtins.registry import builtin
-from architrave.dsl.elaborate.conversions import is_list, is_tuple, listed, to_int, to_list
+from architrave.dsl.elaborate.conversions import is_list, is_tuple, listed, to_int, to_list, to_number
 from architrave.dsl.elaborate.core import Frame, call, calls
 from architrave.dsl.elaborate.values import AllBut, describe
 from architrave.ir.dims import Dim
@@ -35,9 +35,7 @@ def _int(frame: Frame, span: Span, value: Any) -> Any:
 
 @builtin("float")
 def _float(frame: Frame, span: Span, value: Any) -> float:
-    if not isinstance(value, int | float):
-        raise error("E227", f"`float` takes a number, not {describe(value)}", span)
-    return float(value)
+    return float(to_number(value, span, "what `float` takes"))
 
 
 @builtin("bool")
@@ -102,7 +100,7 @@ class Chain:
     stages: tuple[Any, ...]
 
 
-@builtin("sequential")
+@builtin("sequential", makes_stage=True)
 def _sequential(frame: Frame, span: Span, stages: Any) -> Chain:
     return Chain(tuple(to_list(stages, span, "what `sequential` takes")))
 
