@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from architrave.dsl import syntax
-from architrave.dsl.elaborate.core import Build, Frame, Names, evaluate
+from architrave.dsl.elaborate.conversions import to_condition, to_int
+from architrave.dsl.elaborate.core import Build, Frame, Names, elaborating, evaluate
 from architrave.dsl.elaborate.expressions import arguments
 from architrave.dsl.elaborate.model import elaborate
-from architrave.dsl.elaborate.conversions import to_condition, to_int
 from architrave.dsl.elaborate.values import BlockType, describe
 from architrave.dsl.modules import Module
 from architrave.dsl.space import space_size
 from architrave.ir import cost
+from architrave.ir.dims import substitute, symbol
 from architrave.ir.graph import Graph
 from architrave.ir.place import Place
-from architrave.ir.source import Span, error
+from architrave.ir.source import Span, error, nearest
 
 
 @dataclass(frozen=True)
@@ -39,45 +40,48 @@ def check(module: Module, model: str | None = None) -> list[Outcome]:
 
 
 def outcome(node: syntax.Expect, module: Module) -> Outcome:
-    """Elaborate the model that an expectation names and evaluate its condition."""
+    """Elaborate the model that an expectation names and evaluate its condition. Raises E290..E292."""
     frame = Frame(Build(), {}, module.globals, Place(""), Names())
-    model = evaluate(node.model, frame)
-    if not isinstance(model, BlockType) or not isinstance(model.tree, syntax.Model):
-        raise error("E290", f"`expect` is about a model, not {describe(model)}", node.model.span)
-    positional, named = arguments(node.arguments, frame)
-    if positional:
-        raise error("E290", "the arguments of an expectation are named", node.span)
-    graph = elaborate(model, named).graph
-    sizes = {a.name.text: to_int(evaluate(a.value, frame), a.span, "a size") for a in node.sizes if a.name is not None}
-    for name in sizes:
-        if name not in graph.symbols:
-            known = ", ".join(graph.symbols) or "none"
-            raise error(
-                "E291",
-                f"`{node.model.span.text}` has no symbolic dimension `{name}`",
-                node.span,
-                hint=f"it has {known}",
-            )
-    values = {n: _quantity(n, graph, sizes, model, named, node) for n in _used(node.condition) if n in QUANTITIES}
-    scope: dict[str, Any] = {**{s: _symbol(s) for s in graph.symbols}, **sizes, **values}
-    condition = Frame(Build(), scope, module.globals, Place(""), Names())
-    holds = to_condition(evaluate(node.condition, condition), node.condition.span)
+    with elaborating(node.span):
+        model = evaluate(node.model, frame)
+        if not isinstance(model, BlockType) or not isinstance(model.tree, syntax.Model):
+            raise error("E290", f"`expect` is about a model, not {describe(model)}", node.model.span)
+        positional, named = arguments(node.arguments, frame)
+        if positional:
+            raise error("E290", "the arguments of an expectation are named", node.span)
+        graph = elaborate(model, named, at=node.span).graph
+        used = _used(node.condition)
+        sizes = _sizes(node, graph, frame)
+        values = {n: QUANTITIES[n](graph, sizes) for n in used if n in QUANTITIES and n != "space"}
+        if "space" in used:
+            values["space"] = space_size(model, named)
+        frame.scope = {**{s: symbol(s) for s in graph.symbols}, **sizes, **values}
+        _check_names(used, frame)
+        holds = to_condition(evaluate(node.condition, frame), node.condition.span)
     return Outcome(node.span.text, node.span, holds, values)
 
 
-def _symbol(name: str) -> Any:
-    from architrave.ir.dims import symbol
+def _sizes(node: syntax.Expect, graph: Graph, frame: Frame) -> dict[str, int]:
+    """The sizes that `at (...)` gives for symbolic dimensions."""
+    sizes: dict[str, int] = {}
+    for argument in node.sizes:
+        name = argument.name.text if argument.name is not None else ""
+        if name not in graph.symbols:
+            hint = f"it has {', '.join(f'`{s}`' for s in graph.symbols) or 'none'}"
+            what = f"`{node.model.span.text}` has no symbolic dimension `{name}`"
+            raise error("E291", what, argument.span, hint=hint)
+        sizes[name] = to_int(evaluate(argument.value, frame), argument.span, "a size")
+        if sizes[name] < 1:
+            raise error("E291", f"the size of `{name}` is at least 1, not {sizes[name]}", argument.span)
+    return sizes
 
-    return symbol(name)
 
-
-def _quantity(
-    name: str, graph: Graph, sizes: Mapping[str, int], model: BlockType, named: Mapping[str, Any], node: syntax.Expect
-) -> Any:
-    if name == "space":
-        return space_size(model, named)
-    value = QUANTITIES[name](graph, sizes)
-    return value
+def _check_names(used: Mapping[str, Span], frame: Frame) -> None:
+    for name, span in used.items():
+        if name not in frame.scope and name not in frame.globals:
+            known = [*QUANTITIES, *frame.scope]
+            hint = nearest(name, known) or f"it may speak of {', '.join(QUANTITIES)}"
+            raise error("E292", f"`{name}` means nothing in an expectation", span, hint=hint)
 
 
 QUANTITIES: dict[str, Callable[[Graph, Mapping[str, int]], Any]] = {
@@ -93,20 +97,18 @@ QUANTITIES: dict[str, Callable[[Graph, Mapping[str, int]], Any]] = {
 
 
 def _output(graph: Graph, sizes: Mapping[str, int]) -> Any:
-    from architrave.ir.dims import substitute
-
     shapes = [[substitute(s, sizes) for s in v.shape] for v in graph.outputs]
     return shapes[0] if len(shapes) == 1 else tuple(shapes)
 
 
-def _used(condition: syntax.Expression) -> list[str]:
-    """The names in a condition. Raises E292 for one that means nothing there."""
-    found: list[str] = []
+def _used(condition: syntax.Expression) -> dict[str, Span]:
+    """The names in a condition, and where they first stand."""
+    found: dict[str, Span] = {}
     pending: list[Any] = [condition]
     while pending:
         item = pending.pop()
         if isinstance(item, syntax.Name):
-            found.append(item.text)
+            found.setdefault(item.text, item.span)
         elif isinstance(item, tuple):
             pending += item  # pyright: ignore[reportUnknownArgumentType]
         elif isinstance(item, syntax.Node):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
@@ -12,15 +13,17 @@ from typing import Any
 from architrave.dsl import syntax
 from architrave.dsl.elaborate import expressions  # noqa: F401  # it registers how the value of a const is found
 from architrave.dsl.elaborate.builtins import BUILTINS
-from architrave.dsl.elaborate.core import Build, Frame, Names, evaluate
+from architrave.dsl.elaborate.core import Build, Frame, Names, elaborating, evaluate
 from architrave.dsl.elaborate.values import BlockType, Fn, Namespace, OpRef
 from architrave.dsl.parser import MAX_SIZE, parse
 from architrave.ir.op import OPS
 from architrave.ir.place import Place
-from architrave.ir.source import Note, Source, Span, error, nearest
+from architrave.ir.source import ArchitraveError, Note, Source, Span, error, nearest
 
 CORE = ("linear", "conv", "norm", "attention", "recurrent", "regularize", "combine")
 """The modules of the standard library whose names `std` itself exports."""
+IMPORT_LIMIT = 100
+"""How deeply files may import one another."""
 
 
 @dataclass(eq=False)
@@ -76,42 +79,37 @@ class Loader:
 
     def __init__(self) -> None:
         self.loaded: dict[str, Module] = {}
-        self.loading: list[tuple[str, Span | None]] = []
+        self.loading: list[str] = []
 
     def standard(self, name: str, span: Span | None) -> Module:
+        """A module of the standard library. Raises E601 where there is none of that name."""
         if name == "std":
             return _core()
         short = name.removeprefix("std.")
         if short not in standard_names():
-            hint = nearest(short, standard_names())
-            raise error(
-                "E601",
-                f"the standard library has no module `{name}`",
-                span,
-                hint=hint and hint.replace("`", "`std.", 1),
-            )
+            hint = nearest(name, (f"std.{n}" for n in standard_names()))
+            raise error("E601", f"the standard library has no module `{name}`", span, hint=hint)
         text = (resources.files("architrave") / "stdlib" / f"{short}.arch").read_text("utf-8")
-        return self.module(f"std.{short}", parse(Source(f"{short}.arch", text)), None)
+        return self.module(name, parse(Source(f"std/{short}.arch", text)), None)
 
     def file(self, path: Path, shown: str, span: Span | None) -> Module:
-        key = str(path.resolve())
-        for index, (known, _) in enumerate(self.loading):
-            if known == key:
-                raise self._cycle(index, span)
+        """A module from a file; `span` is where it is imported. Raises E602 for files in a circle, E606, E607, E608."""
+        key = os.path.realpath(path)
         if key in self.loaded:
             return self.loaded[key]
-        self.loading.append((key, span))
-        module = self.module(shown, parse(Source(shown, read(path, shown, span))), path)
+        try:
+            if key in self.loading:
+                names = [Path(k).name for k in self.loading[self.loading.index(key) :]]
+                raise error("E602", f"files import each other in a circle: {' -> '.join([*names, names[0]])}", span)
+            self.loading.append(key)
+            if len(self.loading) > IMPORT_LIMIT:
+                raise error("E608", f"imports nest more than {IMPORT_LIMIT} deep", span)
+            module = self.module(shown, parse(Source(shown, read(path, shown, span))), path)
+        except ArchitraveError as problem:
+            raise _seen_from(problem, shown, span) from None
         self.loading.pop()
         self.loaded[key] = module
         return module
-
-    def _cycle(self, start: int, span: Span | None) -> Exception:
-        files = [Path(key).name for key, _ in self.loading[start:]]
-        notes = [Note("imported here", s) for _, s in self.loading[start + 1 :] if s is not None]
-        return error(
-            "E602", f"files import each other in a circle: {' -> '.join([*files, files[0]])}", span, notes=notes
-        )
 
     def module(self, name: str, tree: syntax.File, path: Path | None) -> Module:
         """Declare what a tree declares, in order."""
@@ -155,26 +153,28 @@ class Loader:
             _bind(item.alias or item.name, source.exports[item.name.text], module, spans)
 
     def _imported(self, node: syntax.Module, module: Module) -> Module:
-        if not node.is_file:
-            if node.name != "std" and not node.name.startswith("std."):
-                raise error(
-                    "E601",
-                    f"there is no module `{node.name}`",
-                    node.span,
-                    hint='a file is imported by its path, "./blocks.arch"',
-                )
-            return (
-                load_standard(node.name)
-                if node.name.removeprefix("std.") in (*standard_names(), "std")
-                else self.standard(node.name, node.span)
-            )
+        if node.is_file:
+            return self._beside(node, module)
+        if node.name != "std" and not node.name.startswith("std."):
+            hint = 'a file is imported by its path, "./blocks.arch"; the standard library is `std`'
+            raise error("E601", f"there is no module `{node.name}`", node.span, hint=hint)
+        known = node.name == "std" or node.name.removeprefix("std.") in standard_names()
+        return load_standard(node.name) if known else self.standard(node.name, node.span)
+
+    def _beside(self, node: syntax.Module, module: Module) -> Module:
+        """The file that stands at a path relative to the importing one. Raises E605."""
         if module.path is None:
-            raise error(
-                "E605", f"`{module.name}` is not a file, so it cannot import the file {node.span.text}", node.span
-            )
-        if not node.name.endswith(".arch"):
+            what = f"`{module.name}` is not a file, so it cannot import the file {node.span.text}"
+            raise error("E605", what, node.span)
+        if not node.name.endswith(".arch") or "\0" in node.name:
             raise error("E605", "only `.arch` files can be imported", node.span)
-        return self.file(module.path.parent / node.name, node.name, node.span)
+        shown = os.path.normpath(Path(module.name).parent / node.name)
+        return self.file(module.path.parent / node.name, shown, node.span)
+
+
+def _seen_from(problem: ArchitraveError, shown: str, span: Span | None) -> ArchitraveError:
+    """The error of a file as the file that imports it sees it."""
+    return problem if span is None else problem.with_trail(Note(f"`{shown}`", span))
 
 
 @cache
@@ -201,12 +201,13 @@ def _bind(name: syntax.Identifier, value: Any, module: Module, spans: dict[str, 
 
 
 def _constant(node: syntax.Const, module: Module) -> Any:
-    from architrave.dsl.elaborate.shapes import check_static
+    from architrave.dsl.elaborate.binding import check_static
 
     frame = Frame(Build(), {}, module.globals, Place(""), Names())
-    value = evaluate(node.value, frame)
-    if isinstance(node.type, syntax.NamedType):
-        check_static(node.type.name, value, f"`{node.name.text}`", node.value.span)
+    with elaborating(node.span):
+        value = evaluate(node.value, frame)
+        if isinstance(node.type, syntax.NamedType):
+            check_static(node.type.name, value, f"`{node.name.text}`", node.value.span)
     return value
 
 
@@ -216,8 +217,8 @@ def _stem(name: str) -> str:
 
 def read(path: Path, shown: str, span: Span | None = None) -> str:
     """The text of a file. Raises E106, E606 and E607 where it is too large, missing or not text."""
-    if not path.is_file():
-        known: Iterable[str] = (p.name for p in path.parent.glob("*.arch")) if path.parent.is_dir() else ()
+    if not os.path.isfile(path):
+        known: Iterable[str] = (p.name for p in path.parent.glob("*.arch")) if os.path.isdir(path.parent) else ()
         raise error("E606", f"there is no file {shown}", span, hint=nearest(path.name, known))
     try:
         if path.stat().st_size > 4 * MAX_SIZE:

@@ -17,7 +17,7 @@ from architrave.dsl.elaborate.values import BlockType, describe
 from architrave.ir.graph import Graph, make
 from architrave.ir.ops.leaves import Input
 from architrave.ir.place import Block, Here, Place, mark
-from architrave.ir.source import ArchitraveError, error, nearest
+from architrave.ir.source import ArchitraveError, Span, error, nearest
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,9 @@ def elaborate(
     *,
     decisions: Mapping[str, str] | None = None,
     keep_choices: bool = False,
+    at: Span | None = None,
 ) -> Elaborated:
-    """The graph of a model for static arguments and decisions.
+    """The graph of a model for static arguments and decisions; `at` is where those are given.
 
     A choice that is not decided takes its first alternative; with `keep_choices`, choices of stages and
     tensors become `choice` nodes. Raises `ArchitraveError` for whatever is wrong with the model or the arguments.
@@ -44,7 +45,7 @@ def elaborate(
     before = mark(Here())
     try:
         with elaborating(model.tree.name.span):
-            graph = _graph(model, arguments or {}, build)
+            graph = _graph(model, arguments or {}, build, at or model.tree.name.span)
     finally:
         mark(before)
     unknown = [path for path in build.decisions if path not in build.choices]
@@ -56,7 +57,7 @@ def elaborate(
     return Elaborated(graph, build.choices)
 
 
-def _graph(model: BlockType, arguments: Mapping[str, Any], build: Build) -> Graph:
+def _graph(model: BlockType, arguments: Mapping[str, Any], build: Build, at: Span) -> Graph:
     tree = model.tree
     what = f"model `{tree.name.text}`"
     place = Place(
@@ -65,8 +66,8 @@ def _graph(model: BlockType, arguments: Mapping[str, Any], build: Build) -> Grap
     frame = Frame(build, {}, model.globals, place, Names(), (), "model")
     try:
         frame.facts = evaluated_facts(model.facts, frame)
-        given = bind_arguments(what, tree.static, (), arguments, tree.name.span)
-        bind_parameters(what, tree.static, given, tree.name.span, frame)
+        given = bind_arguments(what, tree.static, (), arguments, at)
+        bind_parameters(what, tree.static, given, at, frame)
         inputs = [_input(p, frame) for p in tree.inputs]
         frame.scope.update({v.hint or "": v for v in inputs})
         result = run_body(tree.body, tree.result, what, tree.span, frame)
