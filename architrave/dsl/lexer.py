@@ -43,6 +43,7 @@ PIECES = re.compile(
     | (?P<SINGLE_QUOTED>'[^'\n]*'?)
     | (?P<FOREIGN>&&?|\|\|?|!|;|\^)
     | (?P<UNKNOWN>[^\x00-\x7f]+|[^ \t\r\f\n])
+    | \Z # so that a long run of blanks at the end is tried once, not once for each
     )""",
     re.VERBOSE,
 )
@@ -158,7 +159,7 @@ def _drop_to_brace(brackets: list[str]) -> None:
 
 def _close(brackets: list[str], kind: str) -> None:
     """Take the matching bracket off. A `}` also ends the brackets left open inside its braces."""
-    if kind == "}" and "{" in brackets:
+    if kind == "}":
         _drop_to_brace(brackets)
     if brackets and brackets[-1] == CLOSES[kind]:
         brackets.pop()

@@ -217,7 +217,7 @@ def explain(source: Source, symbols: Symbols, token: Token, expected: frozenset[
     kind, start, end = token
     span = Span(source, start, end)
     opened = _innermost_open(symbols)
-    if opened is not None and _leaves_open(token, opened[0], expected):
+    if opened is not None and _leaves_open(span, kind, opened[0]):
         message = f"this `{opened[0]}` is never closed"
         return Diagnostic(
             "E110", message, opened[1], (Note("something else begins here", span),), hint=_close(opened[0])
@@ -262,9 +262,9 @@ def _innermost_open(symbols: Symbols) -> tuple[str, Span] | None:
     return None
 
 
-def _leaves_open(token: Token, bracket: str, expected: frozenset[str]) -> bool:
-    kind, _, _ = token
-    if kind == "END" or (kind in TOP_LEVEL and "statement" in expected):
+def _leaves_open(span: Span, kind: str, bracket: str) -> bool:
+    """Whether what stands at `span` shows that the bracket before it was forgotten."""
+    if kind == "END" or (kind in TOP_LEVEL and span.column == 1):
         return True
     return kind in ("NEWLINE", "}") and bracket != "{"
 

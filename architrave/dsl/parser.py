@@ -28,10 +28,7 @@ MAX_STACK = 8 * MAX_DEPTH
 """The most symbols that may wait at once; brackets and prefixes that make no node are bounded by this alone."""
 
 # These make no node, so they do not make the tree deeper.
-SHALLOW = (
-    "first append keep optional_list trailing_comma operator evaluate positional argument keyword_argument stage "
-    "named_stage branch dimension"
-)
+SHALLOW = "first append keep optional_list trailing_comma operator dimension"
 
 Entry: TypeAlias = tuple[int, object, int, int, int]
 """State, value, start, end and the depth of the value."""

@@ -15,6 +15,8 @@ def gap(kind: str, text: str, next_kind: str, next_text: str, in_index: bool) ->
     """The space between a token and the next. `PREFIX` is a sign or a pack's star, `ANNOTATION` its `@`;
     `in_index`: the innermost bracket is that of `x[...]`, where `:` makes a slice.
     """
+    if kind == ",":
+        return "" if next_kind in (")", "]") else " "
     if kind in NOTHING_AFTER or next_kind in NOTHING_BEFORE:
         return ""
     if ".." in (text, next_text):
