@@ -44,7 +44,9 @@ class Checked:
 @model_options
 @json_option
 def command(names: tuple[str, ...], as_json: bool, **selected: Any) -> int:
-    """Check that models are well typed and that what their files expect of them holds.
+    """Check types and expectations.
+
+    Says whether models are well typed, and whether what their files expect of them holds.
 
     Of a file, every model is built with its default arguments (or those of --set) and every
     `expect` line is evaluated; of one model, what concerns it. A folder stands for every .arch

@@ -24,8 +24,9 @@ from architrave.cli.selection import Selection, model_options
 @model_options
 @json_option
 def command(name: str, backend: str, output: str | None, as_json: bool, **selected: object) -> int:
-    """Write a model as a program that imports the backend's framework and nothing of architrave.
+    """Write a model as a program of its own.
 
+    The program imports the backend's framework and nothing of architrave.
     Without --output the program is named after the model: net.arch becomes net.py, in the current
     folder. The file is replaced whole, and a compilation that fails writes nothing.
     """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import textwrap
 from typing import Any
 
 import click
@@ -21,7 +23,7 @@ from architrave.stdlib import Entry
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @json_option
 def command(names: tuple[str, ...], as_json: bool) -> int:
-    """List the standard library: its networks, and the layers that they are made of.
+    """List the standard library.
 
     NAME is a module, such as conv, or a network; of a module, everything that it declares is
     listed with what it takes. The numbers of its parameters are those of the default arguments.
@@ -78,18 +80,33 @@ def _described(entry: Entry) -> dict[str, Any]:
 
 
 def _show_overview(found: list[Entry]) -> None:
-    from architrave.cli.terminal import count, show, table
+    from architrave.cli.terminal import count
 
-    networks = table("network", "parameters", "module", "what it is", right=("parameters",), flexible=("what it is",))
-    for entry in (e for e in found if e.kind == "model"):
-        networks.add_row(entry.name, count(_parameters(entry) or 0), entry.module, entry.summary)
-    layers = table("module", "layers and functions", flexible=("layers and functions",))
-    for module in dict.fromkeys(e.module for e in found):
-        names = [e.name for e in found if e.module == module and e.kind != "model"]
-        layers.add_row(module, ", ".join(names))
-    show(networks)
-    show(layers)
-    click.echo("\n`architrave list conv` shows the parameters of what is in `std.conv`.")
+    networks = [e for e in found if e.kind == "model"]
+    with_networks = {e.module for e in networks}
+    click.secho("Networks, and their parameters", bold=True)
+    for module, entries in itertools.groupby(networks, key=lambda e: e.module):
+        click.echo(f"\n{module}: {_module_title(module)}")
+        for entry in entries:
+            click.echo(f"  {entry.name:15} {count(_parameters(entry) or 0):>11}  {entry.summary}")
+    click.secho("\nLayers and functions", bold=True)
+    for module, entries in itertools.groupby(found, key=lambda e: e.module):
+        if module not in with_networks:
+            click.echo(f"\n{module}: {_module_title(module)}")
+            click.echo(
+                textwrap.fill(", ".join(e.name for e in entries), 96, initial_indent="  ", subsequent_indent="  ")
+            )
+    click.echo("\n`architrave list conv` shows what those of `std.conv` take.")
+
+
+def _module_title(module: str) -> str:
+    """The first sentence of a module's docstring, and the papers that it cites."""
+    from architrave.stdlib import doc, first_sentence, papers
+
+    text = doc(module)
+    cited = "; ".join(map(str, papers(text)))
+    title = first_sentence(text)
+    return f"{title}. {cited}" if cited and cited not in title else title
 
 
 def _show_in_full(found: list[Entry]) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @json_option
 def command(names: tuple[str, ...], as_json: bool) -> int:
-    """List the operators: what they take, and what they compute.
+    """List the operators.
 
     NAME may be a pattern; for one operator, all of its documentation is shown. In a file each is
     op.NAME(tensors..., attributes...). A primitive operator has a meaning of its own and a rule in

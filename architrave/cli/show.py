@@ -43,8 +43,9 @@ def command(
     as_json: bool,
     **selected: Any,
 ) -> int:
-    """Show the tree of a network's instances: what each gives, its parameters and its multiply-adds.
+    """Show what a network is made of.
 
+    For each instance of a block: what it gives, its parameters and its multiply-adds.
     Layers of one kind that differ in nothing but their number share a row.
     """
     selection = Selection(name, **selected)

@@ -24,7 +24,10 @@ PRECISIONS = ("f64", "f32", "f16", "bf16")
 )
 @click.group("weights")
 def command() -> None:
-    """Make and inspect checkpoints: safetensors files whose keys are the paths of weights."""
+    """Make and inspect checkpoints.
+
+    They are safetensors files, whose keys are the paths of weights.
+    """
 
 
 @examples(

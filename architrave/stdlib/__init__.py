@@ -90,7 +90,7 @@ def papers(text: str) -> tuple[Paper, ...]:
 def first_sentence(text: str) -> str:
     """The first sentence of a docstring, on one line, without its full stop."""
     paragraph = " ".join(text.split("\n\n", 1)[0].split())
-    return re.split(r"(?<=\w{2}[.`)])\s", paragraph, maxsplit=1)[0].removesuffix(".")
+    return re.split(r"(?<=[\w`\")]{2})\.\s+(?=\W?[A-Z0-9])", paragraph, maxsplit=1)[0].removesuffix(".")
 
 
 @cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,11 +52,12 @@ def verify(
     gradients: bool = True,
     sizes: Mapping[str, int] | None = None,
     seed: int = 0,
+    progress: Callable[[str], object] = lambda step: None,
 ) -> Report:
     """Compare what the backends compute with the oracle, and with one another.
 
     `backends` are all by default; one whose framework is not installed is skipped, which the report says. `sizes` are
-    those of symbolic dimensions. Raises E400 for an unknown backend, E518 for an unknown dtype or mode.
+    those of symbolic dimensions. `progress` is told what is done next. Raises E400 for an unknown backend, E518 for an unknown dtype or mode.
     """
     chosen = tuple(names() if backends is None else backends)
     for name in chosen:
@@ -71,7 +72,7 @@ def verify(
         if mode == "training" and len(modes) > 1 and not _has_training(graph):
             report.skipped["training"] = "it is the same as inference"
             continue
-        _Mode(graph, mode, drawn, gradients, report).verify(chosen, dtypes)
+        _Mode(graph, mode, drawn, gradients, report, progress).verify(chosen, dtypes)
     return report
 
 
@@ -84,12 +85,14 @@ class _Mode:
     trial: Trial
     gradients: bool
     report: Report
+    progress: Callable[[str], object]
 
     def verify(self, backends: Sequence[str], dtypes: Sequence[str]) -> None:
         witnesses = [w for w in map(self._witness, backends) if w is not None]
+        self.progress(f"{self.mode}: the oracle")
         expected = interpret(self.graph, self.trial.inputs, self.trial.weights, self._training)
         for dtype in dtypes:
-            found = {w.backend: w.run(self.trial, _numpy(dtype)) for w in witnesses}
+            found = {w.backend: self._run(w, dtype) for w in witnesses}
             ran = {name: result for name, result in found.items() if isinstance(result, Result)}
             for name, result in found.items():
                 if isinstance(result, Failure):
@@ -106,7 +109,12 @@ class _Mode:
     def _training(self) -> bool:
         return self.mode == "training"
 
+    def _run(self, witness: Witness, dtype: str) -> Result | Failure:
+        self.progress(f"{self.mode}: {witness.backend} in {dtype}")
+        return witness.run(self.trial, _numpy(dtype))
+
     def _witness(self, name: str) -> Witness | None:
+        self.progress(f"{self.mode}: compiling to {name}")
         found = witness(self.graph, name, self._training)
         if isinstance(found, Witness):
             return found
@@ -147,12 +155,14 @@ class _Mode:
             failed = any(not c.ok and c.mode == self.mode for c in rows)
             if not failed or any(d.backend == name for d in self.report.divergences):
                 continue
+            self.progress(f"{self.mode}: looking for where {name} differs")
             tolerance = FORWARD[working_dtype(self.graph, dtype)]
             divergence = first_divergence(self.graph, name, self._training, self.trial, dtype, tolerance)
             if divergence is not None:
                 self.report.divergences.append(divergence)
 
     def _backward(self, witnesses: Sequence[Witness], dtype: str, expected: Result) -> None:
+        self.progress(f"{self.mode}: gradients in {dtype}")
         cotangents = _cotangents(self.graph, expected, self.trial.seed)
         found = {
             w.backend: w.gradients(self.trial, _numpy(dtype), cotangents)

@@ -1,0 +1,136 @@
+"""`architrave verify`: do the backends agree?"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from architrave.cli.help import examples
+from architrave.cli.report import json_option, print_json
+from architrave.cli.selection import Selection, model_options, sizes_option
+
+if TYPE_CHECKING:
+    from architrave.backends.agree import Comparison, Report
+
+DTYPES = {"f64": "float64", "f32": "float32", "f16": "float16", "bf16": "bfloat16"}
+
+
+@examples(
+    "architrave verify net.arch",
+    "architrave verify resnet18 --set width=8 --set size=32 --size N=2",
+    "architrave verify net.arch --backend numpy --backend torch --dtype f64 --inference",
+)
+@click.command("verify")
+@click.argument("name", metavar="MODEL")
+@click.option("--backend", "-b", "backends", multiple=True, metavar="NAME", help="Compare these; by default, all.")
+@click.option(
+    "--dtype",
+    "dtypes",
+    multiple=True,
+    type=click.Choice(list(DTYPES)),
+    default=("f32", "f64"),
+    show_default="f32 and f64",
+    help="The precision. May be repeated.",
+)
+@click.option("--train/--inference", "training", default=None, help="Compare one mode; by default, both.")
+@click.option("--gradients/--no-gradients", default=True, show_default=True, help="Compare gradients too.")
+@sizes_option("--size", "Sizes for symbolic dimensions, N=2,H=64; by default, small ones.")
+@click.option("--seed", default=0, show_default=True, help="Weights and inputs are drawn from this.")
+@model_options
+@json_option
+def command(
+    name: str,
+    backends: tuple[str, ...],
+    dtypes: tuple[str, ...],
+    training: bool | None,
+    gradients: bool,
+    sizes: dict[str, int],
+    seed: int,
+    as_json: bool,
+    **selected: Any,
+) -> int:
+    """Compare the backends on one network.
+
+    Runs a model in every backend, on the same weights and inputs.
+    Outputs and states are compared with a float64 interpreter and between each pair of backends,
+    gradients between backends. The worst relative errors are shown; where one is larger than it
+    may be, the first operator that differs is named, with its line. A backend whose framework is
+    not installed is left out, unless it was asked for.
+    """
+    from architrave.backends.agree import verify
+
+    modes = ("inference", "training") if training is None else ("training",) if training else ("inference",)
+    graph = Selection(name, **selected).graph()
+    with _progress(quiet=as_json) as progress:
+        report = verify(
+            graph,
+            backends or None,
+            [DTYPES[dtype] for dtype in dtypes],
+            modes,
+            gradients,
+            sizes,
+            seed,
+            progress=progress,
+        )
+    missing = report.missing(backends)
+    ok = report.ok and not missing
+    if as_json:
+        print_json("verify", ok, {**report.to_json(), "ok": ok, "missing": missing})
+    else:
+        _show(report, missing)
+    return 0 if ok else 1
+
+
+@contextlib.contextmanager
+def _progress(*, quiet: bool) -> Iterator[Callable[[str], None]]:
+    """Somewhere to tell what is being done: a line on the terminal that goes away in the end."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda step: None
+        return
+    from architrave.cli.terminal import console
+
+    with console(err=True).status("") as status:
+        yield status.update
+
+
+def _show(report: Report, missing: list[str]) -> None:
+    from architrave.cli.terminal import show, table
+
+    worst = report.worst()
+    pairs = list(dict.fromkeys(_pair(c) for c in worst))
+    rows = table("mode", "dtype", "compared", "allowed", *pairs, right=("allowed", *pairs))
+    groups: dict[tuple[str, str, str], dict[str, Comparison]] = {}
+    for c in worst:
+        groups.setdefault((c.mode, c.dtype, f"{c.kind}s"), {})[_pair(c)] = c
+    for group, found in groups.items():
+        allowed = max(c.tolerance for c in found.values())
+        rows.add_row(*group, f"{allowed:.0e}", *(_cell(found.get(pair)) for pair in pairs))
+    drawn = ", ".join(f"{name} = {size}" for name, size in report.sizes.items())
+    click.secho(f"{report.model}: worst relative errors" + (f" at {drawn}" if drawn else ""), bold=True)
+    if worst:
+        show(rows)
+    click.echo("")
+    for name in missing:
+        click.echo(f"  {name} was compared with nothing")
+    verdict, *rest = report.lines()
+    for line in rest:
+        click.echo(line)
+    click.secho(verdict, fg="green" if report.ok and not missing else "red", bold=True)
+
+
+def _pair(comparison: Comparison) -> str:
+    return f"{comparison.left}/{comparison.right}"
+
+
+def _cell(comparison: Comparison | None) -> Any:
+    from rich.text import Text
+
+    if comparison is None:
+        return ""
+    if comparison.ok:
+        return f"{comparison.relative:.1e}" if comparison.relative else "0"
+    return Text("FAIL" if comparison.problem else f"{comparison.relative:.1e} FAIL", style="bold red")
