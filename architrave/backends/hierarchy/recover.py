@@ -46,7 +46,7 @@ def recover(graph: Graph, dissolved: Set[Place] = frozenset()) -> Region:
     """
     gone = set(dissolved) | too_small(graph)
     while True:
-        builder = _Builder(graph, gone, graph.place, {})
+        builder = _Builder(graph, gone, graph.place, graph.place, {})
         root = builder.build(0)
         if not builder.torn:
             break
@@ -57,11 +57,14 @@ def recover(graph: Graph, dissolved: Set[Place] = frozenset()) -> Region:
 
 @dataclass
 class _Builder:
-    """The regions of one graph; `base` is the place that the graph as a whole stands at."""
+    """The regions of one graph, or of one sub-graph."""
 
     graph: Graph
     dissolved: Set[Place]
     base: Place | None
+    """The place that the graph's own places are relative to."""
+    at: Place | None
+    """The place that it stands at: equal instances share their sub-graphs, whose places are the first one's."""
     weights: Weights
     torn: set[Place] = field(default_factory=set[Place])
     known: dict[Place | None, Region] = field(default_factory=dict[Place | None, Region])
@@ -73,7 +76,7 @@ class _Builder:
     def build(self, nesting: int) -> Region:
         if nesting > NESTING:
             raise error("E402", f"control flow is nested more than {NESTING} levels deep", hint="split the network")
-        root = Region(self.base, self.base.path if self.base is not None else "", captured=self.weights)
+        root = Region(self.at, self.at.path if self.at is not None else "", captured=self.weights)
         place = self.base
         while place is not None:
             self.known[place] = root
@@ -108,14 +111,21 @@ class _Builder:
         region = self.known[place]
         for inner in reversed(new):
             if not self._is_transparent(inner, region):
-                region = Region(inner, inner.path, region, region.depth + 1, captured=self.weights)
+                region = Region(inner, self._path(inner), region, region.depth + 1, captured=self.weights)
             self.known[inner] = region
         return region
 
     def _is_transparent(self, place: Place, around: Region) -> bool:
         if place.block is None or place in self.dissolved or around.depth >= DEEPEST:
             return True
-        return place.block.kind != "fn" and place.path == around.path
+        return place.block.kind != "fn" and self._path(place) == around.path
+
+    def _path(self, place: Place) -> str:
+        """The path of a place below `base`, as if that were `at`."""
+        base = self.base.path if self.base is not None else ""
+        path = place.path.removeprefix(base).removeprefix(".") if base else place.path
+        above = self.at.path if self.at is not None else ""
+        return f"{above}.{path}" if above and path else above or path
 
     def _connect(self, node: Node, region: Region) -> None:
         """Make the operands of a node flow from where they are to `region`."""
@@ -185,7 +195,8 @@ class _Builder:
         for graph in graphs:
             # What takes part in a gradient of its own is a function of its operands: no weight is at hand in it.
             weights = {} if isinstance(node.op, CustomGrad) else self._captured(node, graph)
-            inner = _Builder(graph, self.dissolved, node.place, weights)
+            base = graph.place if graph.place is not None else node.place
+            inner = _Builder(graph, self.dissolved, base, node.place, weights)
             bodies.append(inner.build(nesting + 1))
             self.torn |= inner.torn
         region.bodies[node] = tuple(bodies)
