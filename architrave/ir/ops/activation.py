@@ -10,8 +10,7 @@ from architrave.ir.arrays import np
 from architrave.ir.graph import Value, apply
 from architrave.ir.op import Op, Sample, sample, typed
 from architrave.ir.ops import checks
-from architrave.ir.ops.arithmetic import Maximum
-from architrave.ir.ops.elementwise import Abs, Erf, Exp, Expm1, Log, Log1p, Sigmoid, Tanh
+from architrave.ir.ops.elementwise import Erf, Exp, Expm1, Log, Log1p, Sigmoid, Tanh
 from architrave.ir.ops.logic import StopGradient, Where
 from architrave.ir.ops.reduce import Max, Sum
 from architrave.ir.source import error
@@ -77,7 +76,9 @@ class Softplus(_Activation):
     """`log(1 + exp(x))`."""
 
     def expand(self, x: Value) -> Value:
-        return apply(Maximum(), x, 0.0) + apply(Log1p(), apply(Exp(), -apply(Abs(), x)))
+        # In pieces that are smooth at 0, as the whole is, and whose exponential does not overflow.
+        below = apply(Where(), x > 0, -x, x)
+        return apply(Where(), x > 0, x, 0.0) + apply(Log1p(), apply(Exp(), below))
 
 
 class Elu(_Activation):
