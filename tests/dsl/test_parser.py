@@ -116,7 +116,7 @@ def test_lines_join(text: str, expected: str) -> None:
     assert shown(value(text)) == expected
 
 
-def test_a_star_begins_a_line_only_as_an_operator() -> None:
+def test_an_at_sign_that_begins_a_line_is_an_annotation() -> None:
     block = parsed(body("y = a\n@keep\nz = b")).declarations[0]
     assert isinstance(block, syntax.Block)
     assert len(block.body) == 2
