@@ -24,3 +24,11 @@ def test_outputs_agree(case: dict[str, Any], backend: str) -> None:
     # Loading is strict: a key too many or too few, or another shape, is an error.
     got = architrave.compile(graph, backend=backend)(weights, image(case["arguments"]["size"]))
     assert np.abs(np.asarray(got) - wanted).max() <= 1e-5 * np.abs(wanted).max()
+
+
+@by_network
+def test_weights_start_alike(case: dict[str, Any]) -> None:
+    weights = architrave.init(architrave.load(case["network"], **case["arguments"]))
+    assert {key: list(array.shape) for key, array in weights.items()} == case["shapes"]
+    found = {key: float(weights[key].std()) for key in case["spread"]}
+    assert found == pytest.approx(case["spread"], rel=0.1)

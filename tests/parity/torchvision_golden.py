@@ -19,6 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 GOLDEN = Path(__file__).parent / "golden" / "torchvision.json"
+MANY = 500
+"""The spread of this many random numbers says how they were drawn."""
 
 
 def weight(key: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
@@ -45,10 +47,11 @@ def networks() -> Iterator[tuple[str, dict[str, Any], Any]]:
     bottleneck = resnet.ResNet(resnet.Bottleneck, [2, 1, 1, 1], num_classes=5)
     yield "resnet50", {"classes": 5, "depths": [2, 1, 1, 1], "size": 40}, bottleneck
 
-    column = vgg.VGG(vgg.make_layers([8, "M", 16, 16, "M"]), num_classes=5, init_weights=False)
-    column.classifier[0] = nn.Linear(16 * 7 * 7, 32)
-    column.classifier[3] = nn.Linear(32, 32)
-    column.classifier[6] = nn.Linear(32, 5)
+    column = vgg.VGG(vgg.make_layers([8, "M", 16, 16, "M"]), num_classes=5)
+    # Its linear layers have a fixed width, which is too large here.
+    for index, (wide, narrow) in {0: (16 * 7 * 7, 32), 3: (32, 32), 6: (32, 5)}.items():
+        column.classifier[index] = nn.Linear(wide, narrow)
+        nn.init.normal_(column.classifier[index].weight, 0, 0.01)
     yield "vgg16", {"classes": 5, "width": 8, "depths": [1, 2], "hidden": 32, "size": 28}, column
 
     dense = densenet.DenseNet(growth_rate=4, block_config=(2, 3), num_init_features=8, num_classes=5)
@@ -71,15 +74,17 @@ def networks() -> Iterator[tuple[str, dict[str, Any], Any]]:
 
 
 def record(network: Any, size: int) -> dict[str, Any]:
-    """The shapes of the network's weights, and its output for `image(size)`."""
+    """The shapes of the network's weights, the spread that large ones start with, and the output for `image(size)`."""
     import torch
 
     state = {key: value for key, value in network.state_dict().items() if not key.endswith("num_batches_tracked")}
+    spread = {key: round(float(value.std()), 8) for key, value in state.items() if value.numel() >= MANY}
     weights = {key: torch.from_numpy(weight(key, tuple(value.shape))) for key, value in state.items()}
     network.load_state_dict(weights, strict=False)
     with torch.no_grad():
         output = network.eval()(torch.from_numpy(image(size)))
-    return {"shapes": {key: list(value.shape) for key, value in state.items()}, "output": output.tolist()}
+    shapes = {key: list(value.shape) for key, value in state.items()}
+    return {"shapes": shapes, "spread": spread, "output": output.tolist()}
 
 
 def main() -> None:
