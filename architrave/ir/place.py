@@ -54,7 +54,7 @@ class Place:
         place: Place | None = self
         while place is not None:
             if place.block is not None:
-                steps.append(Note(f"`{place.path or place.block.name}`: {place.block.name}", place.span))
+                steps.append(Note(f"`{_shortened(place.path or place.block.name)}`: {place.block.name}", place.span))
             place = place.parent
         return tuple(reversed(steps))
 
@@ -78,6 +78,10 @@ def moved(place: Place | None, places: dict[Place | None, Place | None]) -> Plac
     for below in reversed(chain):
         found = places[below] = Place(below.segment, below.block, found, below.span)
     return found
+
+
+def _shortened(path: str) -> str:
+    return path if len(path) <= 80 else f"{path[:38]}...{path[-38:]}"
 
 
 @dataclass(frozen=True)

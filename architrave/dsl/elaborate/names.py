@@ -21,21 +21,22 @@ def claim(instance: Instance, segment: str, span: Span, frame: Frame) -> None:
     instance.segment = segment
     instance.path = _join(frame.place.path, segment)
     if segment:
-        claim_name(segment, span, frame)
+        claim_name(segment, span, frame, hint=f"in a loop, name each turn by its number: `{segment}[i]: ...`")
 
 
-def claim_name(segment: str, span: Span, frame: Frame) -> None:
-    """Reserve a name in the block that is being applied. Raises E203 where it is taken."""
+def claim_name(segment: str, span: Span, frame: Frame, hint: str | None = None) -> None:
+    """Reserve a name in the block that is being applied. Raises E203 where it is taken.
+
+    `hint` is for a name that is given in one place, again and again.
+    """
     earlier = frame.names.used.get(segment)
-    if earlier is not None:
-        raise error(
-            "E203",
-            f"the name `{segment}` is taken in this block",
-            span,
-            notes=[Note("it was given here", earlier)],
-            hint=f"in a loop, name each turn by its number: `{segment}[i]: ...`",
-        )
-    frame.names.used[segment] = span
+    if earlier is None:
+        frame.names.used[segment] = span
+    elif (earlier.source, earlier.start) == (span.source, span.start):
+        raise error("E203", f"the name `{segment}` is given here a second time in this block", span, hint=hint)
+    else:
+        notes = [Note("it was given here", earlier)]
+        raise error("E203", f"the name `{segment}` is taken in this block", span, notes=notes)
 
 
 def claim_counted(instance: Instance, frame: Frame) -> None:

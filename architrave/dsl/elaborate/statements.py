@@ -11,7 +11,7 @@ from architrave.dsl.elaborate.expressions import elements
 from architrave.dsl.elaborate.facts import evaluated_facts
 from architrave.dsl.elaborate.initial import to_initial
 from architrave.dsl.elaborate.mode import branch_on_training
-from architrave.dsl.elaborate.names import weight_path
+from architrave.dsl.elaborate.names import claim_name, weight_path
 from architrave.dsl.elaborate.shapes import tensor_type
 from architrave.dsl.elaborate.targets import assign
 from architrave.dsl.elaborate.values import apply_op, describe
@@ -20,7 +20,7 @@ from architrave.ir.op import Op
 from architrave.ir.ops.leaves import Param, State
 from architrave.ir.ops.logic import Cast
 from architrave.ir.place import Here
-from architrave.ir.source import Note, error
+from architrave.ir.source import Note, error, nearest
 
 
 @executes(syntax.Assign)
@@ -85,6 +85,7 @@ def _declare(node: syntax.Param | syntax.State, kind: type[Param] | type[State],
     """The leaf of a weight: a new one, or that of an earlier application of the same instance."""
     if frame.kind == "fn":
         raise error("E206", "a fn has no weights", node.span, hint="make it a block")
+    claim_name(node.name.text, node.span, frame, hint="in a loop, put it into a block that each turn applies")
     what = tensor_type(node.type, frame)
     path = weight_path(frame.place, node.name.text)
     known = frame.build.weights.get(path)
@@ -104,7 +105,8 @@ def _declare(node: syntax.Param | syntax.State, kind: type[Param] | type[State],
 
 def _check_shared(node: syntax.Param | syntax.State, path: str, known: Value, what: Any, frame: Frame) -> None:
     tree, span = frame.build.declared[path]
-    notes = [Note(f"`{path}` was made here", span)]
+    place = known.node.place
+    notes = [Note(f"`{path}` was made here", span if place is None or place.span is None else place.span)]
     if tree is not node:
         raise error("E203", f"there are two weights `{path}`", node.span, notes=notes)
     if known.type != what:
@@ -122,16 +124,19 @@ def _update(node: syntax.Update, frame: Frame) -> None:
     name = node.name.text
     path = frame.states.get(name)
     if path is None:
-        raise error("E208", f"`:=` updates a state, and `{name}` is none of this block's", node.span)
+        hint = nearest(name, frame.states)
+        if isinstance(frame.scope.get(name), Value):
+            hint = f"an ordinary name is assigned: `{name} = ...`; a buffer is declared: `state {name}: [C] = zeros`"
+        raise error("E208", f"`:=` updates a state, and `{name}` is none of this block's", node.span, hint=hint)
     leaf = frame.build.weights[path]
     value = evaluate(node.value, frame)
     if not isinstance(value, Value):
         if not isinstance(value, int | float):
-            raise error("E208", f"a state holds a tensor, not {describe(value)}", node.value.span)
+            raise error("E209", f"a state holds a tensor, not {describe(value)}", node.value.span)
         frame.here(node.span)
         value = apply_op("full", value=value, shape=leaf.shape, dtype=leaf.dtype)
     if value.shape != leaf.shape:
-        raise error("E208", f"the state `{name}` is {leaf.type} and cannot become {value.type}", node.value.span)
+        raise error("E209", f"the state `{name}` is {leaf.type} and cannot become {value.type}", node.value.span)
     if value.dtype is not leaf.dtype:
         value = make(Cast(dtype=leaf.dtype), (value,), Here(node.span, frame.place, frame.facts)).outputs[0]
     frame.build.states.set(path, value)
