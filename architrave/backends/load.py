@@ -49,17 +49,24 @@ class Program:
     backend: str
     source: str
 
-    def __call__(self, weights: Mapping[str, Any], *inputs: Any, training: bool = False) -> Any:
+    def __call__(
+        self, weights: Mapping[str, Any], *inputs: Any, training: bool = False, key: tuple[int, int] = (0, 0)
+    ) -> Any:
         """The output, or the tuple of outputs, as NumPy arrays. The states are left as they are: see `run`."""
-        outputs = self.run(weights, *inputs, training=training).outputs
+        outputs = self.run(weights, *inputs, training=training, key=key).outputs
         return outputs[0] if len(outputs) == 1 else outputs
 
-    def run(self, weights: Mapping[str, Any], *inputs: Any, training: bool = False) -> Result:
-        """The outputs, and the new value of each state that the run updates.
+    def run(
+        self, weights: Mapping[str, Any], *inputs: Any, training: bool = False, key: tuple[int, int] = (0, 0)
+    ) -> Result:
+        """The outputs, and the new value of each state that the run updates. `key` is the seed and the step.
 
         Raises E502 to E505 for weights, E510, E511 and E517 for inputs that do not fit.
         """
-        return self.runner.run(self._execution(weights, inputs, training))
+        result = self.runner.run(self._execution(weights, inputs, training, key))
+        if len(result.outputs) != len(self.graph.outputs):
+            raise ValueError(f"the program returned {len(result.outputs)} outputs, not {len(self.graph.outputs)}")
+        return result
 
     def gradients(
         self,
@@ -67,13 +74,14 @@ class Program:
         *inputs: Any,
         cotangents: Sequence[Any] | None = None,
         training: bool = False,
+        key: tuple[int, int] = (0, 0),
     ) -> Gradients:
         """The gradients of `sum(<output, cotangent>)` by params and float inputs.
 
         There is one cotangent for each output: an array of its shape, or None to leave it out. Without any, each
         float output is summed. Raises E404 for a backend that computes no gradients.
         """
-        execution = self._execution(weights, inputs, training)
+        execution = self._execution(weights, inputs, training, key)
         if cotangents is None:
             results = self.runner.run(execution).outputs
             cotangents = [np.ones_like(y) if is_float(y.dtype) else None for y in results]
@@ -98,7 +106,9 @@ class Program:
         weakref.finalize(self, forget, module.__name__)
         return module
 
-    def _execution(self, weights: Mapping[str, Any], inputs: Sequence[Any], training: bool) -> Execution:
+    def _execution(
+        self, weights: Mapping[str, Any], inputs: Sequence[Any], training: bool, key: tuple[int, int]
+    ) -> Execution:
         arrays = [np.asarray(x) for x in inputs]
         sizes_of(self.graph, [x.shape for x in arrays])
         chosen = self._precision(weights, arrays)
@@ -106,7 +116,7 @@ class Program:
         converted = [_input(x, value, chosen) for x, value in zip(arrays, self.graph.inputs, strict=True)]
         # Making the runner first says that a framework is missing before the program fails to import it.
         _ = self.runner
-        return Execution(self.graph, self.native, fitted, converted, training)
+        return Execution(self.graph, self.native, fitted, converted, training, key)
 
     def _precision(self, weights: Mapping[str, Any], inputs: Sequence[Array]) -> np.dtype[Any]:
         held = [np.asarray(weights[path]).dtype for path in _open_paths(self.graph) if path in weights]

@@ -12,18 +12,27 @@ from architrave.ir.arrays import Array
 from architrave.ir.graph import Graph
 from architrave.ir.interpret import Result
 from architrave.ir.ops.leaves import State
+from architrave.ir.ops.random import RunKey
 from architrave.weights import weight_path
 
 
 @dataclass(frozen=True)
 class Execution:
-    """A program and what it is run on. Arrays already have the shapes and dtypes that the graph says."""
+    """A program and what it is run on. Arrays already have the shapes and dtypes that the graph says.
+
+    `key` is the seed and the step of random numbers.
+    """
 
     graph: Graph
     module: ModuleType
     weights: Mapping[str, Array]
     inputs: Sequence[Array]
     training: bool = False
+    key: tuple[int, int] = (0, 0)
+
+    def options(self) -> dict[str, Any]:
+        """The key of random numbers, as an argument of the program, where the network draws any."""
+        return {"key": self.key} if any(isinstance(node.op, RunKey) for node in self.graph.nodes) else {}
 
     def params(self) -> dict[str, Array]:
         """The trained weights, by path."""

@@ -43,7 +43,14 @@ class Backward:
         def observe(node: Node, values: tuple[Array, ...]) -> None:
             expected.update(zip(node.outputs, values, strict=True))
 
-        interpret(graph, self.trial.inputs, self.trial.weights, self.training, observe=observe)
+        interpret(
+            graph,
+            self.trial.inputs,
+            self.trial.weights,
+            self.training,
+            key=self.trial.key,
+            observe=observe,
+        )
         return _latest(graph, source, lambda value, user: self._problem(graph, value, user, expected[value]))
 
     def _problem(self, graph: Graph, value: Value, user: Node | None, number: Array) -> str | None:
@@ -64,7 +71,7 @@ class Backward:
         inputs = (*self.trial.inputs, number)
         found = attempt(
             lambda: compile(part, backend).gradients(
-                weights, *inputs, cotangents=self.cotangents, training=self.training
+                weights, *inputs, cotangents=self.cotangents, training=self.training, key=self.trial.key
             )
         )
         if isinstance(found, Failure):

@@ -43,7 +43,7 @@ class _Search:
         self.trial = in_precision(trial, dtype)
         self.tolerance = tolerance
         self.expected: dict[Value, Array] = {}
-        interpret(graph, trial.inputs, trial.weights, training, observe=self._observe)
+        interpret(graph, trial.inputs, trial.weights, training, key=trial.key, observe=self._observe)
 
     def first(self) -> tuple[Node, str] | None:
         """The first node that differs, and how."""
@@ -74,7 +74,9 @@ class _Search:
         """How the backend differs at these values."""
         part = replace(self.graph, outputs=tuple(values), updates=())
         result = attempt(
-            lambda: compile(part, self.backend).run(self.trial.weights, *self.trial.inputs, training=self.training)
+            lambda: compile(part, self.backend).run(
+                self.trial.weights, *self.trial.inputs, training=self.training, key=self.trial.key
+            )
         )
         if isinstance(result, Failure):
             return result.reason

@@ -36,6 +36,11 @@ class Trial:
     inputs: tuple[Array, ...]
     seed: int
 
+    @property
+    def key(self) -> tuple[int, int]:
+        """The key of random numbers: of some step that is not the first."""
+        return self.seed, 5
+
 
 def trial(graph: Graph, sizes: Mapping[str, int] | None = None, seed: int = 0, dtype: Any = np.float32) -> Trial:
     """Draw weights and inputs. Sizes that are not given are 2 for `N` and otherwise the least of a few that fit."""

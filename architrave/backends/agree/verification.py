@@ -57,7 +57,8 @@ def verify(
     """Compare what the backends compute with the oracle, and with one another.
 
     `backends` are all by default; one whose framework is not installed is skipped, which the report says. `sizes` are
-    those of symbolic dimensions. `progress` is told what is done next. Raises E400 for an unknown backend, E518 for an unknown dtype or mode.
+    those of symbolic dimensions. `progress` is told what is done next. Raises E400 for an unknown backend, E518 for an
+    unknown dtype or mode.
     """
     chosen = tuple(names() if backends is None else backends)
     for name in chosen:
@@ -90,7 +91,7 @@ class _Mode:
     def verify(self, backends: Sequence[str], dtypes: Sequence[str]) -> None:
         witnesses = [w for w in map(self._witness, backends) if w is not None]
         self.progress(f"{self.mode}: the oracle")
-        expected = interpret(self.graph, self.trial.inputs, self.trial.weights, self._training)
+        expected = interpret(self.graph, self.trial.inputs, self.trial.weights, self._training, key=self.trial.key)
         for dtype in dtypes:
             found = {w.backend: self._run(w, dtype) for w in witnesses}
             ran = {name: result for name, result in found.items() if isinstance(result, Result)}

@@ -40,14 +40,16 @@ class Witness:
     def run(self, trial: Trial, dtype: Any) -> Result | Failure:
         """The outputs and new states in the given precision."""
         given = in_precision(trial, dtype)
-        return attempt(lambda: self.program.run(given.weights, *given.inputs, training=self.training))
+        return attempt(lambda: self.program.run(given.weights, *given.inputs, training=self.training, key=trial.key))
 
     def gradients(self, trial: Trial, dtype: Any, cotangents: list[Array | None]) -> Gradients | Failure:
         """The gradients in the given precision."""
         given = in_precision(trial, dtype)
         wanted = [None if c is None else c.astype(dtype) for c in cotangents]
         return attempt(
-            lambda: self.program.gradients(given.weights, *given.inputs, cotangents=wanted, training=self.training)
+            lambda: self.program.gradients(
+                given.weights, *given.inputs, cotangents=wanted, training=self.training, key=trial.key
+            )
         )
 
 

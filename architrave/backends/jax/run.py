@@ -50,7 +50,7 @@ class JAXRunner(Runner):
 
     def _apply(self, execution: Execution, params: Any, state: Any, inputs: Sequence[Any]) -> tuple[Any, Any]:
         """The outputs as a tuple, and the states after."""
-        result = execution.module.apply(params, state, *inputs, training=execution.training)
+        result = execution.module.apply(params, state, *inputs, training=execution.training, **execution.options())
         outputs, new = result if execution.training else (result, state)
         return listed(outputs), new
 

@@ -20,7 +20,9 @@ class NumPyRunner(Runner):
 
     def run(self, execution: Execution) -> Result:
         params, state = nest(execution.params()), nest(execution.states())
-        result = execution.module.apply(params, state, *execution.inputs, training=execution.training)
+        result = execution.module.apply(
+            params, state, *execution.inputs, training=execution.training, **execution.options()
+        )
         outputs, new = result if execution.training else (result, state)
         flat = unnest(new)
         paths = [weight_path(old) for old, _ in execution.graph.updates]
