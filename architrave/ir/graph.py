@@ -52,14 +52,29 @@ class Value:
     def rank(self) -> int:
         return len(self.type.shape)
 
-    def named(self, hint: str) -> Value:
-        """The same value; `hint` is the name that printed and emitted code gives it, if it has none yet."""
-        self.node.hints.setdefault(self.index, hint)
+    def named(self, hint: str, by: Place | None = None) -> Value:
+        """The same value; `hint` is the name that printed and emitted code gives it, if it has none yet.
+
+        `by` is the place of the code that names it, if that is not the node's own: a block may give a name
+        of its own to what a block inside it returns.
+        """
+        up = 0 if by is None or self.node.place is None else max(0, self.node.place.depth - by.depth)
+        self.node.hints.setdefault((self.index, up), hint)
         return self
 
     @property
     def hint(self) -> str | None:
-        return self.node.hints.get(self.index)
+        """The name of the value where it is made, or else nearest to that."""
+        hints = self.node.hints
+        if not hints:
+            return None
+        own = hints.get((self.index, 0))
+        return own or next((hint for (index, _), hint in sorted(hints.items()) if index == self.index), None)
+
+    def hint_between(self, least: int, most: int) -> str | None:
+        """The name that the outermost code gives it of those `least` to `most` places above where it is made."""
+        hints = self.node.hints
+        return next((hints[self.index, up] for up in range(most, least - 1, -1) if (self.index, up) in hints), None)
 
     def __repr__(self) -> str:
         return f"<{self.op.name} {self.hint or ''}: {self.type}>"
@@ -131,7 +146,8 @@ class Node:
         self.span = marks.span
         self.place = marks.place
         self.facts = marks.facts
-        self.hints: dict[int, str] = {}
+        self.hints: dict[tuple[int, int], str] = {}
+        """Names of the outputs, by their index and how many places further out they were given."""
         self.serial = next(_serial)
         self.hash: int = hash((op, *((v.node.hash, v.index) for v in operands)))
 

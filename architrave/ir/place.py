@@ -16,7 +16,8 @@ from architrave.ir.source import Note, Span
 class Block:
     """Where code was written: the block, fn or model that a place instantiates.
 
-    `arguments` are the static arguments of this instance, by name, as Python values.
+    `arguments` are the static arguments of this instance, by name, as Python values; `inputs` the names of
+    the tensors that it takes.
     """
 
     kind: str  # "block", "fn" or "model"
@@ -24,6 +25,7 @@ class Block:
     doc: str | None = None
     span: Span | None = None
     arguments: tuple[tuple[str, object], ...] = field(default=(), compare=False)
+    inputs: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, eq=False)

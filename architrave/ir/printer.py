@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -46,6 +47,7 @@ class _Printer:
     graph: Graph
     functions: list[str] = field(default_factory=list[str])
     taken: set[str] = field(default_factory=set[str])  # shared with the printers of fns, whose names are global
+    counters: Counter[str] = field(default_factory=Counter[str])
     names: dict[Value, str] = field(default_factory=dict[Value, str])
 
     def __post_init__(self) -> None:
@@ -172,7 +174,7 @@ class _Printer:
     def function(self, graph: Graph, label: str, backward: Graph | None = None) -> str:
         """Write a sub-graph as a fn, with its gradient; returns the fn's name."""
         name = self.unique(_identifier(label))
-        inner = _Printer(self.graph, self.functions, self.taken)
+        inner = _Printer(self.graph, self.functions, self.taken, self.counters)
         own = [inner.name(v, _label(v)) for v in graph.inputs]
         parameters = [*own, *(s for s in self.graph.symbols)]
         body = [*inner.statements(graph, set()), f"return {inner.group(graph.outputs)}"]
@@ -204,10 +206,10 @@ class _Printer:
         return name
 
     def unique(self, base: str) -> str:
-        name, number = base, 1
+        name = base
         while name in self.taken or name in KEYWORDS:
-            number += 1
-            name = f"{base}_{number}"
+            self.counters[base] += 1
+            name = f"{base}_{self.counters[base]}"
         self.taken.add(name)
         return name
 

@@ -8,7 +8,7 @@ from typing import Any
 from architrave.dsl import syntax
 from architrave.dsl.elaborate import names, templates
 from architrave.dsl.elaborate.binding import Match, check_result, check_static
-from architrave.dsl.elaborate.core import Frame, ModeNeeded, Names, call, calls, evaluate, located, run
+from architrave.dsl.elaborate.core import Frame, Layer, ModeNeeded, Names, call, calls, evaluate, located, run
 from architrave.dsl.elaborate.facts import evaluated_facts
 from architrave.dsl.elaborate.values import BlockType, Builtin, Closure, Fn, Instance, Named, OpRef, Partial
 from architrave.ir import build
@@ -93,7 +93,8 @@ def _call_fn(fn: Fn, args: Sequence[Any], kwargs: Mapping[str, Any], span: Span,
     tree = fn.tree
     what = f"fn `{tree.name.text}`"
     given = bind_arguments(what, tree.parameters, args, kwargs, span)
-    block = Block("fn", tree.name.text, tree.doc.text if tree.doc else None, tree.span)
+    tensors = tuple(name for name, value in given.items() if isinstance(value, Value))
+    block = Block("fn", tree.name.text, tree.doc.text if tree.doc else None, tree.span, inputs=tensors)
     inner = Frame(frame.build, {}, fn.globals, Place("", block, frame.place, span), frame.names, frame.facts, "fn")
     bind_parameters(what, tree.parameters, given, span, inner)
     if tree.gradient is not None:
@@ -138,7 +139,7 @@ def _call_closure(closure: Closure, args: Sequence[Any], kwargs: Mapping[str, An
             "E221", f"this lambda takes {_count(len(parameters), 'argument')}, not {len(args) + len(kwargs)}", span
         )
     outer = closure.frame
-    scope = {**outer.scope, **{p.text: a for p, a in zip(parameters, args, strict=True)}}
+    scope = Layer(outer.scope, {p.text: a for p, a in zip(parameters, args, strict=True)})
     inner = Frame(frame.build, scope, outer.globals, frame.place, frame.names, frame.facts, frame.kind)
     return evaluate(closure.tree.body, inner)
 
@@ -199,7 +200,12 @@ def block_place(instance: Instance, span: Span, parent: Place) -> Place:
     tree = instance.block.tree
     kind = "model" if isinstance(tree, syntax.Model) else "block"
     block = Block(
-        kind, tree.name.text, tree.doc.text if tree.doc else None, tree.span, tuple(instance.arguments.items())
+        kind,
+        tree.name.text,
+        tree.doc.text if tree.doc else None,
+        tree.span,
+        tuple(instance.arguments.items()),
+        tuple(parameter.name.text for parameter in tree.inputs),
     )
     if _joined(parent.path, instance.segment) == instance.path:
         return Place(instance.segment, block, parent, span)

@@ -7,7 +7,7 @@ from typing import Any
 
 from architrave.dsl import syntax
 from architrave.dsl.elaborate import names
-from architrave.dsl.elaborate.core import Decision, Frame, Names, call, calls, evaluate, evaluates, is_callable
+from architrave.dsl.elaborate.core import Decision, Frame, Layer, call, calls, evaluate, evaluates, is_callable
 from architrave.dsl.elaborate.expressions import stage_callee
 from architrave.dsl.elaborate.mode import flatten, unflatten
 from architrave.dsl.elaborate.values import Instance, StageChoice, describe
@@ -87,8 +87,8 @@ def _trial(alternative: syntax.Alternative, value_of: Callable[[syntax.Expressio
     """The value of an alternative that is not taken, built and forgotten: only its kind matters."""
     build = frame.build
     kept, mark = (dict(build.weights), dict(build.declared), dict(build.choices)), build.states.mark()
-    own, scope = frame.names, dict(frame.scope)
-    frame.names = Names(dict(own.used), dict(own.counters))
+    own, scope = frame.names, frame.scope
+    frame.names, frame.scope = own.layer(), Layer(scope)
     try:
         return value_of(alternative.value)
     finally:

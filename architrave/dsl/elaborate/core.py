@@ -45,6 +45,37 @@ class Decision:
     span: Span
 
 
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Layer(dict[K, V]):
+    """What one side of a branch sets, over what stands outside of it. Iteration gives its own entries only."""
+
+    __slots__ = ("outer",)
+
+    def __init__(self, outer: dict[K, V], own: Mapping[K, V] | None = None) -> None:
+        super().__init__(own or {})
+        self.outer = outer
+
+    def __missing__(self, key: K) -> V:
+        return self.outer[key]
+
+    def __contains__(self, key: object) -> bool:
+        return super().__contains__(key) or key in self.outer
+
+    def get(self, key: K, default: Any = None) -> Any:
+        try:
+            return self[key]
+        except KeyError:
+            return default
+
+    def setdefault(self, key: K, default: Any = None) -> Any:
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+
 @dataclass
 class States:
     """The present value of each state, with a journal, so that what one side of a branch did can be undone."""
@@ -113,6 +144,14 @@ class Names:
     used: dict[str, Span] = field(default_factory=dict[str, Span])
     counters: dict[str, int] = field(default_factory=dict[str, int])
 
+    def layer(self) -> Names:
+        """Names over these, to be joined to them by `merge`, or dropped."""
+        return Names(Layer(self.used), Layer(self.counters))
+
+    def merge(self, other: Names) -> None:
+        self.used.update(other.used)
+        self.counters.update({k: max(v, self.counters.get(k, 0)) for k, v in other.counters.items()})
+
 
 @dataclass(eq=False, slots=True)
 class Frame:
@@ -174,7 +213,6 @@ def elaborating(span: Span) -> Generator[None]:
         sys.setrecursionlimit(limit)
 
 
-N = TypeVar("N")
 Evaluator = Callable[[Any, Frame], Any]
 Executor = Callable[[Any, Frame], Returned | None]
 Caller = Callable[[Any, Sequence[Any], Mapping[str, Any], Span, Frame], Any]

@@ -8,7 +8,7 @@ from typing import Any
 from architrave.dsl import syntax
 from architrave.dsl.elaborate.application import instantiate, name_stage
 from architrave.dsl.elaborate.conversions import to_condition, to_int
-from architrave.dsl.elaborate.core import Frame, ModeNeeded, call, evaluate, evaluates
+from architrave.dsl.elaborate.core import Frame, Layer, ModeNeeded, call, evaluate, evaluates
 from architrave.dsl.elaborate.indexing import index_tensor
 from architrave.dsl.elaborate.targets import assign
 from architrave.dsl.elaborate.values import BlockType, Builtin, Closure, Fn, Namespace, OpRef, Partial, describe
@@ -54,7 +54,7 @@ def _tuple(node: syntax.TupleLiteral, frame: Frame) -> tuple[Any, ...]:
 
 @evaluates(syntax.Comprehension)
 def _comprehension(node: syntax.Comprehension, frame: Frame) -> list[Any]:
-    before = dict(frame.scope)
+    before, frame.scope = frame.scope, Layer(frame.scope)
     result: list[Any] = []
     for item in elements(evaluate(node.source, frame), node.source, frame):
         assign(node.target, item, frame)

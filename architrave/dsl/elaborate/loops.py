@@ -8,7 +8,7 @@ from typing import Any
 
 from architrave.dsl import syntax
 from architrave.dsl.elaborate.conversions import to_condition, to_int, to_size
-from architrave.dsl.elaborate.core import Frame, Names, Returned, evaluate, executes, run
+from architrave.dsl.elaborate.core import Frame, Layer, Names, Returned, evaluate, executes, run
 from architrave.dsl.elaborate.targets import assign
 from architrave.dsl.elaborate.values import apply_op, describe
 from architrave.ir.dims import Size
@@ -93,7 +93,7 @@ def _scan(node: syntax.Scan, frame: Frame) -> None:
     results = make(op, (*carries.values(), *present, *sequences, *turn.captures)).outputs
     _rebind(frame, turn, list(carries), results)
     for name, value in zip(loop.emitted, results[total:], strict=True):
-        frame.scope[name] = value.named(name)
+        frame.scope[name] = value.named(name, frame.place)
 
 
 def _elements(sequences: Sequence[Value], axis: int, start: Size, side: Frame, node: syntax.Scan) -> list[Value]:
@@ -153,13 +153,13 @@ def _one_turn(
     states: list[str] = []
     while True:
         since = serial_now()
-        names = Names(dict(frame.names.used), dict(frame.names.counters))
+        names = frame.names.layer()
         given = [placeholder(v.hint or "carry", v, Here()) for v in (*first, *(build_.state(p) for p in states))]
         for path, value in zip(states, given[len(first) :], strict=True):
             build_.states.set(path, value)
         start = build_.states.mark()
         elements.clear()
-        side = replace(frame, scope=dict(frame.scope), names=names)
+        side = replace(frame, scope=Layer(frame.scope), names=names)
         try:
             results = body(side, given[: len(first)])
             after = {p: build_.state(p) for p in states}
@@ -182,10 +182,9 @@ def _one_turn(
 
 
 def _rebind(frame: Frame, turn: Turn, carries: list[str], results: Sequence[Value]) -> None:
-    frame.names.used.update(turn.names.used)
-    frame.names.counters.update(turn.names.counters)
+    frame.names.merge(turn.names)
     for name, value in zip(carries, results, strict=False):
-        frame.scope[name] = value.named(name)
+        frame.scope[name] = value.named(name, frame.place)
     for path, value in zip(turn.states, results[len(carries) :], strict=False):
         frame.build.states.set(path, value)
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from architrave.dsl import syntax
-from architrave.dsl.elaborate.core import MISSING, Build, Frame, ModeNeeded, Names, execute
+from architrave.dsl.elaborate.core import MISSING, Build, Frame, Layer, ModeNeeded, Names, execute
 from architrave.ir.enclose import Body, enclose
 from architrave.ir.graph import Value, make, serial_now
 from architrave.ir.ops.control import Mode
@@ -23,12 +23,11 @@ def branch_on_training(node: syntax.If, frame: Frame) -> None:
     """Build both sides of an `if` that depends on `training`."""
     build_, states = frame.build, frame.build.states
     since, mark = serial_now(), states.mark()
-    before = dict(frame.scope)
     scopes: list[dict[str, Any]] = []
     updated: list[dict[str, Value]] = []
-    names = [_copied(frame.names), _copied(frame.names)]
+    names = [frame.names.layer(), frame.names.layer()]
     for training, own in zip((True, False), names, strict=True):
-        side = _sibling(frame, dict(before), own)
+        side = replace(frame, scope=Layer(frame.scope), names=own)
         build_.training = training
         try:
             if execute(node, side) is not None:
@@ -38,13 +37,14 @@ def branch_on_training(node: syntax.If, frame: Frame) -> None:
             scopes.append(side.scope)
             updated.append(states.since(mark))
             states.rollback(mark)
-    _merge_names(frame.names, names)
-    changed = _changed(before, scopes, node.span)
+    for own in names:
+        frame.names.merge(own)
+    changed = _changed(scopes, node.span)
     pairs = _differing(updated, build_)
     results = [[scopes[i][n] for n in changed] + [pair[i] for pair in pairs.values()] for i in (0, 1)]
     merged = _mode(results, since, node.span, frame)
     for name, value in zip(changed, merged, strict=False):
-        frame.scope[name] = value.named(name)
+        frame.scope[name] = value.named(name, frame.place)
     agreed = {n: v for n, v in scopes[0].items() if n not in changed and scopes[1].get(n, MISSING) is v}
     frame.scope.update(agreed)
     _update(updated, dict(zip(pairs, merged[len(changed) :], strict=True)), build_)
@@ -66,7 +66,7 @@ def _update(updated: list[dict[str, Value]], merged: dict[str, Value], build_: B
         build_.states.set(path, value)
 
 
-def _changed(before: dict[str, Any], scopes: list[dict[str, Any]], span: Span) -> list[str]:
+def _changed(scopes: list[dict[str, Any]], span: Span) -> list[str]:
     """The variables that hold tensors of their own on each side. One that a single side makes is its own."""
     training, inference = scopes
     changed: list[str] = []
@@ -91,12 +91,13 @@ def build_both(run_body: Callable[[Frame], Any], scope: dict[str, Any], span: Sp
     for training, own in zip((True, False), names, strict=True):
         build_.training = training
         try:
-            values.append(run_body(_sibling(frame, dict(scope), own)))
+            values.append(run_body(replace(frame, scope=Layer(scope), names=own)))
         finally:
             build_.training = None
             updated.append(states.since(mark))
             states.rollback(mark)
-    _merge_names(frame.names, names)
+    for own in names:
+        frame.names.merge(own)
     if _outline(values[0]) != _outline(values[1]):
         raise error("E253", "training and inference give different kinds of results", span)
     outputs = list(zip(*map(flatten, values), strict=True))
@@ -115,20 +116,6 @@ def _mode(results: list[list[Value]], since: int, span: Span, frame: Frame) -> t
     frame.here(span)
     (training, inference), captures = enclose(bodies, since)
     return make(Mode(training=training, inference=inference), captures).outputs
-
-
-def _sibling(frame: Frame, scope: dict[str, Any], names: Names) -> Frame:
-    return replace(frame, scope=scope, names=names)
-
-
-def _copied(names: Names) -> Names:
-    return Names(dict(names.used), dict(names.counters))
-
-
-def _merge_names(names: Names, sides: list[Names]) -> None:
-    for side in sides:
-        names.used.update(side.used)
-        names.counters.update({k: max(v, names.counters.get(k, 0)) for k, v in side.counters.items()})
 
 
 def flatten(value: Any) -> list[Value]:

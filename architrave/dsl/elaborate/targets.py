@@ -21,7 +21,7 @@ def assign(target: syntax.Target, value: Any, frame: Frame) -> None:
     if name == "_":
         return
     if isinstance(value, Value):
-        value.named(name)
+        value.named(name, frame.place)
     elif isinstance(value, Instance) and value.path is None:
         claim(value, name, target.span, frame)
     frame.scope[name] = value
