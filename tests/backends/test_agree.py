@@ -269,3 +269,23 @@ def test_sizes_that_fit_are_found() -> None:
     graph = Graph("g", (x,), (make(OPS["slice"]((0, 0), (N, symbol("H") - 20), (1, 1)), (x,)).outputs[0],))
     assert trial(graph).sizes == {"N": 2, "H": 32}
     assert trial(graph, {"H": 21, "N": 1}).sizes == {"N": 1, "H": 21}
+
+
+def test_the_node_through_which_gradients_part_ways_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch twice, once with a `tanh` that is right forward and wrong backward."""
+    pytest.importorskip("torch")
+    from architrave.backends.torch import Torch
+
+    class Wrong(Torch):
+        name = "wrong"
+
+        def emit(self, graph: Graph) -> str:
+            wrong = "def wrong_tanh(x):\n    return torch.tanh(x) + 0.1 * (x - x.detach())\n"
+            return super().emit(graph).replace("torch.tanh(", "wrong_tanh(") + "\n\n" + wrong
+
+    known = {"torch": Torch(), "wrong": Wrong()}
+    for module in ("architrave.backends.load.find", "architrave.backends.agree.verification.backend"):
+        monkeypatch.setattr(module, known.__getitem__)
+    report = check("torch", "wrong")
+    assert {c.kind for c in report.failures} == {"gradient"}
+    assert [(d.backend, d.op, d.span) for d in report.divergences] == [("torch and wrong", "tanh", "net.arch:3:1")]
