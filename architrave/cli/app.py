@@ -66,9 +66,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command that `arguments` (by default, those of the process) name; the exit code."""
     for stream in (sys.stdout, sys.stderr):
         _never_fail_to_encode(stream)
-    session = Session()
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    # Known before the arguments are understood, so that a mistake in them is reported as asked.
+    session = Session(json="--json" in given, command=next((word for word in given if word in COMMANDS), ""))
     try:
-        code = _invoke(arguments, session)
+        code = _invoke(given, session)
         sys.stdout.flush()
         return code
     except BrokenPipeError:
@@ -78,12 +80,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def _invoke(arguments: Sequence[str] | None, session: Session) -> int:
+def _invoke(arguments: list[str], session: Session) -> int:
     command: Any = app
     try:
-        with command.make_context(
-            "architrave", list(sys.argv[1:] if arguments is None else arguments), obj=session
-        ) as ctx:
+        with command.make_context("architrave", arguments, obj=session) as ctx:
             return int(command.invoke(ctx) or 0)
     except click.exceptions.Exit as stop:
         return stop.exit_code

@@ -89,7 +89,7 @@ def _checked(selection: Selection) -> Checked:
 def _tell(result: Checked) -> None:
     from architrave.cli.terminal import count, plural
 
-    click.secho(result.name, bold=True)
+    click.secho(printable(result.name), bold=True)
     for graph in result.graphs:
         inputs = ", ".join(f"{v.hint}: {v.type}" for v in graph.inputs)
         outputs = ", ".join(str(v.type) for v in graph.outputs)

@@ -11,7 +11,7 @@ import click
 
 from architrave.cli.help import examples
 from architrave.cli.report import errors_json, json_option, print_json, show_error
-from architrave.ir.source import ArchitraveError, Source, error
+from architrave.ir.source import ArchitraveError, Source, error, printable
 
 
 @dataclass(frozen=True)
@@ -104,11 +104,11 @@ def _tell(result: Formatted, check: bool, diff: bool) -> None:
     elif diff:
         click.echo(result.diff, nl=False)
     elif check and result.changed:
-        click.echo(f"would reformat {result.name}")
+        click.echo(f"would reformat {printable(result.name)}")
     elif result.name == "-" and not check:
         click.echo(result.after, nl=False)
     elif result.changed:
-        click.echo(f"reformatted {result.name}")
+        click.echo(f"reformatted {printable(result.name)}")
 
 
 def _described(result: Formatted) -> dict[str, object]:

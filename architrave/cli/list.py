@@ -86,27 +86,28 @@ def _show_overview(found: list[Entry]) -> None:
     with_networks = {e.module for e in networks}
     click.secho("Networks, and their parameters", bold=True)
     for module, entries in itertools.groupby(networks, key=lambda e: e.module):
-        click.echo(f"\n{module}: {_module_title(module)}")
+        _show_module(module)
         for entry in entries:
             click.echo(f"  {entry.name:15} {count(_parameters(entry) or 0):>11}  {entry.summary}")
     click.secho("\nLayers and functions", bold=True)
     for module, entries in itertools.groupby(found, key=lambda e: e.module):
         if module not in with_networks:
-            click.echo(f"\n{module}: {_module_title(module)}")
-            click.echo(
-                textwrap.fill(", ".join(e.name for e in entries), 96, initial_indent="  ", subsequent_indent="  ")
-            )
+            _show_module(module)
+            names = ", ".join(e.name for e in entries)
+            click.echo(textwrap.fill(names, 96, initial_indent="  ", subsequent_indent="  "))
     click.echo("\n`architrave list conv` shows what those of `std.conv` take.")
 
 
-def _module_title(module: str) -> str:
-    """The first sentence of a module's docstring, and the papers that it cites."""
+def _show_module(module: str) -> None:
+    """The first sentence of a module's docstring, and the papers that the docstring cites after it."""
     from architrave.stdlib import doc, first_sentence, papers
 
     text = doc(module)
-    cited = "; ".join(map(str, papers(text)))
     title = first_sentence(text)
-    return f"{title}. {cited}" if cited and cited not in title else title
+    cited = "; ".join(str(p) for p in papers(text) if p.title not in title)
+    click.echo(f"\n{click.style(module, bold=True)}: {title}")
+    if cited:
+        click.secho(f"  {cited}", dim=True)
 
 
 def _show_in_full(found: list[Entry]) -> None:

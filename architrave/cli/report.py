@@ -29,9 +29,7 @@ class Session:
 
 
 def _remember(ctx: click.Context, parameter: click.Parameter, value: bool) -> bool:
-    session = ctx.ensure_object(Session)
-    session.command = ctx.info_name or ""
-    session.json = value
+    ctx.ensure_object(Session).command = ctx.command_path.partition(" ")[2]
     return value
 
 
@@ -39,7 +37,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def json_option(command: F) -> F:
-    """`--json`. It is read first, so that an error in another option is reported as asked."""
+    """`--json`."""
     option = click.option(
         "--json", "as_json", is_flag=True, is_eager=True, callback=_remember, help="Report as one JSON object."
     )

@@ -110,10 +110,9 @@ def _sizes(ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ...
     parts = tuple(part for text in texts for part in text.split(",") if part.strip())
     found: dict[str, int] = {}
     for name, value in _pairs(parts, parameter):
-        size = literal(value)
-        if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+        if not (value.isascii() and value.isdecimal() and len(value) < 19):
             raise click.BadParameter(f"the size of `{name}` must be a whole number, not `{value}`", param=parameter)
-        found[name] = size
+        found[name] = int(value)
     return found
 
 
