@@ -144,7 +144,7 @@ class FlowWriter(Writer):
         over = inputs[scan.carries : scan.carries + scan.sequences] if scan.sequences else inputs[:1]
         carried = inputs[: scan.carries] if scan.sequences else inputs[1 : scan.carries + 1]
         self.prepare(body)
-        steps = [self.variables.pick(v.hint or "step") for v in over]
+        steps = [self.variables.pick(self.hint(v) or "step") for v in over]
         for name, value in zip(steps, over, strict=True):
             self.hold(name, value)
         if scan.sequences:

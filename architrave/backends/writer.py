@@ -24,6 +24,7 @@ from architrave.ir.graph import Node, Value
 from architrave.ir.nested import leaves, subgraphs
 from architrave.ir.ops.control import Choice
 from architrave.ir.ops.leaves import Constant, Full, Input, Param, State
+from architrave.ir.ops.random import RunKey
 from architrave.ir.source import ArchitraveError, Diagnostic, Span, printable
 from architrave.ir.types import DType
 
@@ -65,6 +66,8 @@ class Writer(ABC):
         self._uses: dict[Value, int] = {}
         self._users: dict[Value, Item] = {}
         self._wanted: dict[Value, str | None] = {}
+        self._hints: dict[Value, str | None] = {}
+        self._returned = set(region.results or region.outputs)
         self._local_sizes: dict[Size, Code] = {}
         self.prepare(region)
         self.parameters = tuple(self._parameter(v) for v in region.inputs)
@@ -99,6 +102,10 @@ class Writer(ABC):
     @abstractmethod
     def leaf(self, value: Value) -> Code:
         """A leaf that is neither an input, a weight nor one number: a stored array, or the run's key."""
+
+    def path(self, path: str) -> Code:
+        """A place in the network; a backend that writes equal blocks once may write it relative to the block's."""
+        return literal(path)
 
     # Statements.
 
@@ -198,7 +205,7 @@ class Writer(ABC):
     def results(self, outputs: Sequence[Value], held: Held) -> None:
         """Keep an expression for its one use, or assign it: where it is used often, has a name, or is several."""
         (only, *others) = outputs
-        if others or self.uses(only) != 1 or only.hint is not None or only in self.targets:
+        if others or self.uses(only) != 1 or (self.hint(only) is not None and only not in self._returned) or only in self.targets:
             self.assign(outputs, held)
         else:
             self.values[only] = held
@@ -222,6 +229,12 @@ class Writer(ABC):
     def uses(self, value: Value) -> int:
         """How often a value is used in the body that it belongs to."""
         return self._uses.get(value, 0)
+
+    def hint(self, value: Value) -> str | None:
+        """What the source calls a value in this function."""
+        if value not in self._hints:
+            self._hints[value] = value.hint
+        return self._hints[value]
 
     def count(self, value: Value, uses: int) -> None:
         """Set how often a value is used."""
@@ -259,7 +272,7 @@ class Writer(ABC):
         found: str | None = None
         while value not in self._wanted:
             seen.append(value)
-            found = value.hint or self.targets.get(value)
+            found = self.hint(value) or self.targets.get(value)
             user = self._users.get(value)
             if found or user is None or self.uses(value) != 1 or len(user.outputs) != 1:
                 break
@@ -310,9 +323,11 @@ class Writer(ABC):
     # How it is done.
 
     def _parameter(self, value: Value) -> str:
-        label = value.op.label if isinstance(value.op, Input) else "x"
+        label = value.op.label if isinstance(value.op, Input) else "key" if isinstance(value.op, RunKey) else "x"
         weight = path_of(value).rpartition(".")[2] if isinstance(value.op, Param | State) else None
-        name = self.variables.pick(value.hint or weight or label)
+        block = self.region.place.block if self.region.place is not None else None
+        only = block.inputs[0] if block is not None and len(block.inputs) == len(self.region.inputs) == 1 else None
+        name = self.variables.pick(only or value.hint or weight or label)
         self.hold(name, value)
         return name
 
@@ -321,9 +336,12 @@ class Writer(ABC):
         found: Counter[Value] = Counter(tuple(region.results or region.outputs))
         found.update(value for _, value in region.updates)
         for item in region.items:
-            operands = item.operands if isinstance(item, Node) else tuple(item.inputs)
+            given = item.operands if isinstance(item, Node) else item.inputs
+            operands = [self.weights.get(v, v) for v in given]
             found.update(operands)
             self._users.update(dict.fromkeys(operands, item))
+            inner = item.level if isinstance(item, Region) else item.regions[-1].level if isinstance(item, Chain) else None
+            self._hints.update((v, _hint(v, region.level, inner)) for v in item.outputs)
         self._uses.update(found)
 
     def _split(self, code: Code, helds: Sequence[Held], parts: int) -> int | None:
@@ -387,6 +405,13 @@ class Writer(ABC):
         if more < 0:
             self.variables.left.subtract(dict.fromkeys((v for _, v in held.mentions), -1))
             self.variables.release(held.mentions)
+
+
+def _hint(value: Value, level: int, inner: int | None) -> str | None:
+    """The name that code at `level`, or inlined there, gives a value that comes out of code at level `inner`."""
+    depth = value.node.place.depth if value.node.place is not None else 0
+    least = 0 if inner is None else depth - inner + 1
+    return value.hint_between(max(least, 0), max(depth - level, 0))
 
 
 def _comment(span: Span | None) -> str:

@@ -24,6 +24,7 @@ from architrave.ir.graph import Graph, Node, Value
 from architrave.ir.nested import subgraphs
 from architrave.ir.ops.control import CustomGrad
 from architrave.ir.ops.leaves import Arange, Constant, Full, Param, State
+from architrave.ir.ops.random import RunKey
 from architrave.ir.place import Place
 from architrave.ir.source import error
 
@@ -35,7 +36,7 @@ NESTING = 16
 
 Members: TypeAlias = "dict[Region, dict[Node | Region, None]]"
 Weights: TypeAlias = Mapping[Value, Value]
-"""For the inputs of sub-graphs that are weights: the weight."""
+"""For the inputs of sub-graphs that are weights: the weight. All leaves that give the run's key are one, too."""
 
 
 def recover(graph: Graph, dissolved: Set[Place] = frozenset()) -> Region:
@@ -45,14 +46,21 @@ def recover(graph: Graph, dissolved: Set[Place] = frozenset()) -> Region:
     them. Raises E402 where sub-graphs nest deeper than a program can.
     """
     gone = set(dissolved) | too_small(graph)
+    key = _one_key(graph)
     while True:
-        builder = _Builder(graph, gone, graph.place, graph.place, {})
+        builder = _Builder(graph, gone, graph.place, graph.place, key)
         root = builder.build(0)
         if not builder.torn:
             break
         gone |= builder.torn
     _declare(root, graph.weights)
     return root
+
+
+def _one_key(graph: Graph) -> Weights:
+    """For every leaf that gives the run's key, the first of them."""
+    keys = [node.outputs[0] for node in graph.nodes if isinstance(node.op, RunKey)]
+    return dict.fromkeys(keys[1:], keys[0]) if keys else {}
 
 
 @dataclass
@@ -77,6 +85,7 @@ class _Builder:
         if nesting > NESTING:
             raise error("E402", f"control flow is nested more than {NESTING} levels deep", hint="split the network")
         root = Region(self.at, self.at.path if self.at is not None else "", captured=self.weights)
+        root.level = self.base.depth if self.base is not None else 0
         place = self.base
         while place is not None:
             self.known[place] = root
@@ -111,7 +120,7 @@ class _Builder:
         region = self.known[place]
         for inner in reversed(new):
             if not self._is_transparent(inner, region):
-                region = Region(inner, self._path(inner), region, region.depth + 1, captured=self.weights)
+                region = Region(inner, self._path(inner), region, region.depth + 1, inner.depth, captured=self.weights)
             self.known[inner] = region
         return region
 

@@ -25,6 +25,8 @@ class Region:
     path: str
     parent: Region | None = None
     depth: int = 0
+    level: int = 0
+    """How deep its place lies among all places, which names of values are relative to."""
     items: list[Item] = field(default_factory=list[Item])
     inputs: dict[Value, None] = field(default_factory=dict[Value, None])
     outputs: dict[Value, None] = field(default_factory=dict[Value, None])

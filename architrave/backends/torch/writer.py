@@ -79,7 +79,11 @@ class TorchWriter(FlowWriter):
     # What the base asks for.
 
     def weight(self, value: Value) -> Code:
-        return Code(self.tree.access(self.region.relative(path_of(value))))
+        path = self.region.relative(path_of(value))
+        if self.tree.find(path) is None:  # a module inside holds it, as one that a loop applies does
+            kind = "buffer" if isinstance(value.op, State) else "parameter"
+            return Code(f"self.get_{kind}({text_literal(path)})")
+        return Code(self.tree.access(path))
 
     def leaf(self, value: Value) -> Code:
         if isinstance(value.op, Constant):

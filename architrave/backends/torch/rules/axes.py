@@ -19,8 +19,9 @@ def _dims(given: tuple[int, ...] | None, rank: int, always: bool = False) -> str
     if given is None or len(given) == rank:
         return sequence(range(rank)) if always and rank else None
     found = [normalize_axis(axis, rank) for axis in given]
-    found = [axis - rank if axis == rank - 1 else axis for axis in found]
-    return str(found[0]) if len(found) == 1 else sequence(found)
+    if len(found) == 1:
+        return "-1" if found[0] == rank - 1 else str(found[0])
+    return sequence(found)
 
 
 def _keep(at: Call) -> dict[str, Code]:
