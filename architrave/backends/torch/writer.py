@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from architrave.backends.code import Code, call, sequence
+from architrave.backends.code import Code, call, sequence, text_literal
 from architrave.backends.flow import FlowWriter
 from architrave.backends.hierarchy import Chain, Region, path_of
 from architrave.backends.names import Names, identifier
