@@ -21,7 +21,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from architrave.backends.code import Code, sequence
+from architrave.backends.code import Code
 from architrave.ir.dims import Size
 from architrave.ir.graph import Graph
 from architrave.ir.op import Op
@@ -48,6 +48,10 @@ class Scope(Protocol):
         """A size as an integer expression, from the shapes of the function's own inputs."""
         ...
 
+    def shape(self, shape: tuple[Size, ...]) -> Code:
+        """A shape as a tuple expression."""
+        ...
+
     def dtype(self, dtype: DType) -> str:
         """A dtype as the framework writes it; `FLOAT` is that of the anchor: `x.dtype`."""
         ...
@@ -58,6 +62,10 @@ class Scope(Protocol):
 
     def use(self, name: str) -> str:
         """Copy a function or class of the backend's prelude into the program; gives its name."""
+        ...
+
+    def path(self, path: str) -> Code:
+        """A place in the network, as a string expression."""
         ...
 
 
@@ -77,7 +85,7 @@ class Call:
 
     def shape(self, shape: tuple[Size, ...]) -> str:
         """A shape as a tuple expression."""
-        return sequence(self.size(s) for s in shape)
+        return str(self.scope.shape(shape))
 
     def dtype(self, dtype: DType) -> str:
         return self.scope.dtype(dtype)
@@ -87,6 +95,9 @@ class Call:
 
     def use(self, name: str) -> str:
         return self.scope.use(name)
+
+    def path(self, path: str) -> Code:
+        return self.scope.path(path)
 
 
 Rule = Callable[[Call], "Code | str | None"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -34,11 +35,11 @@ class Sizes:
             self.known[size] = self._derive(size, frozenset())
         return self.known[size]
 
-    def lines(self) -> list[str]:
-        """The statements that read sizes off the tensors."""
+    def lines(self, text: str | None = None) -> list[str]:
+        """The statements that read sizes off the tensors; of those that a text uses, where it is given."""
         found: list[str] = []
         for position, (name, shape) in enumerate(self.sources):
-            wanted = {axis: n for (p, axis), n in self.reads.items() if p == position}
+            wanted = {a: n for (p, a), n in self.reads.items() if p == position and (text is None or _uses(text, n))}
             if len(wanted) == 1:
                 found += [f"{n} = {name}.shape[{axis}]" for axis, n in wanted.items()]
             elif wanted:
@@ -102,6 +103,10 @@ class Sizes:
             return None
         by, less = self._derive(factor, solving), self._derive(rest, solving)
         return (by, less) if by is not None and less is not None else None
+
+
+def _uses(text: str, name: str) -> bool:
+    return re.search(rf"\b{name}\b", text) is not None
 
 
 def _inverse(whole: Code, factor: Code, rest: Code) -> Code:

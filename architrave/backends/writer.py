@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from architrave.backends.base import Call, Rules
-from architrave.backends.code import Code, literal
+from architrave.backends.code import Code, literal, sequence
 from architrave.backends.expansion import expanded
 from architrave.backends.hierarchy import Chain, Item, Region, is_constant, path_of
 from architrave.backends.names import Names, identifier
@@ -122,7 +122,7 @@ class Writer(ABC):
 
     def prologue(self) -> list[str]:
         """The lines at the start of the function that read sizes off its inputs."""
-        return self._sizes.lines()
+        return self._sizes.lines("\n".join(self.lines))
 
     def body(self, region: Region) -> None:
         """Write the items of a region in this function."""
@@ -292,6 +292,15 @@ class Writer(ABC):
             self.missing[size] = self.names.fresh(identifier(str(size), "size"))
         return Code(self.missing[size])
 
+    def shape(self, shape: tuple[Size, ...]) -> Code:
+        """A shape as a tuple: that of a tensor at hand where it has a size that only the run knows."""
+        if len(shape) > 1 and any(isinstance(size, Dim) for size in shape):
+            for name, value in self.variables.holders.items():
+                if value is not None and value.shape == shape:
+                    self.variables.protect(value)
+                    return Code(f"{name}.shape")
+        return Code(sequence(self.size(size) for size in shape))
+
     def require(self, attributes: Iterable[object], operands: Sequence[Value]) -> None:
         """See to it that sizes can be written: read off the operands what the function's inputs do not give."""
         for size in attributes:
@@ -326,7 +335,8 @@ class Writer(ABC):
         label = value.op.label if isinstance(value.op, Input) else "key" if isinstance(value.op, RunKey) else "x"
         weight = path_of(value).rpartition(".")[2] if isinstance(value.op, Param | State) else None
         block = self.region.place.block if self.region.place is not None else None
-        only = block.inputs[0] if block is not None and len(block.inputs) == len(self.region.inputs) == 1 else None
+        tensors = [v for v in self.region.inputs if not isinstance(v.op, Param | State | RunKey)]
+        only = block.inputs[0] if block is not None and len(block.inputs) == 1 and tensors == [value] else None
         name = self.variables.pick(only or value.hint or weight or label)
         self.hold(name, value)
         return name

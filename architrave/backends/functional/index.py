@@ -8,6 +8,15 @@ from architrave.backends.functional.dtypes import as_float, promoted
 from architrave.ir.op import Op
 from architrave.ir.types import normalize_axis
 
+_NORMALIZED = {
+    "batch_norm": "normalize_channels",
+    "layer_norm": "normalize_last",
+    "rms_norm": "normalize_rms",
+    "group_norm": "normalize_groups",
+    "attention": "attend",
+}
+"""Functions of the preludes, under names that a `.arch` file hardly gives to its own blocks."""
+
 
 def add_index(rules: Rules, np: str) -> None:
     """Add the rules that index, sort and draw."""
@@ -44,22 +53,22 @@ def add_index(rules: Rules, np: str) -> None:
 
     @rules.rule("random_bits")
     def _random_bits(at: Call) -> Code:
-        return call(at.use("random_bits"), at.args[0], literal(at.op.path), at.shape(at.op.shape))
+        return call(at.use("random_bits"), at.args[0], at.path(at.op.path), at.shape(at.op.shape))
 
     @rules.rule("random_bernoulli")
     def _random_bernoulli(at: Call) -> Code:
-        path, p = literal(at.op.path), literal(at.op.p)
+        path, p = at.path(at.op.path), literal(at.op.p)
         return call(at.use("random_bernoulli"), at.args[0], path, p, at.shape(at.op.shape))
 
-    @rules.rule("batch_norm", "layer_norm", "rms_norm", "group_norm", "attention")
+    @rules.rule(*_NORMALIZED)
     def _normalized(at: Call) -> Code:
         options: dict[str, Code | str] = {"groups": at.size(at.op.groups)} if at.op.name == "group_norm" else {}
         options |= {name: literal(getattr(at.op, name)) for name in ("causal", "scale", "eps") if _given(at, name)}
-        return call(at.use(at.op.name), *promoted(at, np, at.results[0].dtype), **options)
+        return call(at.use(_NORMALIZED[at.op.name]), *promoted(at, np, at.results[0].dtype), **options)
 
 
 def _given(at: Call, name: str) -> bool:
     """Whether an attribute has another value than its default."""
-    kind: type[Op] = type(at.op)
-    default = getattr(kind, name, None)
-    return getattr(at.op, name, default) != default
+    op: Op = at.op
+    default = getattr(type(op), name, None)
+    return getattr(op, name, default) != default

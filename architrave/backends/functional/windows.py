@@ -9,14 +9,15 @@ from architrave.ir.dims import Size
 
 
 def add_windows(rules: Rules, np: str) -> None:
-    """Add the rules that call `conv`, `conv_transpose`, `max_pool` and `avg_pool`."""
+    """Add the rules that call `convolve`, `convolve_transpose`, `max_pool` and `avg_pool`."""
 
     @rules.rule("conv", "conv_transpose")
     def _conv(at: Call) -> Code:
         options = _window(at)
         if at.op.groups != 1:
             options["groups"] = at.size(at.op.groups)
-        return call(at.use(at.op.name), *promoted(at, np), **options)
+        name = at.use(at.op.name.replace("conv", "convolve"))
+        return call(name, *promoted(at, np), **options)
 
     @rules.rule("max_pool")
     def _max_pool(at: Call) -> Code:

@@ -11,7 +11,7 @@ import numpy as np
 from jax import lax
 
 
-def conv(
+def convolve(
     x: jax.Array,
     weight: jax.Array,
     bias: jax.Array | None = None,
@@ -34,7 +34,7 @@ def conv(
     return y if bias is None else y + bias.reshape(-1, *(1,) * rank)
 
 
-def conv_transpose(
+def convolve_transpose(
     x: jax.Array,
     weight: jax.Array,
     bias: jax.Array | None = None,
@@ -45,7 +45,7 @@ def conv_transpose(
     dilation: tuple[int, ...] = (),
     groups: int = 1,
 ) -> jax.Array:
-    """The transpose of `conv`: each cell of x [N, C, *spatial] adds its multiple of weight [C, out / groups, *kernel].
+    """The transpose of `convolve`: each cell of x [N, C, *spatial] adds a multiple of weight [C, out / groups, *kernel].
 
     `padding` is cut from the result, `output_padding` added at its end.
     """

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 
-def batch_norm(
+def normalize_channels(
     x: jax.Array,
     mean: jax.Array,
     var: jax.Array,
@@ -27,7 +27,7 @@ def batch_norm(
     return y if bias is None else y + bias.reshape(channels)
 
 
-def layer_norm(
+def normalize_last(
     x: jax.Array, weight: jax.Array | None = None, bias: jax.Array | None = None, eps: float = 1e-5
 ) -> jax.Array:
     """x [..., C] with mean 0 and variance 1 along its last axis, then times weight [C] plus bias [C]."""
@@ -38,24 +38,24 @@ def layer_norm(
     return y if bias is None else y + bias
 
 
-def rms_norm(x: jax.Array, weight: jax.Array | None = None, eps: float = 1e-6) -> jax.Array:
+def normalize_rms(x: jax.Array, weight: jax.Array | None = None, eps: float = 1e-6) -> jax.Array:
     """x [..., C] divided by the root mean square of its last axis, then times weight [C]."""
     y = x * jax.lax.rsqrt(jnp.square(x).mean(axis=-1, keepdims=True) + eps)
     return y if weight is None else y * weight
 
 
-def group_norm(
+def normalize_groups(
     x: jax.Array, weight: jax.Array | None = None, bias: jax.Array | None = None, groups: int = 1, eps: float = 1e-5
 ) -> jax.Array:
     """x [N, C, *spatial] with mean 0 and variance 1 in each group of channels, then times weight [C] plus bias [C]."""
-    y = layer_norm(x.reshape(x.shape[0], groups, math.prod(x.shape[1:]) // groups), eps=eps).reshape(x.shape)
+    y = normalize_last(x.reshape(x.shape[0], groups, math.prod(x.shape[1:]) // groups), eps=eps).reshape(x.shape)
     channels = (-1, *(1,) * (x.ndim - 2))
     if weight is not None:
         y = y * weight.reshape(channels)
     return y if bias is None else y + bias.reshape(channels)
 
 
-def attention(
+def attend(
     q: jax.Array,
     k: jax.Array,
     v: jax.Array,

@@ -17,7 +17,7 @@ def random_bits(key: jax.Array, path: str, shape: tuple[int, ...]) -> jax.Array:
     digest = hashlib.sha256(path.encode()).digest()
     place = jnp.array([int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:8], "little")], jnp.uint32)
     number = jnp.arange((count + 1) // 2, dtype=jnp.uint32)
-    bits = threefry(threefry(key[:, None], place[:, None]), jnp.stack([number, jnp.zeros_like(number)]))
+    bits = threefry_2x32(threefry_2x32(key[:, None], place[:, None]), jnp.stack([number, jnp.zeros_like(number)]))
     return bits.T.reshape(-1)[:count].reshape(shape)
 
 
@@ -26,7 +26,7 @@ def random_bernoulli(key: jax.Array, path: str, p: float, shape: tuple[int, ...]
     return random_bits(key, path, shape) >> 8 < math.ceil(p * 2**24)
 
 
-def threefry(key: jax.Array, counter: jax.Array) -> jax.Array:
+def threefry_2x32(key: jax.Array, counter: jax.Array) -> jax.Array:
     """64 random bits for each counter: key [2, ...] and counter [2, ...] of uint32, which broadcast, in; as many out.
 
     Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3" (2011): Threefry-2x32 with 20 rounds.

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 
-def conv(
+def convolve(
     x: np.ndarray,
     weight: np.ndarray,
     bias: np.ndarray | None = None,
@@ -32,7 +32,7 @@ def conv(
     return add_bias(y.reshape(n, len(weight), *size), bias)
 
 
-def conv_transpose(
+def convolve_transpose(
     x: np.ndarray,
     weight: np.ndarray,
     bias: np.ndarray | None = None,
@@ -43,7 +43,7 @@ def conv_transpose(
     dilation: tuple[int, ...] = (),
     groups: int = 1,
 ) -> np.ndarray:
-    """The transpose of `conv`: each cell of x [N, C, *spatial] adds its multiple of weight [C, out / groups, *kernel].
+    """The transpose of `convolve`: each cell of x [N, C, *spatial] adds a multiple of weight [C, out / groups, *kernel].
 
     `padding` is cut from the result, `output_padding` added at its end.
     """

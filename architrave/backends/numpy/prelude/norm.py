@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 
-def batch_norm(
+def normalize_channels(
     x: np.ndarray,
     mean: np.ndarray,
     var: np.ndarray,
@@ -28,7 +28,7 @@ def batch_norm(
     return y
 
 
-def layer_norm(
+def normalize_last(
     x: np.ndarray, weight: np.ndarray | None = None, bias: np.ndarray | None = None, eps: float = 1e-5
 ) -> np.ndarray:
     """x [..., C] with mean 0 and variance 1 along its last axis, then times weight [C] plus bias [C]."""
@@ -41,7 +41,7 @@ def layer_norm(
     return y
 
 
-def rms_norm(x: np.ndarray, weight: np.ndarray | None = None, eps: float = 1e-6) -> np.ndarray:
+def normalize_rms(x: np.ndarray, weight: np.ndarray | None = None, eps: float = 1e-6) -> np.ndarray:
     """x [..., C] divided by the root mean square of its last axis, then times weight [C]."""
     y = x * (1 / np.sqrt(np.square(x).mean(axis=-1, keepdims=True) + eps))
     if weight is not None:
@@ -49,11 +49,11 @@ def rms_norm(x: np.ndarray, weight: np.ndarray | None = None, eps: float = 1e-6)
     return y
 
 
-def group_norm(
+def normalize_groups(
     x: np.ndarray, weight: np.ndarray | None = None, bias: np.ndarray | None = None, groups: int = 1, eps: float = 1e-5
 ) -> np.ndarray:
     """x [N, C, *spatial] with mean 0 and variance 1 in each group of channels, then times weight [C] plus bias [C]."""
-    y = layer_norm(x.reshape(len(x), groups, math.prod(x.shape[1:]) // groups), eps=eps).reshape(x.shape)
+    y = normalize_last(x.reshape(len(x), groups, math.prod(x.shape[1:]) // groups), eps=eps).reshape(x.shape)
     channels = (-1, *(1,) * (x.ndim - 2))
     if weight is not None:
         y *= weight.reshape(channels)
@@ -76,7 +76,7 @@ def log_softmax(x: np.ndarray, axis: int = -1) -> np.ndarray:
     return y
 
 
-def attention(
+def attend(
     q: np.ndarray,
     k: np.ndarray,
     v: np.ndarray,

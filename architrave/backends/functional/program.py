@@ -1,0 +1,249 @@
+"""A NumPy or JAX program: its functions, each written once, and what they share."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from architrave.backends.base import Rules
+from architrave.backends.code import literal, sequence, text_literal
+from architrave.backends.definitions import Definition, define
+from architrave.backends.docstrings import docstring
+from architrave.backends.functional.initial import Initial
+from architrave.backends.functional.writer import FunctionWriter
+from architrave.backends.hierarchy import Region, recover
+from architrave.backends.merge import Merged, Template, merge, template
+from architrave.backends.names import Names, function_name
+from architrave.backends.prelude import Prelude
+from architrave.ir.dims import Size
+from architrave.ir.graph import Graph
+from architrave.ir.ops.leaves import Constant
+from architrave.ir.place import Place
+from architrave.ir.source import error
+from architrave.ir.storage import numpy_dtype
+from architrave.ir.types import DType
+
+NEEDED = ("p", "s", "path", "training")
+"""What functions may take beside tensors and numbers."""
+_RESERVED = (*NEEDED, "params", "state", "init", "apply", "weights", "annotations")
+
+
+@dataclass(frozen=True)
+class Framework:
+    """What sets one framework of functions on arrays apart from another."""
+
+    title: str
+    module: str
+    """The module that has NumPy's functions: `np` or `jnp`."""
+    imports: tuple[str, ...]
+    dtypes: Mapping[DType, str]
+    rules: Rules
+    prelude: Prelude
+    writer: type[FunctionWriter]
+    decorator: str
+    """What stands before `apply`."""
+    asarray: str
+    """What makes an array of the framework of a NumPy array, or of numbers."""
+    notes: str
+    """What the program's docstring says about the framework."""
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """How the function that was defined for a region is called."""
+
+    name: str
+    needed: tuple[str, ...] = ()
+    """Which of `NEEDED` it takes."""
+    missing: tuple[Size | None, ...] = ()
+    """What it takes beside the region's inputs."""
+    arguments: tuple[tuple[str, str], ...] = ()
+    """The numbers that it takes by name."""
+
+
+@dataclass
+class Draft:
+    """The text of one definition, before those that are alike become one."""
+
+    definition: Definition
+    text: Template
+    parameters: tuple[str, ...]
+    needed: tuple[str, ...]
+    missing: tuple[Size | None, ...]
+
+
+@dataclass
+class Program:
+    """Everything that is written of one graph."""
+
+    graph: Graph
+    framework: Framework
+    names: Names = field(default_factory=Names)
+    used: dict[str, None] = field(default_factory=dict[str, None])
+    parts: list[str] = field(default_factory=list[str])
+    """Functions, each after those that it uses."""
+    constants: dict[Constant, str] = field(default_factory=dict[Constant, str])
+    rendered: dict[Region, Rendered] = field(default_factory=dict[Region, Rendered])
+    needs_key: bool = False
+
+    @property
+    def rules(self) -> Rules:
+        return self.framework.rules
+
+    def write(self) -> str:
+        """The whole file."""
+        root = recover(self.graph)
+        definitions = define(root)
+        prelude = self.framework.prelude
+        self.names = Names((*_RESERVED, *prelude.definitions, *prelude.imports, "np", "jnp", "jax"))
+        taken = Names(self.names.taken)
+        for definition in set(definitions.values()):
+            self.names.add(_wanted(definition.region))
+        for level in by_level(definitions):
+            self._level([d for d in level if d.region is not root], taken)
+        self._apply(root)
+        initial = Initial(self, definitions, taken)
+        self.parts += initial.functions(root)
+        return self._file()
+
+    def use(self, name: str) -> str:
+        """Have a function of the prelude copied."""
+        if name not in self.framework.prelude.definitions:
+            raise LookupError(f"the prelude has no `{name}`")
+        self.used[name] = None
+        return name
+
+    def constant(self, op: Constant) -> str:
+        """The name of a stored array."""
+        if op not in self.constants:
+            self.constants[op] = self.names.fresh(f"CONSTANT_{len(self.constants) + 1}")
+        return self.constants[op]
+
+    # Functions.
+
+    def _level(self, definitions: Sequence[Definition], taken: Names) -> None:
+        """Write definitions that use only what is written already; those that are alike become one."""
+        groups: dict[tuple[object, ...], list[Draft]] = {}
+        for definition in definitions:
+            draft = self._draft(definition)
+            groups.setdefault((definition.name, draft.needed, draft.parameters, draft.text.shape), []).append(draft)
+        for drafts in groups.values():
+            merged = merge([d.text for d in drafts], [static(d.definition) for d in drafts], self.names)
+            if merged is not None:
+                self._define(drafts, merged, taken)
+                continue
+            for draft in drafts:
+                self._define([draft], unmerged(draft.text), taken)
+
+    def _draft(self, definition: Definition) -> Draft:
+        writer = self.framework.writer(definition.region, self, Names(self.names.taken))
+        text = template("\n".join(writer.function()))
+        needed = tuple(name for name in NEEDED if name in writer.needed)
+        first, last = [n for n in needed if n in ("p", "s")], [n for n in needed if n not in ("p", "s")]
+        parameters = (*first, *writer.parameters, *writer.missing.values(), *last)
+        return Draft(definition, text, parameters, needed, tuple(writer.missing))
+
+    def _define(self, drafts: Sequence[Draft], merged: Merged, taken: Names) -> None:
+        region = drafts[0].definition.region
+        name = taken.fresh(_wanted(region))
+        self.names.add(name)
+        body = merged.text({}).split("\n")
+        self.parts.append(function(name, (*drafts[0].parameters, *merged.parameters), _doc(region.place), body))
+        for draft, values in zip(drafts, merged.arguments, strict=True):
+            arguments = tuple(zip(merged.parameters, values, strict=True))
+            rendered = Rendered(name, draft.needed, draft.missing, arguments)
+            self.rendered.update(dict.fromkeys(draft.definition.members, rendered))
+
+    def _apply(self, root: Region) -> None:
+        """Write the network itself."""
+        writer = self.framework.writer(root, self, Names((*self.names.taken, "key")))
+        body = writer.function()
+        unknown = next((str(size) for size in writer.missing if size is not None), None)
+        if unknown is not None:
+            hint = "let it be the size of an axis of an input"
+            raise error("E403", f"the size {unknown} cannot be told from the inputs of `{self.graph.name}`", hint=hint)
+        parameters = ["params", "state", *writer.parameters, "*", "training=False"]
+        if None in writer.missing:
+            body.insert(0, f"{writer.missing[None]} = {self.framework.asarray}(0.0)")
+        if self.needs_key:
+            parameters.append("key=(0, 0)")
+            body.insert(0, f"key = {self.framework.asarray}(key, {self.framework.dtypes[DType.U32]})")
+        if self.graph.updates:
+            body.insert(0, f"state = {self.use('copied')}(state)")
+        doc = f"{_doc(self.graph.place) or self.graph.name}\n\n{_signature(self.graph, self.needs_key)}"
+        text = function("apply", parameters, doc, body)
+        self.parts.append("\n".join(filter(None, (self.framework.decorator, text))))
+
+    # The file.
+
+    def _file(self) -> str:
+        framework = self.framework
+        imports, copied = framework.prelude.copied(self.used)
+        stored = [f"{name} = {_stored(op)}" for op, name in self.constants.items()]
+        everything = "\n".join((*self.parts, *copied, *stored))
+        if "base64." in everything:
+            imports.append("import base64")
+        frameworks = [line for line in framework.imports if re.search(rf"\b{line.split()[-1]}\.", everything)]
+        plain = sorted(line for line in imports if line not in framework.imports)
+        head = [docstring(_about(self.graph, framework)), "", *(*plain, "") * bool(plain), *frameworks]
+        if stored:
+            head += ["", *stored]
+        if copied:
+            copied[0] = f"# What {framework.title} lacks.\n\n\n{copied[0]}"
+        return "\n\n\n".join(("\n".join(head), *self.parts, *copied)) + "\n"
+
+
+def by_level(definitions: Mapping[Region, Definition]) -> list[list[Definition]]:
+    """The definitions, those that others use before them."""
+    levels: dict[int, dict[Definition, None]] = {}
+    for definition in definitions.values():
+        levels.setdefault(definition.level, {})[definition] = None
+    return [sorted(levels[level], key=lambda d: d.index) for level in sorted(levels)]
+
+
+def static(definition: Definition) -> dict[str, object]:
+    """The static arguments of the block that a definition is of."""
+    place = definition.region.place
+    return dict(place.block.arguments) if place is not None and place.block is not None else {}
+
+
+def unmerged(text: Template) -> Merged:
+    """One text by itself."""
+    return Merged(lambda _: text.filled(text.numbers), (), ((),))
+
+
+def function(name: str, parameters: Sequence[str], doc: str | None, body: Sequence[str]) -> str:
+    """The text of a function."""
+    lines = [f"def {name}({', '.join(parameters)}):"]
+    if doc:
+        lines.append(docstring(doc, "    "))
+    return "\n".join([*lines, *(f"    {line}" for line in body)])
+
+
+def _wanted(region: Region) -> str:
+    return function_name(region.name or "network")
+
+
+def _signature(graph: Graph, needs_key: bool) -> str:
+    inputs = "".join(f"{v.hint or getattr(v.op, 'label', 'x')}: {v.type}. " for v in graph.inputs)
+    outputs = ", ".join(str(v.type) for v in graph.outputs)
+    key = " `key` is the run's seed and step." if needs_key else ""
+    return f"{inputs}Returns {outputs}; in training that and the new state.{key}"
+
+
+def _about(graph: Graph, framework: Framework) -> str:
+    return f"{graph.name} for {framework.title}, compiled by Architrave.\n\n{framework.notes}"
+
+
+def _stored(op: Constant) -> str:
+    """An array as source: its bytes in base 64."""
+    dtype = numpy_dtype(op.type.dtype).newbyteorder("<").str
+    data = text_literal(base64.b64encode(op.data).decode("ascii"))
+    shape = sequence(literal(size) for size in op.type.shape)
+    return f"np.frombuffer(base64.b64decode({data}), {text_literal(dtype)}).reshape({shape})"
+
+
+def _doc(place: Place | None) -> str | None:
+    return place.block.doc if place is not None and place.block is not None else None
