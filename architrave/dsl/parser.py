@@ -22,7 +22,7 @@ from architrave.dsl.tables import dump_tables, load_tables
 from architrave.ir.source import ArchitraveError, Diagnostic, Source, Span, error
 
 MAX_ERRORS = 20
-MAX_SIZE = 32 << 20
+MAX_SIZE = 8 << 20
 """The most characters that a file may have."""
 MAX_STACK = 8 * MAX_DEPTH
 """The most symbols that may wait at once; brackets and prefixes that make no node are bounded by this alone."""

@@ -6,6 +6,7 @@ looks up the handler of the kind of thing it meets; the other files of this pack
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -200,8 +201,9 @@ def elaborating(span: Span) -> Generator[None]:
     """Inside, a program may nest as deeply as the limits of the language allow. Raises E402, and E255 where
     `training` is read outside of what is built once for each mode.
     """
-    limit = sys.getrecursionlimit()
+    limit, collecting = sys.getrecursionlimit(), gc.isenabled()
     sys.setrecursionlimit(max(limit, RECURSION))
+    gc.disable()  # what a build allocates stays: the collector would walk all of it again and again, in vain
     try:
         yield
     except RecursionError:
@@ -211,6 +213,8 @@ def elaborating(span: Span) -> Generator[None]:
         raise error("E255", "`training` is not known here", need.span, hint=hint) from None
     finally:
         sys.setrecursionlimit(limit)
+        if collecting:
+            gc.enable()
 
 
 Evaluator = Callable[[Any, Frame], Any]
