@@ -98,24 +98,13 @@ class Op:
 
     def __init_subclass__(cls, *, register: bool = True, name: str | None = None) -> None:
         super().__init_subclass__()
-        dataclass(frozen=True, eq=False)(cls)
+        dataclass(frozen=True)(cls)
         if not register:
             return
         cls.name = name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
         cls.operands = _operands(cls)
         cls.attributes = tuple(f.name for f in dataclasses.fields(cls))  # type: ignore[arg-type]  # made one above
         OPS[cls.name] = cls
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and self._key == other._key
-
-    def __hash__(self) -> int:
-        return hash(self._key)
-
-    @property
-    def _key(self) -> tuple[Any, ...]:
-        # With the name, so that operators without attributes differ in their hashes.
-        return self.name, *(getattr(self, attribute) for attribute in self.attributes)
 
     reference: ClassVar[Callable[..., Any]] = _no_reference
     """The meaning of a primitive: NumPy arrays in, an array or a tuple of arrays out. Floats arrive as float64.
