@@ -12,6 +12,7 @@ from architrave.dsl.elaborate.core import Frame, Layer, ModeNeeded, Names, call,
 from architrave.dsl.elaborate.facts import evaluated_facts
 from architrave.dsl.elaborate.values import BlockType, Builtin, Closure, Fn, Instance, Named, OpRef, Partial
 from architrave.ir import build
+from architrave.ir.graph import Value
 from architrave.ir.place import Block, Place
 from architrave.ir.source import ArchitraveError, Note, Span, error, nearest
 from architrave.ir.types import DType
@@ -66,7 +67,9 @@ def bind_parameters(
         elif parameter.default is not None:
             value = evaluate(parameter.default, frame)
         else:
-            raise error("E224", f"{what} needs `{name}`", span, notes=[Note("it is declared here", parameter.span)])
+            notes = [Note("it is declared here", parameter.span)]
+            hint = "a tuple pipes several inputs: `(x, h) -> ...`" if is_tensor(parameter) else None
+            raise error("E224", f"{what} needs `{name}`", span, notes=notes, hint=hint)
         if isinstance(parameter.type, syntax.NamedType):
             check_static(parameter.type.name, value, f"`{name}` of {what}", span)
             value = _canonical(parameter.type.name.text, value)
@@ -92,9 +95,12 @@ def _canonical(type_name: str, value: Any) -> Any:
 def _call_fn(fn: Fn, args: Sequence[Any], kwargs: Mapping[str, Any], span: Span, frame: Frame) -> Any:
     tree = fn.tree
     what = f"fn `{tree.name.text}`"
+    if not args and _waits(tree, kwargs):
+        return Partial(fn, (), kwargs)
     given = bind_arguments(what, tree.parameters, args, kwargs, span)
     tensors = tuple(name for name, value in given.items() if isinstance(value, Value))
-    block = Block("fn", tree.name.text, tree.doc.text if tree.doc else None, tree.span, inputs=tensors)
+    static = tuple((name, value) for name, value in given.items() if name not in tensors)
+    block = Block("fn", tree.name.text, tree.doc.text if tree.doc else None, tree.span, static, tensors)
     inner = Frame(frame.build, {}, fn.globals, Place("", block, frame.place, span), frame.names, frame.facts, "fn")
     bind_parameters(what, tree.parameters, given, span, inner)
     if tree.gradient is not None:
@@ -102,6 +108,13 @@ def _call_fn(fn: Fn, args: Sequence[Any], kwargs: Mapping[str, Any], span: Span,
 
         return call_with_gradient(fn, inner, span)
     return run_body(tree.body, tree.result, what, span, inner)
+
+
+def _waits(tree: syntax.Fn, kwargs: Mapping[str, Any]) -> bool:
+    """Whether a fn that is applied to no tensor is a stage, which waits for one: `attention(causal = true)`."""
+    if not tree.parameters or not is_tensor(tree.parameters[0]) or tree.parameters[0].default is not None:
+        return False
+    return tree.parameters[0].name.text not in kwargs
 
 
 def run_body(body: Sequence[syntax.Statement], result: syntax.Type | None, what: str, span: Span, frame: Frame) -> Any:
@@ -124,7 +137,7 @@ def _run_once(body: Sequence[syntax.Statement], result: syntax.Type | None, what
     try:
         returned = run(body, frame)
         if returned is None:
-            raise error("E225", f"{what} ends without `return`", span)
+            raise error("E225", f"{what} ends without `return`", body[-1].span if body else span)
         check_result(result, returned.value, returned.span, frame)
     except ArchitraveError as problem:
         raise located(problem, span, frame) from None
@@ -158,8 +171,6 @@ def _call_block(block: BlockType, args: Sequence[Any], kwargs: Mapping[str, Any]
 
 def names_tensor(value: Any) -> bool:
     """Whether an argument is a tensor, or a tuple that holds one."""
-    from architrave.ir.graph import Value
-
     return isinstance(value, Value) or (isinstance(value, tuple) and any(map(names_tensor, value)))  # pyright: ignore[reportUnknownArgumentType]
 
 
@@ -247,6 +258,9 @@ def _call_partial(stage: Partial, args: Sequence[Any], kwargs: Mapping[str, Any]
 
 @calls(OpRef)
 def _call_op(ref: OpRef, args: Sequence[Any], kwargs: Mapping[str, Any], span: Span, frame: Frame) -> Any:
+    operands = ref.kind.operands
+    if operands and not args and not any(o.name in kwargs for o in operands):
+        return Partial(ref, (), kwargs)
     frame.here(span)
     return build.call(ref.kind.name, *args, **{k: dtype_word(v) for k, v in kwargs.items()})
 

@@ -7,39 +7,17 @@ from typing import Any
 
 from architrave.dsl import syntax
 from architrave.dsl.elaborate import names
-from architrave.dsl.elaborate.core import Decision, Frame, Layer, call, calls, evaluate, evaluates, is_callable
-from architrave.dsl.elaborate.expressions import stage_callee
+from architrave.dsl.elaborate.core import Decision, Frame, Layer, call, calls, is_callable
 from architrave.dsl.elaborate.mode import flatten, unflatten
 from architrave.dsl.elaborate.values import Instance, StageChoice, describe
+from architrave.ir.blame import origin
 from architrave.ir.enclose import Body, enclose
 from architrave.ir.graph import Value, make, serial_now
 from architrave.ir.ops.control import Choice
 from architrave.ir.source import Note, Span, error, nearest
 
 
-@evaluates(syntax.Choice)
-def _choice(node: syntax.Choice, frame: Frame) -> Any:
-    return choose(node, lambda alternative: evaluate_alternative(alternative, frame), frame)
-
-
-def evaluate_alternative(node: syntax.Expression, frame: Frame) -> Any:
-    """An alternative outside of a pipe. A fn applied to no tensor is a stage that waits for one."""
-    return stage_callee(node, frame) if _is_open_call(node, frame) else evaluate(node, frame)
-
-
-def _is_open_call(node: syntax.Expression, frame: Frame) -> bool:
-    from architrave.dsl.elaborate.application import is_tensor
-    from architrave.dsl.elaborate.values import Fn
-
-    if not isinstance(node, syntax.Call) or not isinstance(node.callee, syntax.Name):
-        return False
-    callee = frame.lookup(node.callee.text, node.callee.span)
-    if not isinstance(callee, Fn) or not callee.tree.parameters or not is_tensor(callee.tree.parameters[0]):
-        return False
-    return not any(isinstance(evaluate(a.value, frame), Value) for a in node.arguments)
-
-
-def choose(node: syntax.Choice, value_of: Callable[[syntax.Expression], Any], frame: Frame) -> Any:
+def choose(node: syntax.Choice, value_of: Callable[[syntax.Expression, Frame], Any], frame: Frame) -> Any:
     """The value of a choice: the alternative that is decided on, or a node that keeps them all."""
     segment = names.path_segment(node.path, frame) if node.path is not None else _counted(frame)
     names.claim_name(segment, node.span, frame)
@@ -56,16 +34,18 @@ def choose(node: syntax.Choice, value_of: Callable[[syntax.Expression], Any], fr
     kinds = {a.label.text: _trial(a, value_of, frame) for a in node.alternatives if a.label.text != taken}
     (chosen,) = (a for a in node.alternatives if a.label.text == taken)
     since = serial_now()
-    value = _claimed(value_of(chosen.value), f"{segment}.{taken}", chosen, frame)
+    value = _claimed(value_of(chosen.value, frame), f"{segment}.{taken}", chosen, frame)
     kind = _kind(value)
-    _check_kinds(node, {**kinds, taken: value}, taken)
+    _check_kinds(node, {**kinds, taken: value}, taken, frame)
     frame.build.choices[path] = Decision(path, labels, taken, kind, node.span)
     if not frame.build.keep_choices or kind == "static":
         return value
-    others = {
-        a.label.text: value if a is chosen else _claimed(value_of(a.value), f"{segment}.{a.label.text}", a, frame)
-        for a in node.alternatives
-    }
+    others = {taken: value}
+    for other in node.alternatives:
+        if other is not chosen:
+            label = other.label.text
+            others[label] = _claimed(value_of(other.value, frame), f"{segment}.{label}", other, frame)
+    others = {label: others[label] for label in labels}
     if kind == "stage":
         return StageChoice(path, others)
     return _choice_node(path, others, since, node.span, frame)
@@ -83,14 +63,14 @@ def _claimed(value: Any, segment: str, alternative: syntax.Alternative, frame: F
     return value
 
 
-def _trial(alternative: syntax.Alternative, value_of: Callable[[syntax.Expression], Any], frame: Frame) -> Any:
+def _trial(alternative: syntax.Alternative, value_of: Callable[[syntax.Expression, Frame], Any], frame: Frame) -> Any:
     """The value of an alternative that is not taken, built and forgotten: only its kind matters."""
     build = frame.build
     kept, mark = (dict(build.weights), dict(build.declared), dict(build.choices)), build.states.mark()
     own, scope = frame.names, frame.scope
     frame.names, frame.scope = own.layer(), Layer(scope)
     try:
-        return value_of(alternative.value)
+        return value_of(alternative.value, frame)
     finally:
         build.weights, build.declared, build.choices = kept
         build.states.rollback(mark)
@@ -103,7 +83,7 @@ def _kind(value: Any) -> str:
     return "tensor" if isinstance(value, Value) else "stage" if is_callable(value) else "static"
 
 
-def _check_kinds(node: syntax.Choice, values: dict[str, Any], taken: str) -> None:
+def _check_kinds(node: syntax.Choice, values: dict[str, Any], taken: str, frame: Frame) -> None:
     first, kind = values[taken], _kind(values[taken])
     for alternative in node.alternatives:
         other = values[alternative.label.text]
@@ -115,7 +95,7 @@ def _check_kinds(node: syntax.Choice, values: dict[str, Any], taken: str) -> Non
                 alternative.span,
             )
         if isinstance(first, Value) and first.type != other.type:
-            notes = [Note(f"`{taken}` is {first.type}", first.node.span)]
+            notes = [Note(f"`{taken}` comes from here", origin(first, frame.place))]
             label = alternative.label.text
             what = f"alternatives of different types: `{taken}` is {first.type}, `{label}` is {other.type}"
             raise error("E272", what, alternative.span, notes=notes)

@@ -7,6 +7,7 @@ from typing import Any
 
 from architrave.dsl import syntax
 from architrave.dsl.elaborate.application import instantiate, name_stage
+from architrave.dsl.elaborate.choices import choose
 from architrave.dsl.elaborate.conversions import to_condition, to_int
 from architrave.dsl.elaborate.core import Frame, Layer, ModeNeeded, call, evaluate, evaluates
 from architrave.dsl.elaborate.indexing import index_tensor
@@ -82,10 +83,15 @@ def _range(node: syntax.Range, frame: Frame) -> range:
 
 @evaluates(syntax.Conditional)
 def _conditional(node: syntax.Conditional, frame: Frame) -> Any:
+    return evaluate(taken_case(node, frame), frame)
+
+
+def taken_case(node: syntax.Conditional, frame: Frame) -> syntax.Expression:
+    """The side of a conditional that its conditions choose."""
     for case in node.cases:
         if to_condition(evaluate(case.condition, frame), case.condition.span):
-            return evaluate(case.value, frame)
-    return evaluate(node.otherwise, frame)
+            return case.value
+    return node.otherwise
 
 
 @evaluates(syntax.Lambda)
@@ -192,11 +198,26 @@ def apply_stage(stage: syntax.Stage, inputs: tuple[Any, ...], frame: Frame) -> A
 
 def stage_callee(node: syntax.Expression, frame: Frame) -> Any:
     """What a stage applies. `f(...)` in a stage leaves the first arguments of a fn open, for the piped values."""
-    if not isinstance(node, syntax.Call):
-        callee = evaluate(node, frame)
-        return instantiate(callee, [], {}, node.span, frame) if isinstance(callee, BlockType) else callee
+    match node:
+        case syntax.Call():
+            return _waiting(node, frame)
+        case syntax.Choice():
+            return choose(node, stage_callee, frame)
+        case syntax.Conditional():
+            return stage_callee(taken_case(node, frame), frame)
+        case _:
+            callee = evaluate(node, frame)
+            return instantiate(callee, [], {}, node.span, frame) if isinstance(callee, BlockType) else callee
+
+
+def _waiting(node: syntax.Call, frame: Frame) -> Any:
     callee = evaluate(node.callee, frame)
     args, kwargs = arguments(node.arguments, frame)
     if not isinstance(callee, Fn | Builtin | OpRef) or (isinstance(callee, Builtin) and callee.makes_stage):
         return call(callee, args, kwargs, node.span, frame)
     return Partial(callee, tuple(args), kwargs)
+
+
+@evaluates(syntax.Choice)
+def _choice(node: syntax.Choice, frame: Frame) -> Any:
+    return choose(node, evaluate, frame)

@@ -9,12 +9,13 @@ from architrave.dsl import syntax
 from architrave.dsl.elaborate.application import run_body
 from architrave.dsl.elaborate.core import Frame
 from architrave.dsl.elaborate.mode import flatten, unflatten
-from architrave.dsl.elaborate.values import Fn, describe
+from architrave.dsl.elaborate.values import Fn, apply_op
 from architrave.ir.enclose import Body, enclose, placeholder
 from architrave.ir.graph import Value, make, serial_now
 from architrave.ir.ops.control import CustomGrad
 from architrave.ir.place import Here
 from architrave.ir.source import Span, error
+from architrave.ir.types import shape_text
 
 
 def call_with_gradient(fn: Fn, frame: Frame, span: Span) -> Any:
@@ -32,11 +33,10 @@ def call_with_gradient(fn: Fn, frame: Frame, span: Span) -> Any:
     gradients = [placeholder(f"grad_{i}", v, Here()) for i, v in enumerate(outputs)]
     names = [p.text for p in tree.gradient.parameters]
     if len(names) != len(outputs):
-        raise error(
-            "E264",
-            f"grad of {what} takes a gradient for each of {len(outputs)} results, not {len(names)}",
-            tree.gradient.span,
-        )
+        results_ = "its result" if len(outputs) == 1 else f"each of its {len(outputs)} results"
+        given_names = ", ".join(f"`{n}`" for n in names) or "nothing"
+        message = f"grad of {what} takes the gradient of {results_}, not {given_names}"
+        raise error("E264", message, tree.gradient.span)
     scope = {**statics, **again, **dict(zip(names, gradients, strict=True))}
     returned = run_body(tree.gradient.body, None, f"grad of {what}", tree.gradient.span, replace(frame, scope=scope))
     given = _shaped(flatten(returned), tensors, tree)
@@ -53,21 +53,21 @@ def _is_operand(parameter: syntax.Parameter, frame: Frame) -> bool:
 
 
 def _shaped(given: list[Value], tensors: dict[str, Value], tree: syntax.Fn) -> list[Value]:
+    """The gradients, each of its parameter's dtype. Raises E264 where they do not have its shape."""
     assert tree.gradient is not None
+    span = tree.gradient.span
     if len(given) != len(tensors):
-        raise error(
-            "E264",
-            f"grad must return the gradient of each of {len(tensors)} parameters, not {len(given)}",
-            tree.gradient.span,
-        )
+        named = ", ".join(f"`{n}`" for n in tensors)
+        what = f"grad must return one gradient for each of {named}: {len(tensors)} of them, not {len(given)}"
+        raise error("E264", what, span)
     for name, value, gradient in zip(tensors, tensors.values(), given, strict=True):
-        if gradient.type != value.type:
-            raise error(
-                "E264",
-                f"the gradient of `{name}` must be {value.type}, as it is, not {describe(gradient)}",
-                tree.gradient.span,
-            )
-    return given
+        if gradient.shape != value.shape:
+            shapes = f"{shape_text(value.shape)}, as `{name}` is, not {shape_text(gradient.shape)}"
+            raise error("E264", f"the gradient of `{name}` must be {shapes}", span)
+    return [
+        g if g.dtype is v.dtype else apply_op("cast", g, dtype=v.dtype)
+        for g, v in zip(given, tensors.values(), strict=True)
+    ]
 
 
 def _enclose(forward: Body, backward: Body, since: int) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from architrave.dsl.elaborate.arithmetic import as_operand
 from architrave.dsl.elaborate.builtins.arithmetic import to_dtype
 from architrave.dsl.elaborate.builtins.registry import BUILTINS, builtin, tensor
 from architrave.dsl.elaborate.conversions import is_number, to_int, to_list, to_size
@@ -95,7 +94,7 @@ def _linspace(frame: Frame, span: Span, a: float, b: float, n: int) -> Value:
     if count < 1:
         raise error("E244", f"`linspace` makes at least 1 number, not {count}", span)
     steps = apply_op("arange", size=count, dtype=DType.FLOAT)
-    return steps * ((b - a) / max(count - 1, 1)) + a
+    return apply_op("add", apply_op("multiply", steps, (b - a) / max(count - 1, 1)), float(a))
 
 
 @builtin("eye")
@@ -124,11 +123,11 @@ def _normal(frame: Frame, span: Span, shape: Any) -> Value:
     return _random("random_normal", shape, span, frame)
 
 
-def _uniform(frame: Frame, span: Span, shape: Any, lo: Any = 0.0, hi: Any = 1.0) -> Value:
+def _uniform(frame: Frame, span: Span, shape: Any, lo: float = 0.0, hi: float = 1.0) -> Value:
     drawn = _random("random_uniform", shape, span, frame)
     if lo == 0 and hi == 1:
         return drawn
-    return drawn * as_operand(hi - lo) + as_operand(lo)
+    return apply_op("add", apply_op("multiply", drawn, float(hi - lo)), float(lo))
 
 
 def _bernoulli(frame: Frame, span: Span, p: float, shape: Any) -> Value:

@@ -1,4 +1,8 @@
-"""How a Python function becomes a function of the language."""
+"""How a Python function becomes a function of the language.
+
+Its first two parameters are the frame and the span. One whose next is called `x` works on a tensor: applied to
+nothing, `softmax(axis = -1)`, it is a stage that waits for one.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from typing import Any
 
 from architrave.dsl.elaborate.conversions import listed, to_flag, to_int, to_list, to_number, to_text
 from architrave.dsl.elaborate.core import Frame, calls
-from architrave.dsl.elaborate.values import AllBut, Builtin, describe
+from architrave.dsl.elaborate.values import AllBut, Builtin, Partial, describe
 from architrave.ir.graph import Value
 from architrave.ir.source import Span, error, nearest
 from architrave.ir.types import normalize_axis
@@ -81,6 +85,8 @@ def _signature(function: Function) -> Signature:
 def _call(function: Builtin, args: Sequence[Any], kwargs: Mapping[str, Any], span: Span, frame: Frame) -> Any:
     signature = _signature(function.run)
     parameters = signature.parameters
+    if not args and parameters and parameters[0].name == "x" and "x" not in kwargs:
+        return Partial(function, (), kwargs)
     if len(args) > len(parameters) and not signature.rest:
         counted = "1 argument" if len(parameters) == 1 else f"{len(parameters)} arguments"
         raise error("E221", f"`{function.name}` takes {counted}, not {len(args)}", span)
