@@ -31,7 +31,8 @@ class Formatted:
     def diff(self) -> str:
         """The change as a unified diff."""
         before, after = self.before.splitlines(keepends=True), (self.after or self.before).splitlines(keepends=True)
-        changes = difflib.unified_diff(before, after, self.name, f"{self.name} (formatted)")
+        name = printable(self.name)
+        changes = difflib.unified_diff(before, after, name, f"{name} (formatted)")
         return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in changes)
 
 

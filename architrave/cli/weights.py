@@ -68,7 +68,10 @@ def initialize(name: str, output: str, seed: int, dtype: str, as_json: bool, **s
 @model_options
 @json_option
 def inspect(file: str, name: str | None, as_json: bool, **selected: Any) -> int:
-    """List what a safetensors file holds; with MODEL, check that it fits that model."""
+    """List what a checkpoint holds.
+
+    With MODEL, says whether its weights are those of that model, by name and by shape.
+    """
     from architrave.weights import fit, read
 
     arrays = read(file)

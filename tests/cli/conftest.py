@@ -22,7 +22,7 @@ expect Net: params == 67
 expect Net(classes = 2): output == [N, 2]
 '''
 
-TWO = '''from std.linear import linear
+TWO = """from std.linear import linear
 
 model A()(x: [N, 4]) -> [N, 2] = x -> head: linear(2)
 
@@ -33,7 +33,7 @@ model B(width: int = 8)(x: [N, T, 4]) -> [N, T, width] {
 
 expect A: params == 11
 expect B: params == 40
-'''
+"""
 
 
 @dataclass(frozen=True)

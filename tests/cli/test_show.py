@@ -1,0 +1,67 @@
+"""The tree of instances: what it shows, and that what it shows adds up."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from architrave.cli.instances import instances
+from architrave.models import load, loads
+from tests.cli.conftest import Cli
+
+NETWORKS = {
+    "resnet50": {},
+    "lstmtagger": {"depth": 4},
+    "gpt2small": {"depth": 3, "width": 48, "heads": 4, "vocab": 20},
+    "unet": {"size": 188},
+    "mobilenetv2": {},
+}
+
+
+@pytest.mark.parametrize("name", ["resnet50", "lstmtagger"])
+def test_tree(cli: Cli, golden: Callable[[str, str], None], name: str) -> None:
+    arguments = [f"--set={k}={v}" for k, v in NETWORKS[name].items()]
+    golden(f"{name}.txt", cli("show", name, "--at", "N=1", *arguments).out)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_parts_add_up(name: str) -> None:
+    graph = load(name, **NETWORKS[name])
+    root = instances(graph, dict.fromkeys(graph.symbols, 64))
+    for instance in root.walk():
+        parts = instance.children.values()
+        assert sum(p.parameters for p in parts) <= instance.parameters
+        assert sum(p.multiply_adds for p in parts) <= instance.multiply_adds
+    leaves = [i for i in root.walk() if not i.children]
+    assert all(i.outputs for i in leaves)
+
+
+def test_equal_layers_share_a_row_unless_asked(cli: Cli, folder: Path) -> None:
+    (folder / "deep.arch").write_text(
+        "from std.linear import linear\n"
+        "model Deep(depth: int = 1000)(x: [N, 4]) -> [N, 4] {\n"
+        "    for i in 0..depth {\n        x = x -> layer[i]: linear(4)\n    }\n    return x\n}\n",
+        encoding="utf-8",
+    )
+    assert "0-999 1000 x linear" in " ".join(cli("show", "deep.arch").out.split())
+    assert len(cli("show", "deep.arch").out.splitlines()) < 10
+    assert len(cli("show", "deep.arch", "--all").out.splitlines()) > 1000
+    assert len(cli("show", "deep.arch", "--all", "--depth", "1").out.splitlines()) < 10
+
+
+def test_one_instance_applied_twice_has_one_row() -> None:
+    graph = loads(
+        "from std.linear import linear\nmodel M()(x: [N, 4]) -> [N, 4] {\n    f = linear(4)\n    return f(f(x))\n}\n"
+    )
+    (instance,) = instances(graph, {"N": 1}).children.values()
+    assert (instance.path, instance.block, instance.parameters, instance.multiply_adds) == ("f", "linear", 20, 32)
+
+
+def test_one_mode_of_the_graph(cli: Cli) -> None:
+    both, training, inference = (
+        cli("show", "resnet18", "--ir", *flags).out for flags in ([], ["--train"], ["--inference"])
+    )
+    assert "if training" in both
+    assert "if training" not in training + inference
+    assert ":=" in training
+    assert ":=" not in inference
