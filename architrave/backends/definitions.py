@@ -7,13 +7,14 @@ the same names within them. Names of values and source lines do not count.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from architrave.backends.hierarchy import Chain, Item, Region, is_constant, path_of, post_order
 from architrave.ir.graph import Graph, Node, Value
 from architrave.ir.nested import leaves, subgraphs
 from architrave.ir.op import Op
 from architrave.ir.ops.leaves import Param, State
+from architrave.ir.ops.random import RandomBernoulli, RandomBits, RandomNormal, RandomUniform
 
 
 @dataclass(eq=False)
@@ -86,6 +87,8 @@ class _Key:
 
     def _item(self, item: Item, body: Region, ref: Callable[[Value], Hashable]) -> list[Hashable]:
         match item:
+            case Node(op=RandomBits() | RandomUniform() | RandomNormal() | RandomBernoulli() as op):
+                return [(self._number(replace(op, path=self.region.relative(op.path))), *map(ref, item.operands))]
             case Node():
                 inner = tuple(self._body(b, {}) for b in body.bodies.get(item, ()))
                 return [(self._number(_without_graphs(item.op)), *map(ref, item.operands), *inner)]

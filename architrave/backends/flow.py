@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from architrave.backends.base import Rules
 from architrave.backends.code import NOT, Code
-from architrave.backends.hierarchy import Region
+from architrave.backends.hierarchy import Region, path_of
 from architrave.backends.names import Names
 from architrave.backends.writer import Held, Writer
 from architrave.ir.dims import Size
@@ -85,12 +85,13 @@ class FlowWriter(Writer):
             before = self.lines
             self.lines = []
             with self.variables.branch(), self.indented():
+                results = {i: v for i, v in enumerate(body.results) if self.uses(node.outputs[i])}
+                self.prepare(body, results.values())
                 self._enter(body, captures, node)
-                for value, name in zip(body.results, names, strict=True):
-                    if name is not None:
-                        self.targets.setdefault(value, name)
+                self.targets.update({v: name for i, v in results.items() if (name := names[i]) is not None})
+                self.suggest({results[i]: path_of(s).rpartition(".")[2] for i, s in states.items()})
                 self.body(body)
-                self._leave(body, names, states, node.span)
+                self._leave(results, names, states, node.span)
             sides.append(self.lines)
             self.lines = before
         self._branches(sides[0], sides[1], node.span)
@@ -108,16 +109,17 @@ class FlowWriter(Writer):
             self.write("else:" if then else f"if not {self.training}:")
             self.lines += otherwise
 
-    def _leave(self, body: Region, names: Sequence[str | None], states: dict[int, Value], span: Span | None) -> None:
+    def _leave(
+        self, results: dict[int, Value], names: Sequence[str | None], states: dict[int, Value], span: Span | None
+    ) -> None:
         """Give the results of a branch their variables, and the states their new values."""
-        results = self._outputs(body)
+        helds = {i: self.tensor(v) for i, v in results.items()}
         for i, state in states.items():
-            code = results[i].code
+            code = helds[i].code
             if code.text != self.weight(state).text:
-                self.write(self.assignment(state, code), results[i].span or span)
-                self.variables.release(results[i].mentions)
-        targets = [(name, held) for name, held in zip(names, results, strict=True) if name is not None]
-        self._settle(targets, span)
+                self.write(self.assignment(state, code), helds[i].span or span)
+                self.variables.release(helds[i].mentions)
+        self._settle([(name, held) for i, held in helds.items() if (name := names[i]) is not None], span)
 
     def _own_state(self, value: Value) -> Value | None:
         """The state that a result of a mode is the new value of, where no one else reads the state or the result."""
@@ -226,7 +228,6 @@ class FlowWriter(Writer):
 
     def _enter(self, body: Region, captures: Sequence[Held], node: Node) -> None:
         """Let the inputs of a branch be what they are captured from; what dies with the node may be overwritten."""
-        self.prepare(body)
         times = Counter(node.operands)
         for operand, value, held in zip(node.operands, body.inputs, captures, strict=True):
             if value in self.weights:
@@ -255,8 +256,7 @@ class FlowWriter(Writer):
         if holder is not None and holder in dying and self.variables.left[holder] == 1:
             return wanted
         name = self.variables.pick(wanted)
-        self.variables.holders[name] = value
-        self.variables.left[value] = 1
+        self.variables.reserve(name)
         return name
 
     def _settle(self, targets: Sequence[Target], span: Span | None) -> None:

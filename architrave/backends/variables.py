@@ -17,6 +17,8 @@ class Variables:
         self.names = names
         self.holders: dict[str, Value | None] = {}
         """What each variable holds; None where it is free again."""
+        self.reserved: set[str] = set()
+        """Variables that wait for the result of a branch."""
         self.left: Counter[Value] = Counter()
         """How many uses of a value are still to be written."""
 
@@ -24,7 +26,13 @@ class Variables:
         """From now on the variable `name` is `value`, for so many uses."""
         self.names.add(name)
         self.holders[name] = value
+        self.reserved.discard(name)
         self.left[value] = uses
+
+    def reserve(self, name: str) -> None:
+        """Keep a variable for a result."""
+        self.holders[name] = None
+        self.reserved.add(name)
 
     def protect(self, value: Value) -> None:
         """Keep the variable of a value to the end of the function."""
@@ -39,7 +47,11 @@ class Variables:
 
     def is_free(self, name: str) -> bool:
         """Whether the variable `name` exists and holds nothing that is still needed."""
-        return name in self.holders and self.holders[name] is None
+        return name in self.holders and self.holders[name] is None and name not in self.reserved
+
+    def accepts(self, name: str) -> bool:
+        """Whether a variable may take the value that it is meant for."""
+        return self.is_free(name) or name in self.reserved
 
     def pick(self, wanted: str) -> str:
         """A free or new variable, named as near to `wanted` as can be. The caller makes it hold something."""
@@ -52,12 +64,20 @@ class Variables:
 
     def idle(self) -> str | None:
         """Some variable that is free again."""
-        return next((name for name, value in self.holders.items() if value is None and name != "_"), None)
+        return next(
+            (
+                name
+                for name, value in self.holders.items()
+                if value is None and name != "_" and name not in self.reserved
+            ),
+            None,
+        )
 
     @contextmanager
     def branch(self) -> Iterator[None]:
         """What happens to the variables in one branch of several is undone after it; what it made is free."""
-        holders, left = dict(self.holders), Counter(self.left)
+        holders, left, reserved = dict(self.holders), Counter(self.left), set(self.reserved)
         yield
+        self.reserved = reserved
         self.holders = {**dict.fromkeys(self.holders), **holders}
         self.left = left

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -125,8 +125,7 @@ class Writer(ABC):
         return self._sizes.lines("\n".join(self.lines))
 
     def body(self, region: Region) -> None:
-        """Write the items of a region in this function."""
-        self.prepare(region)
+        """Write the items of a region, once it is prepared, in this function."""
         for item in region.items:
             match item:
                 case Chain():
@@ -205,7 +204,8 @@ class Writer(ABC):
     def results(self, outputs: Sequence[Value], held: Held) -> None:
         """Keep an expression for its one use, or assign it: where it is used often, has a name, or is several."""
         (only, *others) = outputs
-        if others or self.uses(only) != 1 or (self.hint(only) is not None and only not in self._returned) or only in self.targets:
+        is_named = only in self.targets or (self.hint(only) is not None and only not in self._returned)
+        if others or self.uses(only) != 1 or is_named:
             self.assign(outputs, held)
         else:
             self.values[only] = held
@@ -235,6 +235,10 @@ class Writer(ABC):
         if value not in self._hints:
             self._hints[value] = value.hint
         return self._hints[value]
+
+    def suggest(self, names: Mapping[Value, str]) -> None:
+        """Names for values that must be assigned, where the source has none."""
+        self._wanted.update({value: self._hints.get(value) or name for value, name in names.items()})
 
     def count(self, value: Value, uses: int) -> None:
         """Set how often a value is used."""
@@ -341,16 +345,17 @@ class Writer(ABC):
         self.hold(name, value)
         return name
 
-    def prepare(self, region: Region) -> None:
-        """Count how often each value of a region is used in it."""
-        found: Counter[Value] = Counter(tuple(region.results or region.outputs))
+    def prepare(self, region: Region, results: Iterable[Value] | None = None) -> None:
+        """Count how often each value of a region is used in it; `results` are those of its outputs that matter."""
+        found = Counter(tuple(region.results or region.outputs) if results is None else tuple(results))
         found.update(value for _, value in region.updates)
         for item in region.items:
             given = item.operands if isinstance(item, Node) else item.inputs
             operands = [self.weights.get(v, v) for v in given]
             found.update(operands)
             self._users.update(dict.fromkeys(operands, item))
-            inner = item.level if isinstance(item, Region) else item.regions[-1].level if isinstance(item, Chain) else None
+            last = item.regions[-1] if isinstance(item, Chain) else item
+            inner = last.level if isinstance(last, Region) else None
             self._hints.update((v, _hint(v, region.level, inner)) for v in item.outputs)
         self._uses.update(found)
 
@@ -369,7 +374,7 @@ class Writer(ABC):
             return "_"
         target = self.targets.get(value)
         name = (
-            target if target is not None and self.variables.is_free(target) else self.variables.pick(self.want(value))
+            target if target is not None and self.variables.accepts(target) else self.variables.pick(self.want(value))
         )
         self.hold(name, value)
         return name

@@ -19,7 +19,7 @@ from typing import TypeAlias
 
 from architrave.backends.hierarchy import chains, torn
 from architrave.backends.hierarchy.region import Region, is_constant, is_leaf, path_of, post_order
-from architrave.backends.hierarchy.small import too_small
+from architrave.backends.hierarchy.small import undefined
 from architrave.ir.graph import Graph, Node, Value
 from architrave.ir.nested import subgraphs
 from architrave.ir.ops.control import CustomGrad
@@ -45,7 +45,7 @@ def recover(graph: Graph, dissolved: Set[Place] = frozenset()) -> Region:
     The places in `dissolved`, and those that cannot stand as regions, are emitted in the regions around
     them. Raises E402 where sub-graphs nest deeper than a program can.
     """
-    gone = set(dissolved) | too_small(graph)
+    gone = set(dissolved) | undefined(graph)
     key = _one_key(graph)
     while True:
         builder = _Builder(graph, gone, graph.place, graph.place, key)

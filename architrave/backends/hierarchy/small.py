@@ -1,55 +1,88 @@
-"""Blocks and functions that are too small for a definition of their own."""
+"""Blocks and functions that get no definition of their own."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
 from architrave.backends.hierarchy.region import is_leaf, path_of
-from architrave.ir.graph import Graph
-from architrave.ir.nested import subgraphs
+from architrave.ir.graph import Graph, Node
+from architrave.ir.nested import innermost_first, subgraphs
+from architrave.ir.ops.control import Mode
+from architrave.ir.ops.random import RandomBernoulli, RandomBits, RandomNormal, RandomUniform
 from architrave.ir.place import Place
 
 SMALL = 3
 """A fn, or a block without weights, of fewer nodes is not worth a definition of its own."""
 
+_OF_A_BLOCK = (Mode, RandomBits, RandomUniform, RandomNormal, RandomBernoulli)
+"""Operators that need to know which network they are part of."""
 
-def too_small(graph: Graph) -> set[Place]:
-    """Places too small for a definition, and functions that hold blocks, whose weights they could not reach."""
-    sizes: dict[Place, int] = {}
-    weighty = {path_of(v).rpartition(".")[0] for v in graph.weights}
-    pending = [graph]
-    while pending:
-        for node in pending.pop().nodes:
-            pending += subgraphs(node.op)
-            if node.place is not None and not is_leaf(node):
-                sizes[node.place] = sizes.get(node.place, 0) + 1
-    for place in sorted(_with_ancestors(sizes), key=lambda p: -p.depth):
-        if place.parent is not None:
-            sizes[place.parent] = sizes.get(place.parent, 0) + sizes.get(place, 0)
-    prefixes = {prefix for path in weighty for prefix in _prefixes(path)}
+
+def undefined(graph: Graph) -> set[Place]:
+    """Places that are too small for a definition, and functions that need more than their arguments.
+
+    A function has no module of its own, so it can reach no weights, no mode and no place for random numbers.
+    """
+    prefixes = {prefix for weight in graph.weights for prefix in _prefixes(path_of(weight))}
+    sizes: dict[int, int] = {}
     gone: set[Place] = set()
-    for place, size in sizes.items():
-        has_weights = place.block is not None and place.block.kind != "fn" and place.path in prefixes
-        if size < SMALL and not has_weights:
-            gone.add(place)
-        above = place.parent
-        while has_weights and above is not None and above.block is not None and above.block.kind == "fn":
-            gone.add(above)
-            above = above.parent
+    for part in innermost_first(graph):
+        nodes = [n for n in part.nodes if not is_leaf(n)]
+        weights = {n: 1 + sum(sizes[id(inner)] for inner in subgraphs(n.op)) for n in nodes}
+        sizes[id(part)] = sum(weights.values())
+        for place, size in _totals(weights, part.place).items():
+            if size < SMALL and not _has_weights(place, prefixes):
+                gone.add(place)
+            elif _has_weights(place, prefixes):
+                gone.update(_functions(place.parent))
+        for node in nodes:
+            if isinstance(node.op, _OF_A_BLOCK):
+                gone.update(_functions(node.place))
     return gone
 
 
+def _totals(weights: dict[Node, int], base: Place | None) -> dict[Place, int]:
+    """How large the places below `base` are, with all that lies within them."""
+    totals: dict[Place, int] = {}
+    for node, weight in weights.items():
+        if node.place is not None:
+            totals[node.place] = totals.get(node.place, 0) + weight
+    for place in sorted(_with_ancestors(totals), key=lambda p: -p.depth):
+        if place.parent is not None:
+            totals[place.parent] = totals.get(place.parent, 0) + totals.get(place, 0)
+    for above in _chain(base):
+        totals.pop(above, None)
+    return totals
+
+
+def _has_weights(place: Place, prefixes: set[str]) -> bool:
+    return place.block is not None and place.block.kind != "fn" and place.path in prefixes
+
+
+def _functions(place: Place | None) -> Iterator[Place]:
+    """The fns that a place lies directly in."""
+    for above in _chain(place):
+        if above.block is None or above.block.kind != "fn":
+            return
+        yield above
+
+
+def _chain(place: Place | None) -> Iterator[Place]:
+    while place is not None:
+        yield place
+        place = place.parent
+
+
 def _prefixes(path: str) -> Iterator[str]:
-    while path:
+    while path := path.rpartition(".")[0]:
         yield path
-        path = path.rpartition(".")[0]
 
 
 def _with_ancestors(places: Iterable[Place]) -> set[Place]:
     found: set[Place] = set()
     for place in places:
-        above: Place | None = place
-        while above is not None and above not in found:
+        for above in _chain(place):
+            if above in found:
+                break
             found.add(above)
-            above = above.parent
     return found

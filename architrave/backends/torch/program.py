@@ -29,7 +29,7 @@ from architrave.ir.types import DType
 PRELUDE = Prelude(Path(__file__).parent / "prelude")
 _RESERVED = ("torch", "nn", "F", "self", "cls", "ctx", "key", "Model", "init", "math", "annotations")
 _CUT = "\f"
-"""Parts `__init__` and `forward` in the text of a class while definitions are compared."""
+"""Parts the draws, `__init__` and `forward` in the text of a class while definitions are compared."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ class Program:
         writer = TorchWriter(region, self, Names(self.names.taken))
         body = writer.function()
         members = list(modules.lines(writer.tree, frozenset(writer.sequential)))
-        text = template("\n".join(members) + _CUT + "\n".join(body))
+        text = template(_CUT.join((_draws(writer), "\n".join(members), "\n".join(body))))
         missing = tuple(writer.missing)
         return Draft(definition, text, (*writer.parameters, *writer.missing.values()), missing)
 
@@ -166,7 +166,7 @@ class Program:
         self.names.add(name)
         doc = region.place.block.doc if region.place is not None and region.place.block is not None else None
         if region.is_function:
-            body = merged.text({}).partition(_CUT)[2].split("\n")
+            body = merged.text({}).split(_CUT)[2].split("\n")
             self.parts.append(_function(name, (*drafts[0].parameters, *merged.parameters), doc, body))
         else:
             self.parts.append(_class(name, drafts[0].parameters, merged, doc))
@@ -205,9 +205,11 @@ class Program:
             parameters.append("key=None")
             device = f"{writer.parameters[0]}.device" if writer.parameters else "None"
             body.insert(0, f"key = {self.use('run_key')}(key, {device})")
-        members = "\n".join(modules.lines(writer.tree, frozenset(writer.sequential)))
+        members = list(modules.lines(writer.tree, frozenset(writer.sequential)))
+        if "random_bits" in self.used:
+            members.append(f"{self.use('set_places')}(self)")
         block = self.graph.place.block if self.graph.place is not None else None
-        text = Merged(lambda _: members + _CUT + "\n".join(body), (), ((),))
+        text = Merged(lambda _: _CUT.join((_draws(writer), "\n".join(members), "\n".join(body))), (), ((),))
         self.parts.append(_class(name, parameters, text, block.doc if block is not None else None))
 
     _instances: dict[str, Rendered] = field(default_factory=dict[str, Rendered])
@@ -243,6 +245,12 @@ def _wanted(region: Region) -> str:
     return function_name(name) if region.is_function else class_name(name)
 
 
+def _draws(writer: TorchWriter) -> str:
+    """The class attribute that `set_places` looks for."""
+    paths = ", ".join(map(text_literal, writer.draws))
+    return f"draws = [{paths}]" if writer.draws else ""
+
+
 def _static(definition: Definition) -> dict[str, object]:
     place = definition.region.place
     return dict(place.block.arguments) if place is not None and place.block is not None else {}
@@ -258,12 +266,14 @@ def _function(name: str, parameters: Sequence[str], doc: str | None, body: Seque
 def _class(name: str, parameters: Sequence[str], merged: Merged, doc: str | None) -> str:
     """A class; numbers that its `forward` needs are kept as attributes."""
     kept = {p: f"self.{p}" for p in merged.parameters}
-    members = merged.text({}).partition(_CUT)[0]
-    forward = merged.text(kept).partition(_CUT)[2]
+    draws, members, _ = merged.text({}).split(_CUT)
+    forward = merged.text(kept).split(_CUT)[2]
     attributes = [f"{kept[p]} = {p}" for p in merged.parameters if kept[p] in forward]
     lines = [f"class {name}(nn.Module):"]
     if doc:
         lines += [docstring(doc, "    "), ""]
+    if draws:
+        lines += [f"    {draws}", ""]
     making = [*attributes, *members.split("\n")] if members else attributes
     if making:
         lines.append(f"    def __init__({', '.join(('self', *merged.parameters))}):")

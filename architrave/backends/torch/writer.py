@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from architrave.backends.code import Code, call, sequence, text_literal
+from architrave.backends.code import Code, call, sequence, text_literal, text_literal
 from architrave.backends.flow import FlowWriter
 from architrave.backends.hierarchy import Chain, Region, path_of
 from architrave.backends.names import Names, identifier
@@ -46,6 +46,8 @@ class TorchWriter(FlowWriter):
         self.program = program
         self.tree = Tree()
         self.sequential: set[str] = set()
+        self.draws: dict[str, None] = {}
+        """Where random numbers are drawn, as paths within the class."""
         if not region.is_function:
             self._plant()
 
@@ -100,6 +102,11 @@ class TorchWriter(FlowWriter):
 
     def use(self, name: str) -> str:
         return self.program.use(name)
+
+    def path(self, path: str) -> Code:
+        inside = self.region.relative(path)
+        self.draws[inside] = None
+        return Code(f"self.places[{text_literal(inside)}]")
 
     def application(self, region: Region, arguments: tuple[Code, ...]) -> Code:
         rendered = self.program.rendered[region]

@@ -24,6 +24,13 @@ class BatchNorm(nn.Module):
         return F.batch_norm(x, *statistics, self.weight, self.bias, self.training, self.momentum, self.eps)
 
 
+class Embedding(nn.Embedding):
+    """A table of vectors. As `nn.Embedding`, but an index that is out of range takes the nearest row."""
+
+    def forward(self, index):
+        return super().forward(index.clamp(0, self.num_embeddings - 1))
+
+
 def sign(x):
     """-1, 0 or 1; NaN of NaN."""
     return torch.where(x.isnan(), x, x.sign())

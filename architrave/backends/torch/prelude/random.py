@@ -1,5 +1,6 @@
 """Random numbers that depend on a key, a place and a position alone: Threefry-2x32, in 64-bit integers."""
 
+import hashlib
 import math
 
 import torch
@@ -12,6 +13,19 @@ def run_key(key, device):
     return torch.as_tensor(key, device=device).to(torch.int64)
 
 
+def set_places(network):
+    """Give every module that draws random numbers the keys of its draws, which depend on their paths."""
+    for path, module in network.named_modules():
+        draws = getattr(module, "draws", ())
+        module.places = {draw: place_of(f"{path}.{draw}" if path else draw) for draw in draws}
+
+
+def place_of(path):
+    """The first two words of the SHA-256 of a path."""
+    digest = hashlib.sha256(path.encode()).digest()
+    return int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:8], "little")
+
+
 def random_bits(key, place, shape):
     """32 random bits in each element, as int64, for the run's key and a place in the network."""
     count = math.prod(shape)
@@ -22,7 +36,10 @@ def random_bits(key, place, shape):
 
 
 def threefry(key, words):
-    """Encrypt pairs of 32-bit words [2, ...]. Salmon and others, "Parallel Random Numbers: As Easy as 1, 2, 3" (2011)."""
+    """Encrypt pairs of 32-bit words [2, ...].
+
+    Salmon and others, "Parallel Random Numbers: As Easy as 1, 2, 3" (2011).
+    """
     keys = (key[0], key[1], key[0] ^ key[1] ^ 0x1BD11BDA)
     a, b = (words[0] + keys[0]) & 0xFFFFFFFF, (words[1] + keys[1]) & 0xFFFFFFFF
     for group in range(5):

@@ -180,7 +180,7 @@ def _attention(at: Call) -> Code | None:
 
 @layers.rule("random_bits")
 def _random_bits(at: Call) -> Code:
-    return call(at.use("random_bits"), at.args[0], literal(at.op.place), at.shape(at.op.shape))
+    return call(at.use("random_bits"), at.args[0], at.path(at.op.path), at.shape(at.op.shape))
 
 
 @layers.rule("clip")
