@@ -193,7 +193,7 @@ def _call_instance(instance: Instance, args: Sequence[Any], kwargs: Mapping[str,
     build_, place = frame.build, block_place(instance, span, frame.place)
     given = bind_arguments(what, tree.inputs, args, kwargs, span)
     key = templates.key_of(instance, given, facts, build_)
-    template = build_.templates.get(key)
+    template = templates.find(key) if key is not None else None
     if template is not None and not templates.declared_before(template, place, build_):
         return templates.recall(template, given, place, span, build_)
     names_ = frame.names if instance.segment == "" else Names()

@@ -115,7 +115,6 @@ class Build:
     weights: dict[str, Value] = field(default_factory=dict[str, Value])
     declared: dict[str, tuple[object, Span]] = field(default_factory=dict[str, tuple[object, Span]])
     states: States = field(default_factory=States)
-    templates: dict[Any, Any] = field(default_factory=dict[Any, Any])  # what equal applications copy
     drawn: int = 0  # random numbers asked for
     choices: dict[str, Decision] = field(default_factory=dict[str, Decision])
     constraints: list[syntax.Constraint] = field(default_factory=list[syntax.Constraint])

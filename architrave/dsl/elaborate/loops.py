@@ -68,7 +68,7 @@ def _scan(node: syntax.Scan, frame: Frame) -> None:
         loop.emitted.clear()
         side.loop = loop
         for name, value in zip(carries, given, strict=False):
-            side.scope[name] = value
+            side.scope[name] = value.named(name, frame.place)
         for source, value in zip(node.sources, _elements(sequences, axis, start, side, node), strict=True):
             assign(source.target, value, side)
             inputs.append(value) if sequences else None
@@ -117,7 +117,8 @@ def _while(node: syntax.While, frame: Frame) -> None:
     carries = _carries(node.carry, frame)
 
     def body(side: Frame, given: Sequence[Value]) -> list[Value]:
-        side.scope.update(zip(carries, given, strict=False))
+        for name, value in zip(carries, given, strict=False):
+            side.scope[name] = value.named(name, frame.place)
         condition = evaluate(node.condition, side)
         if not isinstance(condition, Value):
             raise error(

@@ -7,6 +7,7 @@ arguments, choices, random numbers, values from outside) is run each time.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -22,6 +23,9 @@ from architrave.ir.place import Fact, Here, Place
 from architrave.ir.source import Span
 from architrave.ir.types import DType
 
+LIMIT = 2048
+"""How many applications are remembered; the oldest go first."""
+
 _PLAIN = (int, float, bool, str, type(None), Dim, DType, Initial, Fn, BlockType, Builtin)
 
 
@@ -35,6 +39,14 @@ class Template:
     updates: tuple[tuple[str, Value], ...]
     result: Any
     place: Place
+
+
+_REMEMBERED: OrderedDict[Hashable, Template] = OrderedDict()
+
+
+def find(key: Hashable) -> Template | None:
+    """What an equal application built, in this elaboration or an earlier one."""
+    return _REMEMBERED.get(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +78,7 @@ def _part(value: Any) -> Hashable | None:
     if isinstance(value, Value):
         return ("tensor", value.type)
     if isinstance(value, _PLAIN):
-        return (type(value), value)
+        return (type(value), repr(value) if isinstance(value, float) else value)  # 0.0 is not -0.0
     if isinstance(value, list | tuple):
         items = [_part(v) for v in value]  # pyright: ignore[reportUnknownVariableType]
         return None if None in items else (type(value), *items)  # pyright: ignore[reportUnknownVariableType]
@@ -91,7 +103,9 @@ def remember(key: Hashable, given: dict[str, Any], result: Any, place: Place, be
     roots = [*flatten(result), *(v for _, v in updates), *(leaf for _, leaf in declared)]
     nodes = _between(roots, inputs, before.serial)
     if nodes is not None:
-        build.templates[key] = Template(inputs, nodes, weights, updates, result, place)
+        _REMEMBERED[key] = Template(inputs, nodes, weights, updates, result, place)
+        if len(_REMEMBERED) > LIMIT:
+            _REMEMBERED.popitem(last=False)
 
 
 def _between(roots: list[Value], inputs: tuple[Value, ...], since: int) -> tuple[Node, ...] | None:
