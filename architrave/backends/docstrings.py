@@ -5,6 +5,11 @@ from __future__ import annotations
 from architrave.ir.source import printable
 
 
+def basename(file: str) -> str:
+    """A file's own name, as comments and docstrings show it."""
+    return printable(file.replace("\\", "/").rpartition("/")[2])
+
+
 def docstring(text: str, indent: str = "") -> str:
     """`text` between triple quotes; nothing in it can end the string or escape from it."""
     lines = [printable(line).rstrip() for line in text.strip().splitlines()] or [""]

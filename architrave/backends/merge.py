@@ -149,7 +149,7 @@ def _static_name(column: Sequence[str], static: Sequence[Mapping[str, object]]) 
 def _role(pieces: Sequence[str], position: int) -> str:
     """What a number is for, from the text before it: its keyword, or its place in a call that is known."""
     before = pieces[position]
-    keyword = re.search(r"(\w+)=\(?$", before)
+    keyword = re.search(r"(\w+)=~?\(?$", before)
     if keyword is not None:
         return keyword.group(1)
     line = "0".join(pieces[: position + 1]).rpartition("\n")[2]
@@ -162,7 +162,7 @@ def _role(pieces: Sequence[str], position: int) -> str:
 
 
 def _stands_alone(pieces: Sequence[str], position: int) -> bool:
-    return bool(re.search(r"[(,=\[]\s*$", pieces[position])) and bool(re.match(r"\s*[),\]\n]", pieces[position + 1]))
+    return bool(re.search(r"[(,=~\[]\s*$", pieces[position])) and bool(re.match(r"\s*[),\]\n]", pieces[position + 1]))
 
 
 def _value(text: str) -> Number:

@@ -57,7 +57,7 @@ class Variables:
         """A free or new variable, named as near to `wanted` as can be. The caller makes it hold something."""
         base = identifier(wanted)
         for name in (base, *(f"{base}_{i}" for i in range(2, 6))):
-            if self.is_free(name) or name not in self.names:
+            if self.accepts(name) or name not in self.names:
                 self.names.add(name)
                 return name
         return self.names.fresh(base)

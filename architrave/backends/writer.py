@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from architrave.backends.base import Call, Rules
-from architrave.backends.code import Code, literal, sequence
+from architrave.backends.code import ATOM, Code, literal, sequence
+from architrave.backends.docstrings import basename
 from architrave.backends.expansion import expanded
 from architrave.backends.hierarchy import Chain, Item, Region, is_constant, path_of
 from architrave.backends.names import Names, identifier
@@ -25,13 +26,13 @@ from architrave.ir.nested import leaves, subgraphs
 from architrave.ir.ops.control import Choice
 from architrave.ir.ops.leaves import Constant, Full, Input, Param, State
 from architrave.ir.ops.random import RunKey
-from architrave.ir.source import ArchitraveError, Diagnostic, Span, printable
+from architrave.ir.source import ArchitraveError, Diagnostic, Span
 from architrave.ir.types import DType
 
 WIDTH = 88
 """An expression longer than this is taken apart, where it has parts."""
-PARTS = 4
-"""An expression of more operators and calls than this is taken apart."""
+PARTS = 3
+"""An expression of more calls than this is taken apart; two infix operators count as one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,8 @@ class Held:
     code: Code
     mentions: tuple[tuple[str, Value], ...] = ()
     """The variables in it, one for each use."""
-    parts: int = 0
-    """How many operators and calls it is made of."""
+    parts: float = 0
+    """How many calls it is made of; an infix operator counts half."""
     span: Span | None = None
 
 
@@ -186,7 +187,7 @@ class Writer(ABC):
             if made is None:
                 return None
             code = made if isinstance(made, Code) else Code(made)
-            parts = 1 + sum(h.parts for h in helds)
+            parts = (1 if code.level == ATOM else 0.5) + sum(h.parts for h in helds)
             split = self._split(code, helds, parts)
             if split is None:
                 return Held(code, tuple(m for h in helds for m in h.mentions), parts, span)
@@ -359,7 +360,7 @@ class Writer(ABC):
             self._hints.update((v, _hint(v, region.level, inner)) for v in item.outputs)
         self._uses.update(found)
 
-    def _split(self, code: Code, helds: Sequence[Held], parts: int) -> int | None:
+    def _split(self, code: Code, helds: Sequence[Held], parts: float) -> int | None:
         """Which operand needs a variable: one that stands in the text twice, or the largest of a long expression."""
         big = [i for i, h in enumerate(helds) if h.parts]
         if not big:
@@ -432,8 +433,7 @@ def _hint(value: Value, level: int, inner: int | None) -> str | None:
 def _comment(span: Span | None) -> str:
     if span is None:
         return ""
-    name = span.source.name.replace("\\", "/").rpartition("/")[2]
-    return f"  # {printable(name)}:{span.line}"
+    return f"  # {basename(span.source.name)}:{span.line}"
 
 
 def _undecided(node: Node, path: str) -> ArchitraveError:

@@ -56,10 +56,11 @@ class Value:
         """The same value; `hint` is the name that printed and emitted code gives it, if it has none yet.
 
         `by` is the place of the code that names it, if that is not the node's own: a block may give a name
-        of its own to what a block inside it returns.
+        of its own to what a block inside it returns. What a block is given keeps the name that it came with.
         """
-        up = 0 if by is None or self.node.place is None else max(0, self.node.place.depth - by.depth)
-        self.node.hints.setdefault((self.index, up), hint)
+        up = 0 if by is None or self.node.place is None else self.node.place.above(by)
+        if up is not None:
+            self.node.hints.setdefault((self.index, up), hint)
         return self
 
     @property

@@ -50,6 +50,15 @@ class Place:
     def depth(self) -> int:
         return 0 if self.parent is None else self.parent.depth + 1
 
+    def above(self, other: Place) -> int | None:
+        """How many places above this one `other` is; None where it is none of them."""
+        place: Place | None = self
+        for up in range(self.depth - other.depth + 1):
+            if place is other:
+                return up
+            place = place.parent if place is not None else None
+        return None
+
     def trail(self) -> tuple[Note, ...]:
         """The chain of instances from the model down, as errors show it."""
         steps: list[Note] = []

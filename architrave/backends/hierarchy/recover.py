@@ -108,6 +108,10 @@ class _Builder:
                     self._descend(item, region, nesting)
         for region in members:
             region.items = chains.group(region)
+            for value in [v for v in region.inputs if isinstance(v.op, RunKey) and region is not root]:
+                # Last, as an argument that is not what the function is about.
+                del region.inputs[value]
+                region.inputs[value] = None
         return root
 
     def _region(self, place: Place | None) -> Region:

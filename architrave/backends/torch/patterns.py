@@ -30,7 +30,11 @@ if TYPE_CHECKING:
 
 
 def standard(region: Region, program: Program) -> str | None:
-    """The constructor of the module that a region is, or None."""
+    """The constructor of the module that a region is, or None.
+
+    Arguments with a default stand in it whether or not they have another value, as `name=~value`, so that modules
+    which differ in them alone can become one with an argument.
+    """
     match region.items:
         case [Node() as node] if not region.is_function and len(region.inputs) == len(region.outputs) == 1:
             found = _module(node, region)
@@ -55,7 +59,7 @@ def _module(node: Node, region: Region) -> str | None:
             return _convolution(node, op)
         case Linear() if _takes(node, region, "x", "weight", "bias"):
             out, wide = node.operands[1].shape
-            return str(call("nn.Linear", str(wide), str(out), **_without_bias(node)))
+            return str(call("nn.Linear", str(wide), str(out), bias=f"~{len(node.operands) > 2}"))
         case LayerNorm(eps=eps) if _takes(node, region, "x", "weight", "bias") and len(names) == 2:
             return str(call("nn.LayerNorm", str(node.operands[1].shape[0]), eps=literal(eps)))
         case RmsNorm(eps=eps) if _takes(node, region, "x", "weight") and len(names) == 1:
@@ -77,10 +81,6 @@ def _takes(node: Node, region: Region, *wanted: str) -> bool:
     )
 
 
-def _without_bias(node: Node) -> dict[str, str]:
-    return {} if len(node.operands) > 2 else {"bias": "False"}
-
-
 def _convolution(node: Node, op: Conv | ConvTranspose) -> str | None:
     x, weight = node.operands[:2]
     rank = x.rank - 2
@@ -89,19 +89,16 @@ def _convolution(node: Node, op: Conv | ConvTranspose) -> str | None:
         return None
     transposed = isinstance(op, ConvTranspose)
     into, out = (weight.shape[0], weight.shape[1] * op.groups) if transposed else (x.shape[1], weight.shape[0])
-    given: dict[str, str] = {}
-    if any(s != 1 for s in op.stride):
-        given["stride"] = same(op.stride)
-    if any(before != 0 for before, _ in op.padding):
-        given["padding"] = same(tuple(before for before, _ in op.padding))
-    if isinstance(op, ConvTranspose) and any(op.output_padding):
-        given["output_padding"] = same(op.output_padding)
-    if any(d != 1 for d in op.dilation):
-        given["dilation"] = same(op.dilation)
-    if op.groups != 1:
-        given["groups"] = str(op.groups)
+    given = {
+        "stride": same(op.stride or (1,)),
+        "padding": same(tuple(before for before, _ in op.padding) or (0,)),
+        **({"output_padding": same(op.output_padding or (0,))} if isinstance(op, ConvTranspose) else {}),
+        "groups": str(op.groups),
+        "bias": str(len(node.operands) > 2),
+        "dilation": same(op.dilation or (1,)),
+    }
     name = f"nn.ConvTranspose{rank}d" if transposed else f"nn.Conv{rank}d"
-    return str(call(name, str(into), str(out), same(weight.shape[2:]), **given, **_without_bias(node)))
+    return str(call(name, str(into), str(out), same(weight.shape[2:]), **{k: f"~{v}" for k, v in given.items()}))
 
 
 def _batch_norm(node: Node, mode: Mode, region: Region) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from architrave.backends.base import Rules
 from architrave.backends.code import literal, sequence, text_literal
 from architrave.backends.definitions import Definition, define
-from architrave.backends.docstrings import docstring
+from architrave.backends.docstrings import basename, docstring
 from architrave.backends.hierarchy import Region, recover
 from architrave.backends.merge import Merged, Template, merge, template
 from architrave.backends.names import Names, class_name, function_name
@@ -27,7 +28,7 @@ from architrave.ir.source import error
 from architrave.ir.types import DType
 
 PRELUDE = Prelude(Path(__file__).parent / "prelude")
-_RESERVED = ("torch", "nn", "F", "self", "cls", "ctx", "key", "Model", "init", "math", "annotations")
+_RESERVED = ("torch", "nn", "F", "self", "cls", "ctx", "Model", "init", "math", "annotations")
 _CUT = "\f"
 """Parts the draws, `__init__` and `forward` in the text of a class while definitions are compared."""
 
@@ -189,7 +190,7 @@ class Program:
                 self.conflicts.add(region.place)
 
     def _main(self, root: Region, definition: Definition, name: str) -> None:
-        writer = TorchWriter(root, self, Names(self.names.taken))
+        writer = TorchWriter(root, self, Names({*self.names.taken, "key"}))
         body = writer.function()
         unknown = next((str(size) for size in writer.missing if size is not None), None)
         if unknown is not None:
@@ -263,10 +264,15 @@ def _function(name: str, parameters: Sequence[str], doc: str | None, body: Seque
     return "\n".join([*lines, *(f"    {line}" for line in body)])
 
 
+_DEFAULT = re.compile(r", (?:stride=~1|padding=~0|output_padding=~0|dilation=~1|groups=~1|bias=~True)(?=[,)])")
+
+
 def _class(name: str, parameters: Sequence[str], merged: Merged, doc: str | None) -> str:
     """A class; numbers that its `forward` needs are kept as attributes."""
     kept = {p: f"self.{p}" for p in merged.parameters}
     draws, members, _ = merged.text({}).split(_CUT)
+    # Arguments of standard modules that are what they are by default were there only to be compared.
+    members = _DEFAULT.sub("", members).replace("=~", "=")
     forward = merged.text(kept).split(_CUT)[2]
     attributes = [f"{kept[p]} = {p}" for p in merged.parameters if kept[p] in forward]
     lines = [f"class {name}(nn.Module):"]
@@ -287,7 +293,15 @@ def _class(name: str, parameters: Sequence[str], merged: Merged, doc: str | None
 def _about(graph: Graph, main: str) -> str:
     inputs = ", ".join(f"{v.hint or 'x'}: {v.type}" for v in graph.inputs)
     outputs = ", ".join(str(v.type) for v in graph.outputs)
-    return f"{main}({inputs}) -> {outputs} for PyTorch, compiled by Architrave. The keys of its state dict are the weights' paths."
+    place = graph.place
+    file = place.block.span.source.name if place is not None and place.block is not None and place.block.span else ""
+    source = f" from {basename(file)}" if file else ""
+    return (
+        f"{main} for PyTorch, compiled by Architrave{source}.\n\n"
+        f"    {main}({inputs}) -> {outputs}\n\n"
+        "The keys of its `state_dict` are the paths of the weights. It computes in the precision of its weights:\n"
+        "`.double()` and `.bfloat16()` change that."
+    )
 
 
 def _stored(op: Constant) -> str:

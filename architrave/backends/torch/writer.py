@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from architrave.backends.code import Code, call, sequence, text_literal, text_literal
+from architrave.backends.code import Code, call, text_literal
 from architrave.backends.flow import FlowWriter
 from architrave.backends.hierarchy import Chain, Region, path_of
 from architrave.backends.names import Names, identifier
@@ -60,7 +60,8 @@ class TorchWriter(FlowWriter):
         for weight in self.region.weights:
             kind = "buffer" if isinstance(weight.op, State) else "parameter"
             dtype = "" if weight.dtype is DType.FLOAT else f", dtype={self.dtype(weight.dtype)}"
-            empty = f"torch.empty({sequence(weight.shape)}{dtype})"
+            shape = ", ".join(map(str, weight.shape)) or "()"
+            empty = f"torch.empty({shape}{dtype})"
             grad = "" if weight.dtype.is_float or weight.dtype.is_complex else ", requires_grad=False"
             code = f"nn.Parameter({empty}{grad})" if kind == "parameter" else empty
             self.tree.add(self.region.relative(path_of(weight)), Leaf(kind, code))

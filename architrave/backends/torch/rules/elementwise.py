@@ -27,6 +27,7 @@ _INFIX = {
     "greater_equal": ">=",
 }
 _COMPARISONS = ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
+_WRAPPING = ("add", "subtract", "multiply", "power")
 _BOUNDS = {"maximum": "min", "minimum": "max"}
 _OF_FLOATS = ("exp", "log", "log1p", "expm1", "sqrt", "rsqrt", "sin", "cos", "tan", "tanh", "sigmoid", "erf")
 _OF_ACTIVATIONS = {
@@ -45,7 +46,7 @@ def _infix(at: Call) -> Code:
     dtype = common if at.op.name in _COMPARISONS else at.results[0].dtype
     a, b = with_tensor(at, promoted(at, dtype), dtype)
     result = infix(a, _INFIX[at.op.name], b)
-    if at.results[0].dtype is DType.U32:
+    if at.results[0].dtype is DType.U32 and at.op.name in _WRAPPING:
         # A u32 is held as an int64: PyTorch has next to no arithmetic for it.
         return Code(f"{result.at(PRODUCT)} & 0xFFFFFFFF", 8)
     return result
