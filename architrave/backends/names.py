@@ -56,6 +56,10 @@ class Names:
     def add(self, name: str) -> None:
         self._taken.add(name)
 
+    def free(self, names: Iterable[str]) -> None:
+        """Give names back."""
+        self._taken.difference_update(names)
+
     def fresh(self, wanted: str) -> str:
         """`wanted`, or `wanted_2`, `wanted_3`, ... where that is taken; taken from now on."""
         name = wanted

@@ -6,8 +6,10 @@ import base64
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import architrave.ir
 from architrave.backends.code import Code, literal, text_literal
 from architrave.backends.definitions import Definition
 from architrave.backends.functional.writer import path_code
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from architrave.backends.functional.program import Program
 
 
+_IR = Path(architrave.ir.__file__).parent
+DRAWS = (_IR / "draws.py", _IR / "threefry.py")
+"""Programs draw with the compiler's own functions, copied."""
 NUMBERS: dict[str, dict[str, float | None]] = {
     "full": {"value": None},
     "uniform": {"lo": None, "hi": None},

@@ -87,6 +87,7 @@ class Program:
     constants: dict[Constant, str] = field(default_factory=dict[Constant, str])
     rendered: dict[Region, Rendered] = field(default_factory=dict[Region, Rendered])
     needs_key: bool = False
+    root: Region | None = None
 
     @property
     def rules(self) -> Rules:
@@ -94,7 +95,7 @@ class Program:
 
     def write(self) -> str:
         """The whole file."""
-        root = recover(self.graph)
+        root = self.root = recover(self.graph)
         definitions = define(root)
         prelude = self.framework.prelude
         self.names = Names((*_RESERVED, *prelude.definitions, *prelude.imports, "np", "jnp", "jax"))
@@ -219,7 +220,7 @@ def function(name: str, parameters: Sequence[str], doc: str | None, body: Sequen
     lines = [f"def {name}({', '.join(parameters)}):"]
     if doc:
         lines.append(docstring(doc, "    "))
-    return "\n".join([*lines, *(f"    {line}" for line in body)])
+    return "\n".join([*lines, *(f"    {line}" if line else "" for line in body)])
 
 
 def _wanted(region: Region) -> str:

@@ -33,8 +33,8 @@ class FunctionWriter(FlowWriter):
     def __init__(self, region: Region, program: Program, names: Names) -> None:
         super().__init__(region, program.rules, names)
         self.program = program
-        is_root = region.parent is None
-        self.holders = ("params", "state") if is_root else ("p", "s")
+        self.is_root = region is program.root
+        self.holders = ("params", "state") if self.is_root else ("p", "s")
         self.needed: dict[str, None] = {}
         """What the function takes beside tensors: `p`, `s` and `training`, as they are first needed."""
 
@@ -54,7 +54,7 @@ class FunctionWriter(FlowWriter):
     def returned(self, results: tuple[Code, ...]) -> Code:
         """What the function returns; the network itself in training the new states as well."""
         whole = ", ".join(map(str, results))
-        if self.region.parent is not None:
+        if not self.is_root:
             return Code(whole)
         outputs = f"({whole})" if len(results) > 1 else whole
         return Code(f"({outputs}, state) if training else {outputs}")
@@ -70,7 +70,7 @@ class FunctionWriter(FlowWriter):
         if isinstance(value.op, Constant):
             name = self.program.constant(value.op)
             return Code(name if value.dtype is not DType.FLOAT else f"{name}.astype({self.dtype(DType.FLOAT)})")
-        if not isinstance(value.op, RunKey) or self.region.parent is not None:
+        if not isinstance(value.op, RunKey) or not self.is_root:
             raise AssertionError(f"{value} is used before it is computed")
         self.program.needs_key = True
         return Code("key")
@@ -84,9 +84,9 @@ class FunctionWriter(FlowWriter):
     def path(self, path: str, index: str = "") -> Code:
         """Below the root, functions that need to know where they stand take it as `path`."""
         inside = self.region.relative(path)
-        if self.region.parent is not None:
+        if not self.is_root:
             self.needed["path"] = None
-        return path_code(inside, index, "" if self.region.parent is None else "path")
+        return path_code(inside, index, "" if self.is_root else "path")
 
     def application(self, region: Region, arguments: tuple[Code, ...]) -> Code:
         return self._call(region, region.path, "", arguments)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-import architrave.ir
 from architrave.backends.base import Backend, Rules
+from architrave.backends.functional.initial import DRAWS
 from architrave.backends.functional.program import Framework, Program
 from architrave.backends.functional.writer import FunctionWriter
 from architrave.backends.numpy.dtypes import DTYPES
@@ -17,8 +17,9 @@ from architrave.ir.graph import Graph
 if TYPE_CHECKING:
     from architrave.backends.runner import Runner
 
-_IR = Path(architrave.ir.__file__).parent
-DRAWS = (_IR / "draws.py", _IR / "threefry.py")
+NOTES = """\
+`init(seed)` gives `(params, state)`, nested dicts of arrays; `apply(params, state, ...)` runs the network.
+It computes in the precision of its params: float64 weights make it a float64 network."""
 
 NUMPY = Framework(
     title="NumPy",
@@ -30,8 +31,7 @@ NUMPY = Framework(
     writer=FunctionWriter,
     decorator='@np.errstate(all="ignore")  # overflow gives infinities, 0 / 0 NaN: silently, as IEEE 754 has it',
     asarray="np.asarray",
-    notes="`init(seed)` gives `(params, state)`, nested dicts of arrays; `apply(params, state, ...)` runs the network.\n"
-    "It computes in the precision of its params: float64 weights make it a float64 network.",
+    notes=NOTES,
 )
 
 

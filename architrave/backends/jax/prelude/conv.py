@@ -45,7 +45,7 @@ def convolve_transpose(
     dilation: tuple[int, ...] = (),
     groups: int = 1,
 ) -> jax.Array:
-    """The transpose of `convolve`: each cell of x [N, C, *spatial] adds a multiple of weight [C, out / groups, *kernel].
+    """The transpose of `convolve`: a cell of x [N, C, *spatial] adds a multiple of weight [C, out / groups, *kernel].
 
     `padding` is cut from the result, `output_padding` added at its end.
     """
