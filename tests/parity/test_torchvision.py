@@ -16,7 +16,7 @@ by_network = pytest.mark.parametrize("case", CASES, ids=lambda case: case["netwo
 
 
 @by_network
-@pytest.mark.parametrize("backend", ["numpy", "torch", "jax"])
+@pytest.mark.parametrize("backend", ["numpy", "torch", pytest.param("jax", marks=pytest.mark.slow)])
 def test_outputs_agree(case: dict[str, Any], backend: str) -> None:
     graph = architrave.load(case["network"], **case["arguments"])
     weights = {key: weight(key, tuple(shape)) for key, shape in case["shapes"].items()}
