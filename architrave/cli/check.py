@@ -80,7 +80,9 @@ def _checked(selection: Selection) -> Checked:
         for model in named.models:
             built = replace(named, model=model).elaborate(selection.arguments, selection.decisions)
             result.graphs.append(built.graph)
-        result.outcomes += check(named.module, named.model)
+        as_declared = not selection.arguments and not selection.decisions
+        known = dict(zip(named.models, result.graphs, strict=True)) if as_declared else {}
+        result.outcomes += check(named.module, named.model, known)
     except ArchitraveError as problem:
         result.problem = problem
     return result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from architrave.dsl import syntax
 from architrave.dsl.elaborate.conversions import to_condition, to_int
@@ -20,6 +20,9 @@ from architrave.ir.graph import Graph
 from architrave.ir.place import Place
 from architrave.ir.source import Span, error, nearest
 
+Built: TypeAlias = tuple[BlockType, str]
+"""A model, and its arguments as the file writes them."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -31,16 +34,21 @@ class Outcome:
     values: Mapping[str, Any]
 
 
-def check(module: Module, model: str | None = None) -> list[Outcome]:
+def check(module: Module, model: str | None = None, known: Mapping[str, Graph] | None = None) -> list[Outcome]:
     """The outcome of each expectation of a file, or of those about one model.
 
-    Raises `ArchitraveError` where one cannot be evaluated.
+    `known` holds graphs of the file's models, by name, that were built with default arguments.
+    Raises `ArchitraveError` where an expectation cannot be evaluated.
     """
-    return [outcome(e, module) for e in module.expectations if model in (None, e.model.span.text)]
+    built = {(module.models[name], ""): graph for name, graph in (known or {}).items()}
+    return [outcome(e, module, built) for e in module.expectations if model in (None, e.model.span.text)]
 
 
-def outcome(node: syntax.Expect, module: Module) -> Outcome:
-    """Elaborate the model that an expectation names and evaluate its condition. Raises E290..E292."""
+def outcome(node: syntax.Expect, module: Module, built: dict[Built, Graph]) -> Outcome:
+    """Elaborate the model that an expectation names and evaluate its condition. Raises E290..E292.
+
+    `built` remembers graphs for further expectations.
+    """
     frame = Frame(Build(), {}, module.globals, Place(""), Names())
     with elaborating(node.span):
         model = evaluate(node.model, frame)
@@ -49,7 +57,9 @@ def outcome(node: syntax.Expect, module: Module) -> Outcome:
         positional, named = arguments(node.arguments, frame)
         if positional:
             raise error("E290", "the arguments of an expectation are named", node.span)
-        graph = elaborate(model, named, at=node.span).graph
+        key = model, ", ".join(a.span.text for a in node.arguments)
+        graph = built[key] if key in built else elaborate(model, named, at=node.span).graph
+        built[key] = graph
         used = _used(node.condition)
         sizes = _sizes(node, graph, frame)
         values = {n: QUANTITIES[n](graph, sizes) for n in used if n in QUANTITIES and n != "space"}
