@@ -68,7 +68,7 @@ def _scan(node: syntax.Scan, frame: Frame) -> None:
         loop.emitted.clear()
         side.loop = loop
         for name, value in zip(carries, given, strict=False):
-            side.scope[name] = value.named(name, frame.place)
+            side.scope[name] = value
         for source, value in zip(node.sources, _elements(sequences, axis, start, side, node), strict=True):
             assign(source.target, value, side)
             inputs.append(value) if sequences else None
@@ -83,7 +83,7 @@ def _scan(node: syntax.Scan, frame: Frame) -> None:
 
     frame.scope["__step__"] = step
     try:
-        turn = _one_turn(node, frame, list(carries.values()), body, inputs, turn_inputs)
+        turn = _one_turn(node, frame, carries, body, inputs, turn_inputs)
     finally:
         frame.scope.pop("__step__", None)
     total = len(carries) + len(turn.states)
@@ -117,8 +117,7 @@ def _while(node: syntax.While, frame: Frame) -> None:
     carries = _carries(node.carry, frame)
 
     def body(side: Frame, given: Sequence[Value]) -> list[Value]:
-        for name, value in zip(carries, given, strict=False):
-            side.scope[name] = value.named(name, frame.place)
+        side.scope.update(zip(carries, given, strict=False))
         condition = evaluate(node.condition, side)
         if not isinstance(condition, Value):
             raise error(
@@ -129,7 +128,7 @@ def _while(node: syntax.While, frame: Frame) -> None:
         _run_body(node.body, side)
         return [condition, *(_next(side, name, node) for name in carries)]
 
-    turn = _one_turn(node, frame, list(carries.values()), body, [], tuple)
+    turn = _one_turn(node, frame, carries, body, [], tuple)
     (graph,) = turn.graphs
     condition = replace(graph, name="condition", outputs=graph.outputs[:1])
     advance = replace(graph, name="body", outputs=graph.outputs[1:])
@@ -144,7 +143,7 @@ def _while(node: syntax.While, frame: Frame) -> None:
 def _one_turn(
     node: syntax.Scan | syntax.While,
     frame: Frame,
-    first: list[Value],
+    first: dict[str, Value],
     body: Callable[[Frame, Sequence[Value]], list[Value]],
     elements: list[Value],
     inputs: Callable[[Sequence[Value]], tuple[Value, ...]],
@@ -155,7 +154,8 @@ def _one_turn(
     while True:
         since = serial_now()
         names = frame.names.layer()
-        given = [placeholder(v.hint or "carry", v, Here()) for v in (*first, *(build_.state(p) for p in states))]
+        carried = [*first.items(), *((path.rpartition(".")[2], build_.state(path)) for path in states)]
+        given = [placeholder(name, value, Here()) for name, value in carried]
         for path, value in zip(states, given[len(first) :], strict=True):
             build_.states.set(path, value)
         start = build_.states.mark()
