@@ -138,13 +138,13 @@ class FlowWriter(Writer):
         self._learn_weights((body,))
         captures = [self.bind(v) for v in captured]
         slices = [self.bind(v) for v in sequences]
-        names = self.start(first, node.outputs[: scan.carries], node.operands, node.span)
-        lists = [self.variables.pick(self.want(v)) for v in node.outputs[scan.carries :]]
-        for name in lists:
-            self.write(f"{name} = []", node.span)
         inputs = list(body.inputs)
         over = inputs[scan.carries : scan.carries + scan.sequences] if scan.sequences else inputs[:1]
         carried = inputs[: scan.carries] if scan.sequences else inputs[1 : scan.carries + 1]
+        names = self.start(first, node.outputs[: scan.carries], node.operands, node.span, carried)
+        lists = [self.variables.pick(self.want(v)) for v in node.outputs[scan.carries :]]
+        for name in lists:
+            self.write(f"{name} = []", node.span)
         self.prepare(body)
         steps = [self.variables.pick(self.hint(v) or "step") for v in over]
         for name, value in zip(steps, over, strict=True):
@@ -189,7 +189,8 @@ class FlowWriter(Writer):
     def _while(self, node: Node, loop: While, condition: Region, body: Region) -> None:
         self._learn_weights((condition, body))
         captures = [self.bind(v) for v in node.operands[loop.carries :]]
-        names = self.start(node.operands[: loop.carries], node.outputs, node.operands, node.span)
+        carried = list(body.inputs)[: loop.carries]
+        names = self.start(node.operands[: loop.carries], node.outputs, node.operands, node.span, carried)
         self.write(f"for _ in range({loop.limit}):", node.span)
         with self.indented():
             self.prepare(condition)
@@ -204,18 +205,27 @@ class FlowWriter(Writer):
                 self.write("break")
             self.variables.release(test.mentions)
             self.prepare(body)
-            self._turn(body, names, list(body.inputs)[: loop.carries], captures, [], node.span)
+            self._turn(body, names, carried, captures, [], node.span)
         for held in captures:
             self.variables.release(held.mentions)
         for name, value in zip(names, node.outputs, strict=True):
             self.hold(name, value)
 
     def start(
-        self, first: Sequence[Value], last: Sequence[Value], dying: Sequence[Value], span: Span | None
+        self,
+        first: Sequence[Value],
+        last: Sequence[Value],
+        dying: Sequence[Value],
+        span: Span | None,
+        carried: Sequence[Value] = (),
     ) -> list[str]:
-        """The variables of carried values, holding the first of them; `dying` may be overwritten if unused after."""
+        """The variables of carried values, holding the first of them; `dying` may be overwritten if unused after.
+
+        What is not used after the loop is called as it is inside, where it is `carried`.
+        """
         helds = [self.tensor(v) for v in first]
-        names = [self._result(v, dying) or self.variables.pick("_") for v in last]
+        inside = [self.hint(v) or "x" for v in carried] or ["x"] * len(last)
+        names = [self._result(v, dying) or self.variables.pick(n) for v, n in zip(last, inside, strict=True)]
         self._settle(list(zip(names, helds, strict=True)), span)
         return names
 
