@@ -118,6 +118,11 @@ def merge(templates: Sequence[Template], static: Sequence[Mapping[str, object]],
     return Merged(text, tuple(names.values()), rows)
 
 
+def unmerged(only: Template) -> Merged:
+    """A text that stays by itself."""
+    return Merged(lambda _: only.filled(only.numbers), (), ((),))
+
+
 def _without_comments(piece: str) -> str:
     return re.sub(r"  # \S+:\d+$", "", piece, flags=re.MULTILINE)
 

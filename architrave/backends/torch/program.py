@@ -13,7 +13,7 @@ from architrave.backends.code import literal, sequence, text_literal
 from architrave.backends.definitions import Definition, define
 from architrave.backends.docstrings import basename, docstring
 from architrave.backends.hierarchy import Region, recover
-from architrave.backends.merge import Merged, Template, merge, template
+from architrave.backends.merge import Merged, Template, merge, template, unmerged
 from architrave.backends.names import Names, class_name, function_name
 from architrave.backends.prelude import Prelude
 from architrave.backends.torch import modules
@@ -83,7 +83,7 @@ class Program:
             self._level([d for d in level if d.region is not root], taken)
             if self.conflicts:
                 return Program(self.graph, self.rules, self.dissolved | self.conflicts).write()
-        main = taken.fresh(_wanted(root))
+        main = taken.fresh(_wanted(root) if root.name else class_name(self.graph.name))
         self._main(root, definitions[root], main)
         return self._file(main)
 
@@ -150,7 +150,7 @@ class Program:
                 self._define(drafts, merged, taken)
                 continue
             for draft in drafts:
-                self._define([draft], Merged(lambda _, d=draft: d.text.filled(d.text.numbers), (), ((),)), taken)
+                self._define([draft], unmerged(draft.text), taken)
 
     def _draft(self, definition: Definition) -> Draft:
         region = definition.region
@@ -200,6 +200,8 @@ class Program:
                 hint="let it be the size of an axis of an input",
             )
         parameters = list(writer.parameters)
+        unsigned = [p for p, v in zip(parameters, root.inputs, strict=True) if v.dtype is DType.U32]
+        body = [*(f"{p} = {p}.to({DTYPES[DType.U32]})" for p in unsigned), *body]
         if None in writer.missing:
             body.insert(0, f"{writer.missing[None]} = torch.empty(0)")
         if self.needs_key:
@@ -210,8 +212,8 @@ class Program:
         if "random_bits" in self.used:
             members.append(f"{self.use('set_places')}(self)")
         block = self.graph.place.block if self.graph.place is not None else None
-        text = Merged(lambda _: _CUT.join((_draws(writer), "\n".join(members), "\n".join(body))), (), ((),))
-        self.parts.append(_class(name, parameters, text, block.doc if block is not None else None))
+        text = template(_CUT.join((_draws(writer), "\n".join(members), "\n".join(body))))
+        self.parts.append(_class(name, parameters, unmerged(text), block.doc if block is not None else None))
 
     _instances: dict[str, Rendered] = field(default_factory=dict[str, Rendered])
     conflicts: set[Place] = field(default_factory=set[Place])

@@ -24,7 +24,7 @@ DTYPES = {
     DType.U8: "torch.uint8",
     DType.I8: "torch.int8",
     DType.I16: "torch.int16",
-    DType.U32: "torch.uint32",
+    DType.U32: "torch.int64",  # PyTorch has next to no arithmetic for 32 bits without a sign
     DType.I32: "torch.int32",
     DType.I64: "torch.int64",
     DType.BF16: "torch.bfloat16",

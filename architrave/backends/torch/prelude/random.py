@@ -6,27 +6,27 @@ import math
 import torch
 
 
-def run_key(key, device):
+def run_key(key: torch.Tensor | tuple[int, int] | None, device: torch.device | None) -> torch.Tensor:
     """The key of a run: (seed, step) as given, or drawn from PyTorch's own generator."""
     if key is None:
         return torch.randint(2**32, (2,), device=device)
     return torch.as_tensor(key, device=device).to(torch.int64)
 
 
-def set_places(network):
+def set_places(network: torch.nn.Module) -> None:
     """Give every module that draws random numbers the keys of its draws, which depend on their paths."""
     for path, module in network.named_modules():
         draws = getattr(module, "draws", ())
-        module.places = {draw: place_of(f"{path}.{draw}" if path else draw) for draw in draws}
+        vars(module)["places"] = {draw: place_of(f"{path}.{draw}" if path else draw) for draw in draws}
 
 
-def place_of(path):
+def place_of(path: str) -> tuple[int, int]:
     """The first two words of the SHA-256 of a path."""
     digest = hashlib.sha256(path.encode()).digest()
     return int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:8], "little")
 
 
-def random_bits(key, place, shape):
+def random_bits(key: torch.Tensor, place: tuple[int, int], shape: tuple[int, ...]) -> torch.Tensor:
     """32 random bits in each element, as int64, for the run's key and a place in the network."""
     count = math.prod(shape)
     key = threefry(key, torch.tensor(place, device=key.device))
@@ -35,7 +35,7 @@ def random_bits(key, place, shape):
     return words.T.reshape(-1)[:count].reshape(shape)
 
 
-def threefry(key, words):
+def threefry(key: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
     """Encrypt pairs of 32-bit words [2, ...].
 
     Salmon and others, "Parallel Random Numbers: As Easy as 1, 2, 3" (2011).

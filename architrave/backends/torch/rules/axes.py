@@ -5,7 +5,7 @@ from __future__ import annotations
 from architrave.backends.base import Call, Rules
 from architrave.backends.code import Code, call, literal, method, sequence, subscript
 from architrave.backends.torch.rules.typed import as_float, promoted
-from architrave.ir.dims import Size
+from architrave.ir.dims import Size, product
 from architrave.ir.types import DType, normalize_axis
 
 axes = Rules()
@@ -32,12 +32,21 @@ def _keep(at: Call) -> dict[str, Code]:
 def _reduce(at: Call) -> Code | None:
     if at.op.axes == () or not at.types[0].rank:
         return _of_nothing(at)
+    if at.op.name in ("var", "std") and _few(at, at.op.correction):
+        return None
     options = _keep(at)
     if at.op.name in ("var", "std"):
         options = {"correction": literal(at.op.correction), **options}
     x = as_float(at) if at.op.name in ("mean", "var", "std") else at.args[0]
     dims = _dims(at.op.axes, at.types[0].rank, always="keepdim" in options)
     return method(x, _REDUCTIONS.get(at.op.name, at.op.name), *([dims] if dims else []), **options)
+
+
+def _few(at: Call, least: int) -> bool:
+    """Whether a variance is taken over no more elements than its correction, of which PyTorch warns."""
+    shape = at.types[0].shape
+    count = product(shape if at.op.axes is None else [shape[axis] for axis in at.op.axes])
+    return 0 in shape or (isinstance(count, int) and count <= least)
 
 
 def _of_nothing(at: Call) -> Code | None:
@@ -75,7 +84,9 @@ def _running(at: Call) -> Code:
 
 
 @axes.rule("moments")
-def _moments(at: Call) -> Code:
+def _moments(at: Call) -> Code | None:
+    if _few(at, 0):
+        return None
     dims = _dims(at.op.axes, at.types[0].rank, always=True)
     return call(at.use("moments"), as_float(at), dims or "()", **_keep(at))
 

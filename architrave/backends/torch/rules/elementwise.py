@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import reduce
 
 from architrave.backends.base import Call, Rules
-from architrave.backends.code import PRODUCT, Code, call, infix, literal, method, prefix
+from architrave.backends.code import BIT_AND, Code, call, infix, literal, method, prefix
 from architrave.backends.torch.rules.typed import as_float, promoted, to, with_tensor
 from architrave.ir.types import DType, promote
 
@@ -48,7 +48,7 @@ def _infix(at: Call) -> Code:
     result = infix(a, _INFIX[at.op.name], b)
     if at.results[0].dtype is DType.U32 and at.op.name in _WRAPPING:
         # A u32 is held as an int64: PyTorch has next to no arithmetic for it.
-        return Code(f"{result.at(PRODUCT)} & 0xFFFFFFFF", 8)
+        return infix(result, "&", Code("0xFFFFFFFF"))
     return result
 
 
@@ -116,6 +116,8 @@ def _where(at: Call) -> Code:
 
 @elementwise.rule("cast")
 def _cast(at: Call) -> Code:
+    if at.op.dtype is DType.U32:
+        return Code(f"{method(at.args[0], 'long')} & 0xFFFFFFFF", BIT_AND)
     return to(at, at.args[0], at.op.dtype)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from architrave.backends.base import Call, Rules
-from architrave.backends.code import Code, call, infix, literal, sequence
+from architrave.backends.code import Code, call, infix, literal, method, sequence
 from architrave.backends.torch.rules.typed import as_float, promoted
-from architrave.ir.dims import Size
+from architrave.ir.dims import Size, divide
+from architrave.ir.source import error
 from architrave.ir.types import DType
 
 layers = Rules()
@@ -59,11 +60,32 @@ def options(at: Call, rank: int, padding: Pairs) -> dict[str, str]:
     return found
 
 
+def _spatial(at: Call) -> int:
+    rank = at.types[0].rank - 2
+    if rank > 3:
+        raise error(
+            "E405",
+            f"PyTorch has convolutions over up to 3 axes, not {rank}",
+            hint="the NumPy and JAX backends have them over any number",
+        )
+    return rank
+
+
+def _pointwise(at: Call, x: Code, weights: list[Code], function: str) -> Code:
+    """A convolution over no axes, as one over an axis of size 1."""
+    weight, *bias = weights
+    groups = {"groups": at.size(at.op.groups)} if at.op.groups != 1 else {}
+    y = call(function, method(x, "unsqueeze", "-1"), method(weight, "unsqueeze", "-1"), *bias, **groups)
+    return method(y, "squeeze", "-1")
+
+
 @layers.rule("conv")
 def _conv(at: Call) -> Code:
-    rank = at.types[0].rank - 2
+    rank = _spatial(at)
     x, *weights = promoted(at)
     padding: Pairs = at.op.padding
+    if rank == 0:
+        return _pointwise(at, x, weights, "F.conv1d")
     if not is_symmetric(padding):
         x, padding = padded(at, x, padding), ()
     return call(f"F.conv{rank}d", x, *weights, **options(at, rank, padding))
@@ -71,8 +93,10 @@ def _conv(at: Call) -> Code:
 
 @layers.rule("conv_transpose")
 def _conv_transpose(at: Call) -> Code:
-    rank = at.types[0].rank - 2
+    rank = _spatial(at)
     x, *weights = promoted(at)
+    if rank == 0:
+        return _pointwise(at, x, weights, "F.conv_transpose1d")
     padding: Pairs = at.op.padding if is_symmetric(at.op.padding) else ()
     given = options(at, rank, padding)
     if any(at.op.output_padding):
@@ -127,10 +151,22 @@ def _avg_pool(at: Call) -> Code:
 def _resize(at: Call) -> Code | None:
     rank = len(at.op.size)
     linear = {1: "linear", 2: "bilinear", 3: "trilinear"}.get(rank)
-    mode = {"nearest": "nearest-exact", "linear": linear, "bilinear": linear}.get(at.op.mode)
+    if rank == 0:
+        return at.args[0]
+    mode = {"linear": linear, "bilinear": linear}.get(at.op.mode)
+    if at.op.mode == "nearest" and _multiplies(at.types[0].shape[-rank:], at.op.size):
+        # Elsewhere PyTorch finds the nearest cell in float32, which may be another one.
+        mode = "nearest-exact"
     if mode is None or linear is None or at.types[0].rank != rank + 2 or not at.types[0].dtype.is_float:
-        return None
+        general = {"bilinear": "linear", "bicubic": "cubic"}.get(at.op.mode, at.op.mode)
+        x = at.args[0] if general == "nearest" else as_float(at)
+        return call(at.use("resize"), x, at.shape(at.op.size), literal(general))
     return call("F.interpolate", at.args[0], at.shape(at.op.size), mode=literal(mode))
+
+
+def _multiplies(before: tuple[Size, ...], after: tuple[Size, ...]) -> bool:
+    """Whether each size is a whole number of times what it was."""
+    return all(divide(m, n) is not None for n, m in zip(before, after, strict=True))
 
 
 @layers.rule("layer_norm")
@@ -187,4 +223,6 @@ def _random_bits(at: Call) -> Code:
 def _clip(at: Call) -> Code | None:
     if at.results[0].dtype is not at.types[0].dtype:
         return None
-    return Code(f"{at.args[0].atom}.clamp({literal(at.op.lo)}, {literal(at.op.hi)})")
+    bounds = {"min": at.op.lo, "max": at.op.hi}
+    given = {name: literal(bound) for name, bound in bounds.items() if bound is not None}
+    return method(at.args[0], "clamp", **given) if given else at.args[0]
