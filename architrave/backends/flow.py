@@ -119,7 +119,10 @@ class FlowWriter(Writer):
             if code.text != self.weight(state).text:
                 self.write(self.assignment(state, code), helds[i].span or span)
                 self.variables.release(helds[i].mentions)
-        self._settle([(name, held) for i, held in helds.items() if (name := names[i]) is not None], span)
+        targets = [(name, held) for i, held in helds.items() if (name := names[i]) is not None]
+        for _, held in targets:
+            self.variables.release(held.mentions)
+        self._settle(targets, span)
 
     def _own_state(self, value: Value) -> Value | None:
         """The state that a result of a mode is the new value of, where no one else reads the state or the result."""
@@ -184,6 +187,8 @@ class FlowWriter(Writer):
         for name, held in zip(lists, helds[len(names) :], strict=True):
             self.write(f"{name}.append({held.code})", held.span or span)
             self.variables.release(held.mentions)
+        for held in helds[: len(names)]:
+            self.variables.release(held.mentions)
         self._settle(list(zip(names, helds, strict=False)), span)
 
     def _while(self, node: Node, loop: While, condition: Region, body: Region) -> None:
@@ -211,21 +216,15 @@ class FlowWriter(Writer):
         for name, value in zip(names, node.outputs, strict=True):
             self.hold(name, value)
 
-    def start(
-        self,
-        first: Sequence[Value],
-        last: Sequence[Value],
-        dying: Sequence[Value],
-        span: Span | None,
-        carried: Sequence[Value] = (),
-    ) -> list[str]:
-        """The variables of carried values, holding the first of them; `dying` may be overwritten if unused after.
-
-        What is not used after the loop is called as it is inside, where it is `carried`.
-        """
+    def start(self, first: Sequence[Value], last: Sequence[Value], span: Span | None) -> list[str]:
+        """The variables of carried values, holding the first of them. They become `last`."""
         helds = [self.tensor(v) for v in first]
-        inside = [self.hint(v) or "x" for v in carried] or ["x"] * len(last)
-        names = [self._result(v, dying) or self.variables.pick(n) for v, n in zip(last, inside, strict=True)]
+        for held in helds:
+            self.variables.release(held.mentions)
+        names: list[str] = []
+        for value in last:
+            names.append(self.variables.pick(self.want(value)))
+            self.variables.reserve(names[-1])
         self._settle(list(zip(names, helds, strict=True)), span)
         return names
 
@@ -272,8 +271,6 @@ class FlowWriter(Writer):
     def _settle(self, targets: Sequence[Target], span: Span | None) -> None:
         """Give variables their values, all at once where one is needed for another."""
         open_ = [(name, held) for name, held in targets if held.code.text != name]
-        for _, held in targets:
-            self.variables.release(held.mentions)
         names = [name for name, _ in open_]
         if any(_mentions(held.code, name) for i, (_, held) in enumerate(open_) for name in names[:i]):
             values = ", ".join(str(held.code) for _, held in open_)

@@ -64,8 +64,9 @@ class Prelude:
                 pending.append((name, True))
                 pending += [(n, False) for n in self.definitions[name].uses if n in self.definitions and n != name]
         used = {n for name in order for n in self.definitions[name].uses}
-        imports = sorted({statement for name, statement in self.imports.items() if name in used})
-        return imports, [self.definitions[name].text for name in order]
+        return _joined(self.imports[name] for name in sorted(used & self.imports.keys())), [
+            self.definitions[name].text for name in order
+        ]
 
 
 def _definitions(statement: ast.stmt, lines: list[str]) -> Iterator[tuple[str, Definition]]:
@@ -81,11 +82,20 @@ def _definitions(statement: ast.stmt, lines: list[str]) -> Iterator[tuple[str, D
     yield name, Definition(text, tuple(dict.fromkeys(names)))
 
 
+def _joined(imports: Iterable[str]) -> list[str]:
+    """The statements, with those that import from one module as one."""
+    groups: dict[str, list[str]] = {}
+    for statement in imports:
+        head, _, name = statement.partition(" import ")
+        groups.setdefault(head, []).append(name)
+    return sorted(f"{head} import {', '.join(names)}" if names[0] else head for head, names in groups.items())
+
+
 def _imports(statement: ast.stmt) -> Iterator[tuple[str, str]]:
     match statement:
         case ast.Import(names=names):
-            yield from ((a.asname or a.name.partition(".")[0], ast.unparse(statement)) for a in names)
+            yield from ((a.asname or a.name.partition(".")[0], f"import {ast.unparse(a)}") for a in names)
         case ast.ImportFrom(module=str(module), names=names) if not module.startswith(("architrave", "__future__")):
-            yield from ((a.asname or a.name, ast.unparse(statement)) for a in names)
+            yield from ((a.asname or a.name, f"from {module} import {ast.unparse(a)}") for a in names)
         case _:
             return

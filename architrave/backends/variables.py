@@ -62,17 +62,6 @@ class Variables:
                 return name
         return self.names.fresh(base)
 
-    def idle(self) -> str | None:
-        """Some variable that is free again."""
-        return next(
-            (
-                name
-                for name, value in self.holders.items()
-                if value is None and name != "_" and name not in self.reserved
-            ),
-            None,
-        )
-
     @contextmanager
     def branch(self) -> Iterator[None]:
         """What happens to the variables in one branch of several is undone after it; what it made is free."""

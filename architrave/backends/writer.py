@@ -284,7 +284,7 @@ class Writer(ABC):
             value = next(iter(user.outputs))
         found = found or self._wanted.get(value)
         self._wanted.update(dict.fromkeys(seen, found))
-        return found or self.variables.idle() or "y"
+        return found or "y"
 
     # What rules ask for.
 
@@ -339,10 +339,7 @@ class Writer(ABC):
     def _parameter(self, value: Value) -> str:
         label = value.op.label if isinstance(value.op, Input) else "key" if isinstance(value.op, RunKey) else "x"
         weight = path_of(value).rpartition(".")[2] if isinstance(value.op, Param | State) else None
-        block = self.region.place.block if self.region.place is not None else None
-        tensors = [v for v in self.region.inputs if not isinstance(v.op, Param | State | RunKey)]
-        only = block.inputs[0] if block is not None and len(block.inputs) == 1 and tensors == [value] else None
-        name = self.variables.pick(only or value.hint or weight or label)
+        name = self.variables.pick(self.region.names.get(value) or value.hint or weight or label)
         self.hold(name, value)
         return name
 

@@ -128,7 +128,7 @@ class FunctionWriter(FlowWriter):
         inputs, outputs = tuple(run[0].inputs), tuple(run[-1].outputs)
         span = run[0].place.span if run[0].place is not None else None
         kept = {i: self.bind(v) for i, v in enumerate(inputs) if i not in chain.fed}
-        names = self.start([inputs[i] for i in chain.fed], outputs, inputs, span)
+        names = self.start([inputs[i] for i in chain.fed], outputs, span)
         index = self.variables.pick("i")
         last = first + len(run)
         self.write(f"for {index} in range({f'{first}, {last}' if first else last}):", span)

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from architrave.backends.hierarchy import chains, torn
+from architrave.backends.hierarchy.inputs import arrange
 from architrave.backends.hierarchy.region import Region, is_constant, is_leaf, path_of, post_order
 from architrave.backends.hierarchy.small import undefined
 from architrave.ir.graph import Graph, Node, Value
@@ -107,11 +108,10 @@ class _Builder:
                 if isinstance(item, Node):
                     self._descend(item, region, nesting)
         for region in members:
+            if region is not root:
+                arrange(region)
+        for region in members:
             region.items = chains.group(region)
-            for value in [v for v in region.inputs if isinstance(v.op, RunKey) and region is not root]:
-                # Last, as an argument that is not what the function is about.
-                del region.inputs[value]
-                region.inputs[value] = None
         return root
 
     def _region(self, place: Place | None) -> Region:

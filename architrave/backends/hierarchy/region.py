@@ -30,6 +30,8 @@ class Region:
     items: list[Item] = field(default_factory=list[Item])
     inputs: dict[Value, None] = field(default_factory=dict[Value, None])
     outputs: dict[Value, None] = field(default_factory=dict[Value, None])
+    names: dict[Value, str] = field(default_factory=dict[Value, str])
+    """What the block or fn calls its inputs, as far as that is known."""
     results: tuple[Value, ...] = ()
     """Of a root, what its graph returns, in order."""
     updates: list[tuple[Value, Value]] = field(default_factory=list[tuple[Value, Value]])

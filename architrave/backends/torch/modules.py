@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from architrave.backends.code import text_literal
-from architrave.backends.hierarchy.chains import position
 
 _OF_MODULES = frozenset(
     """T_destination add_module append apply bfloat16 buffers call_super_init children clear compile cpu cuda double
@@ -65,7 +64,7 @@ class Tree:
             if not isinstance(tree, Tree) or segment not in tree.members:
                 raise LookupError(path)
             inner = tree.members[segment]
-            base = _attribute(base, segment, inner, tree is not self and tree.is_list)
+            base = _attribute(base, segment, inner, tree, tree is self)
             tree = inner
         return base
 
@@ -79,34 +78,35 @@ class Tree:
     @property
     def is_list(self) -> bool:
         """Whether the members are modules numbered from 0."""
-        numbered = set(self.members) == {str(i) for i in range(len(self.members))}
+        numbered = bool(self.members) and set(self.members) == {str(i) for i in range(len(self.members))}
         return numbered and all(isinstance(m, Tree) or m.kind == "module" for m in self.members.values())
 
     @property
-    def is_plain_list(self) -> bool:
-        """Whether it is a list of modules that are made by one expression each."""
-        return self.is_list and all(isinstance(m, Leaf) for m in self.members.values())
+    def is_dict(self) -> bool:
+        """Whether the members are modules whose names are numbers."""
+        numbers = all(segment.isascii() and segment.isdigit() for segment in self.members)
+        return numbers and all(isinstance(m, Leaf) and m.kind == "module" for m in self.members.values())
 
-    def elements(self) -> list[str]:
-        """The expressions of a plain list, in order."""
-        found = (self.members[str(i)] for i in range(len(self.members)))
-        return [m.code for m in found if isinstance(m, Leaf)]
+    @property
+    def is_expression(self) -> bool:
+        """Whether one expression makes it, with all that is in it."""
+        inside = (isinstance(m, Leaf) or m.is_expression for m in self.members.values())
+        return self.is_dict or (self.is_list and all(inside))
 
 
 def lines(tree: Tree, sequential: frozenset[str], base: str = "self", path: str = "") -> Iterator[str]:
     """The statements that make the members; lists whose path is in `sequential` are an `nn.Sequential`."""
     for segment, member in tree.members.items():
-        # A class is no list, even where its members are numbered.
-        target = _attribute(base, segment, member, path != "" and tree.is_list)
+        target = _attribute(base, segment, member, tree, not path)
         inner = f"{path}.{segment}" if path else segment
         match member:
             case Leaf(kind="buffer") if _is_plain(segment):
                 yield f"{base}.register_buffer({text_literal(segment)}, {member.code})"
             case Leaf():
                 yield f"{target} = {member.code}"
-            case Tree() if member.is_plain_list:
-                container = "nn.Sequential" if inner in sequential else "nn.ModuleList"
-                yield from _list(target, container, member.elements())
+            case Tree() if member.is_expression:
+                first, *rest = _expression(member, sequential, inner)
+                yield from (f"{target} = {first}", *rest)
             case Tree() if member.is_list:
                 yield f"{target} = nn.ModuleList(nn.Module() for _ in range({len(member.members)}))"
                 yield from lines(member, sequential, target, inner)
@@ -115,27 +115,43 @@ def lines(tree: Tree, sequential: frozenset[str], base: str = "self", path: str 
                 yield from lines(member, sequential, target, inner)
 
 
-def _list(target: str, container: str, elements: list[str]) -> Iterator[str]:
-    runs = [(code, len(list(same))) for code, same in itertools.groupby(elements)]
-    one_list = container == "nn.ModuleList"
-    if len(runs) == 1 and runs[0][1] >= REPEATED:
-        code, count = runs[0]
-        star = "" if one_list else "*"
-        inside = f"{code} for _ in range({count})"
-        yield f"{target} = {container}({inside})" if one_list else f"{target} = {container}({star}({inside}))"
-        return
-    yield f"{target} = {container}(["[: None if one_list else -1]
-    for code, count in runs:
-        if count >= REPEATED:
-            yield f"    *({code} for _ in range({count})),"
-        else:
-            yield from (f"    {code}," for _ in range(count))
-    yield "])" if one_list else ")"
+def elements(tree: Tree, sequential: frozenset[str], path: str = "") -> Iterator[str]:
+    """The lines of the elements of a list, each with its comma; equal ones that follow one another as one."""
+    made: list[tuple[str, ...]] = []
+    for number in range(len(tree.members)):
+        member = tree.members[str(number)]
+        inner = f"{path}.{number}" if path else str(number)
+        made.append((member.code,) if isinstance(member, Leaf) else tuple(_expression(member, sequential, inner)))
+    for lines_, same in itertools.groupby(made):
+        count = len(list(same))
+        if count >= REPEATED and len(lines_) == 1:
+            yield f"*({lines_[0]} for _ in range({count})),"
+            continue
+        for _ in range(count):
+            yield from (*lines_[:-1], f"{lines_[-1]},")
 
 
-def _attribute(base: str, segment: str, member: Tree | Leaf, in_list: bool) -> str:
-    if in_list:
+def _expression(tree: Tree, sequential: frozenset[str], path: str) -> list[str]:
+    """The lines of the expression that makes a list or a dict of modules."""
+    if not tree.is_list:
+        items = [
+            f"{text_literal(key)}: {member.code}" for key, member in tree.members.items() if isinstance(member, Leaf)
+        ]
+        return [f"nn.ModuleDict({{{', '.join(items)}}})"]
+    inside = list(elements(tree, sequential, path))
+    if len(inside) == 1 and inside[0].startswith("*("):
+        run = inside[0].removesuffix(",")
+        return [f"nn.Sequential({run})" if path in sequential else f"nn.ModuleList{run[1:]}"]
+    opening, closing = ("nn.Sequential(", ")") if path in sequential else ("nn.ModuleList([", "])")
+    return [opening, *(f"    {line}" for line in inside), closing]
+
+
+def _attribute(base: str, segment: str, member: Tree | Leaf, holder: Tree, is_class: bool) -> str:
+    """The expression of a member; a class is a list itself where it holds nothing else."""
+    if holder.is_list and (holder.is_expression or not is_class):
         return f"{base}[{segment}]"
+    if holder.is_dict and not is_class:
+        return f"{base}[{text_literal(segment)}]"
     if _is_plain(segment):
         return f"{base}.{segment}"
     kind = member.kind if isinstance(member, Leaf) else "module"
@@ -145,9 +161,3 @@ def _attribute(base: str, segment: str, member: Tree | Leaf, in_list: bool) -> s
 def _is_plain(segment: str) -> bool:
     is_name = segment.isascii() and segment.isidentifier() and not keyword.iskeyword(segment)
     return is_name and not segment.startswith("_") and segment not in _OF_MODULES
-
-
-def list_of(path: str) -> str | None:
-    """The path of the list that a path is an element of."""
-    found = position(path)
-    return found[0] if found is not None else None

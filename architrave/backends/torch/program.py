@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from architrave.backends.code import literal, sequence, text_literal
 from architrave.backends.definitions import Definition, define
 from architrave.backends.docstrings import basename, docstring
 from architrave.backends.hierarchy import Region, recover
+from architrave.backends.layout import wrapped
 from architrave.backends.merge import Merged, Template, merge, template, unmerged
 from architrave.backends.names import Names, class_name, function_name
 from architrave.backends.prelude import Prelude
@@ -30,7 +31,7 @@ from architrave.ir.types import DType
 PRELUDE = Prelude(Path(__file__).parent / "prelude")
 _RESERVED = ("torch", "nn", "F", "self", "cls", "ctx", "Model", "init", "math", "annotations")
 _CUT = "\f"
-"""Parts the draws, `__init__` and `forward` in the text of a class while definitions are compared."""
+"""Parts what a class is made of in the text of a class while definitions are compared."""
 
 
 @dataclass(frozen=True)
@@ -156,8 +157,7 @@ class Program:
         region = definition.region
         writer = TorchWriter(region, self, Names(self.names.taken))
         body = writer.function()
-        members = list(modules.lines(writer.tree, frozenset(writer.sequential)))
-        text = template(_CUT.join((_draws(writer), "\n".join(members), "\n".join(body))))
+        text = template(_text(writer, body))
         missing = tuple(writer.missing)
         return Draft(definition, text, (*writer.parameters, *writer.missing.values()), missing)
 
@@ -167,7 +167,7 @@ class Program:
         self.names.add(name)
         doc = region.place.block.doc if region.place is not None and region.place.block is not None else None
         if region.is_function:
-            body = merged.text({}).split(_CUT)[2].split("\n")
+            body = merged.text({}).split(_CUT)[3].split("\n")
             self.parts.append(_function(name, (*drafts[0].parameters, *merged.parameters), doc, body))
         else:
             self.parts.append(_class(name, drafts[0].parameters, merged, doc))
@@ -208,11 +208,9 @@ class Program:
             parameters.append("key=None")
             device = f"{writer.parameters[0]}.device" if writer.parameters else "None"
             body.insert(0, f"key = {self.use('run_key')}(key, {device})")
-        members = list(modules.lines(writer.tree, frozenset(writer.sequential)))
-        if "random_bits" in self.used:
-            members.append(f"{self.use('set_places')}(self)")
+        after = [f"{self.use('set_places')}(self)"] if "random_bits" in self.used else []
         block = self.graph.place.block if self.graph.place is not None else None
-        text = template(_CUT.join((_draws(writer), "\n".join(members), "\n".join(body))))
+        text = template(_text(writer, body, after))
         self.parts.append(_class(name, parameters, unmerged(text), block.doc if block is not None else None))
 
     _instances: dict[str, Rendered] = field(default_factory=dict[str, Rendered])
@@ -232,7 +230,9 @@ class Program:
         head = [docstring(_about(self.graph, main)), "", *(*plain, "") * bool(plain), *frameworks]
         if stored:
             head += ["", *stored]
-        sections = ["\n".join(head), *everything, f"Model = {main}"]
+        if copied:
+            copied[0] = f"# What PyTorch lacks, or means otherwise.\n\n\n{copied[0]}"
+        sections = ["\n".join(head), *self.parts, *copied, f"Model = {main}"]
         return "\n\n\n".join(sections) + "\n"
 
 
@@ -248,10 +248,17 @@ def _wanted(region: Region) -> str:
     return function_name(name) if region.is_function else class_name(name)
 
 
-def _draws(writer: TorchWriter) -> str:
-    """The class attribute that `set_places` looks for."""
-    paths = ", ".join(map(text_literal, writer.draws))
-    return f"draws = [{paths}]" if writer.draws else ""
+def _text(writer: TorchWriter, body: Sequence[str], after: Sequence[str] = ()) -> str:
+    """The parts of a class: the kind of module, where it draws random numbers, `__init__`, and `forward`."""
+    tree, sequential = writer.tree, frozenset(writer.sequential)
+    draws = ", ".join(map(text_literal, writer.draws))
+    if tree.is_list and tree.is_expression:
+        elements = (f"    {line}" for line in modules.elements(tree, sequential))
+        kind, making = "nn.Sequential", ["super().__init__(", *elements, ")"]
+    else:
+        kind, making = "nn.Module", ["super().__init__()", *modules.lines(tree, sequential)]
+    parts = (kind, f"draws = [{draws}]" if draws else "", "\n".join([*making, *after]), "\n".join(body))
+    return _CUT.join(parts)
 
 
 def _static(definition: Definition) -> dict[str, object]:
@@ -263,7 +270,12 @@ def _function(name: str, parameters: Sequence[str], doc: str | None, body: Seque
     lines = [f"def {name}({', '.join(parameters)}):"]
     if doc:
         lines.append(docstring(doc, "    "))
-    return "\n".join([*lines, *(f"    {line}" for line in body)])
+    return "\n".join([*lines, *_indented(body, 4)])
+
+
+def _indented(lines: Iterable[str], by: int) -> Iterator[str]:
+    for line in lines:
+        yield from wrapped(" " * by + line)
 
 
 _DEFAULT = re.compile(r", (?:stride=~1|padding=~0|output_padding=~0|dilation=~1|groups=~1|bias=~True)(?=[,)])")
@@ -272,24 +284,22 @@ _DEFAULT = re.compile(r", (?:stride=~1|padding=~0|output_padding=~0|dilation=~1|
 def _class(name: str, parameters: Sequence[str], merged: Merged, doc: str | None) -> str:
     """A class; numbers that its `forward` needs are kept as attributes."""
     kept = {p: f"self.{p}" for p in merged.parameters}
-    draws, members, _ = merged.text({}).split(_CUT)
+    kind, draws, making, _ = merged.text({}).split(_CUT)
     # Arguments of standard modules that are what they are by default were there only to be compared.
-    members = _DEFAULT.sub("", members).replace("=~", "=")
-    forward = merged.text(kept).split(_CUT)[2]
-    attributes = [f"{kept[p]} = {p}" for p in merged.parameters if kept[p] in forward]
-    lines = [f"class {name}(nn.Module):"]
+    making = _DEFAULT.sub("", making).replace("=~", "=")
+    forward = merged.text(kept).split(_CUT)[3]
+    attributes = [f"{kept[p]} = {p}" for p in merged.parameters if re.search(rf"{kept[p]}\b", forward)]
+    lines = [f"class {name}({kind}):"]
     if doc:
         lines += [docstring(doc, "    "), ""]
     if draws:
         lines += [f"    {draws}", ""]
-    making = [*attributes, *members.split("\n")] if members else attributes
-    if making:
+    if attributes or making != "super().__init__()":
         lines.append(f"    def __init__({', '.join(('self', *merged.parameters))}):")
-        lines += [f"        {line}" for line in ("super().__init__()", *making)]
-        lines.append("")
+        first, *rest = making.split("\n") if kind == "nn.Module" else [making]
+        lines += [*_indented([*first.split("\n"), *attributes, *rest], 8), ""]
     lines.append(f"    def forward({', '.join(('self', *parameters))}):")
-    lines += [f"        {line}" for line in forward.split("\n")]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_indented(forward.split("\n"), 8)])
 
 
 def _about(graph: Graph, main: str) -> str:

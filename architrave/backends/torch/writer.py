@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from architrave.backends.code import Code, call, text_literal
+from architrave.backends.code import TUPLE, Code, call, text_literal
 from architrave.backends.flow import FlowWriter
 from architrave.backends.hierarchy import Chain, Region, path_of
-from architrave.backends.names import Names, identifier
+from architrave.backends.names import Names
 from architrave.backends.torch.modules import Leaf, Tree
 from architrave.ir.dims import Size
 from architrave.ir.graph import Node, Value
@@ -74,9 +74,10 @@ class TorchWriter(FlowWriter):
             for value in results:
                 self.bind(value)
         self.finish(self.region)
-        held = self.composed(results, lambda codes: Code(", ".join(map(str, codes))))
-        span = self.operand(results[0]).span if len(results) == 1 else None
-        self.write(f"return {held.code}", span)
+        held = self.tensor(results[0])
+        if len(results) > 1:
+            held = self.composed(results, lambda codes: Code(", ".join(map(str, codes)), TUPLE))
+        self.write(f"return {held.code}", held.span)
         return [*self.prologue(), *self.lines]
 
     # What the base asks for.
@@ -122,13 +123,11 @@ class TorchWriter(FlowWriter):
     def chain(self, chain: Chain) -> None:
         path = self.region.relative(chain.path)
         elements = self.tree.find(path)
-        plain = isinstance(elements, Tree) and elements.is_plain_list
+        plain = isinstance(elements, Tree) and elements.is_list
         extras = {self.program.rendered[r].missing for r in chain.regions}
-        if not plain or len(extras) > 1:
-            self._one_by_one(chain)
-            return
-        assert isinstance(elements, Tree)
-        whole = chain.first == 0 and len(chain.regions) == len(elements.members)
+        whole = (
+            isinstance(elements, Tree) and plain and chain.first == 0 and len(chain.regions) == len(elements.members)
+        )
         one = len(chain.inputs) == len(chain.outputs) == 1 and extras == {()}
         first = chain.regions[0].place
         span = first.span if first is not None else None
@@ -136,8 +135,10 @@ class TorchWriter(FlowWriter):
             self.sequential.add(path)
             access = self.tree.access(path)
             self.results(chain.outputs, self.composed(chain.inputs, lambda codes: call(access, *codes), span))
-            return
-        self._loop(chain, path, whole)
+        elif plain and len(extras) == 1 and len({r.name for r in chain.regions}) == 1:
+            self._loop(chain, path, whole)
+        else:
+            self._one_by_one(chain)
 
     def _one_by_one(self, chain: Chain) -> None:
         for region in chain.regions[:-1]:
@@ -152,8 +153,8 @@ class TorchWriter(FlowWriter):
         span = chain.regions[0].place.span if chain.regions[0].place is not None else None
         others = [i for i in range(len(inputs)) if i not in chain.fed]
         kept = {i: self.bind(inputs[i]) for i in others}
-        names = self.start([inputs[i] for i in chain.fed], outputs, inputs, span)
-        block = self.variables.pick(identifier(path.rpartition(".")[2], "block").rstrip("s_") or "block")
+        names = self.start([inputs[i] for i in chain.fed], outputs, span)
+        block = self.variables.pick(_singular(path.rpartition(".")[2]))
         arguments = [kept[i].code.text if i in kept else names[chain.fed.index(i)] for i in range(len(inputs))]
         arguments += self._extra(self.program.rendered[chain.regions[0]].missing)
         last = chain.first + len(chain.regions)
@@ -161,6 +162,7 @@ class TorchWriter(FlowWriter):
         self.write(f"for {block} in {self.tree.access(path)}{part}:", span)
         with self.indented():
             self.write(f"{', '.join(names)} = {block}({', '.join(arguments)})", span)
+        self.variables.holders[block] = None
         for held in kept.values():
             self.variables.release(held.mentions)
         for name, value in zip(names, outputs, strict=True):
@@ -187,3 +189,9 @@ class TorchWriter(FlowWriter):
     def assignment(self, state: Value, code: Code) -> str:
         value = f"{code.atom}.detach()" if state.dtype.is_float or state.dtype.is_complex else str(code)
         return f"{self.weight(state)} = {value}"
+
+
+def _singular(name: str) -> str:
+    """What to call an element of a list: `layer` for `layers`."""
+    one = name.removesuffix("s")
+    return one if one.isidentifier() and one != "self" else "block"
