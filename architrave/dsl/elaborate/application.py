@@ -8,6 +8,7 @@ from typing import Any
 from architrave.dsl import syntax
 from architrave.dsl.elaborate import names, templates
 from architrave.dsl.elaborate.binding import Match, check_result, check_static
+from architrave.dsl.elaborate.conversions import short_enough
 from architrave.dsl.elaborate.core import Frame, Layer, ModeNeeded, Names, call, calls, evaluate, located, run
 from architrave.dsl.elaborate.facts import evaluated_facts
 from architrave.dsl.elaborate.values import BlockType, Builtin, Closure, Fn, Instance, Named, OpRef, Partial
@@ -262,9 +263,15 @@ def _call_op(ref: OpRef, args: Sequence[Any], kwargs: Mapping[str, Any], span: S
     if operands and not args and not any(o.name in kwargs for o in operands):
         return Partial(ref, (), kwargs)
     frame.here(span)
-    return build.call(ref.kind.name, *args, **{k: dtype_word(v) for k, v in kwargs.items()})
+    return build.call(
+        ref.kind.name,
+        *(as_argument(v, span) for v in args),
+        **{k: as_argument(v, span) for k, v in kwargs.items()},
+    )
 
 
-def dtype_word(value: Any) -> Any:
-    """The dtypes `float` and `bool`, whose words are functions elsewhere; anything else as it is."""
+def as_argument(value: Any, span: Span) -> Any:
+    """An argument of an operator: the words `float` and `bool` as dtypes, a range as a list. Raises E403."""
+    if isinstance(value, range):
+        return short_enough(value, span)
     return DTYPE_WORDS.get(value.name, value) if isinstance(value, Builtin) else value

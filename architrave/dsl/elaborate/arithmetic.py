@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from architrave.dsl import syntax
-from architrave.dsl.elaborate.conversions import is_number, short_enough, to_condition
+from architrave.dsl.elaborate.conversions import is_number, short_enough, to_condition, to_size
 from architrave.dsl.elaborate.core import Frame, evaluate, evaluates, is_callable
 from architrave.dsl.elaborate.values import apply_op, describe
 from architrave.ir import dims
@@ -149,15 +149,15 @@ def _undecided(condition: str, span: Span) -> Exception:
 
 
 def _dimensions(sign: str, left: Any, right: Any, span: Span, frame: Frame) -> Any:
+    if not all(isinstance(v, Dim) or is_number(v) for v in (left, right)):
+        raise _misfit(sign, left, right, span)
     if sign in _COMPARISONS:
-        difference = left - right
+        difference = to_size(left, span) - to_size(right, span)
         if isinstance(difference, int):
             return _STATIC[sign](difference, 0)
         raise _undecided(f"{left} {sign} {right}", span)
-    if not all(isinstance(v, int | Dim) and not isinstance(v, bool) for v in (left, right)):
-        if all(isinstance(v, int | float | Dim) and not isinstance(v, bool) for v in (left, right)):
-            return _tensors(sign, _scalar(left, frame, span), _scalar(right, frame, span), span, frame)
-        raise _misfit(sign, left, right, span)
+    if isinstance(left, float) or isinstance(right, float):
+        return _tensors(sign, _scalar(left, frame, span), _scalar(right, frame, span), span, frame)
     match sign:
         case "+" | "-" | "*":
             return _STATIC[sign](left, right)

@@ -7,6 +7,7 @@ from typing import Any
 
 from architrave.dsl import syntax
 from architrave.dsl.elaborate import names
+from architrave.dsl.elaborate.conversions import is_list, is_tuple
 from architrave.dsl.elaborate.core import Decision, Frame, Layer, call, calls, is_callable
 from architrave.dsl.elaborate.mode import flatten, unflatten
 from architrave.dsl.elaborate.values import Instance, StageChoice, describe
@@ -78,27 +79,31 @@ def _trial(alternative: syntax.Alternative, value_of: Callable[[syntax.Expressio
 
 
 def _kind(value: Any) -> str:
-    if isinstance(value, list | tuple) and flatten(value):
+    if isinstance(value, Value) or ((is_tuple(value) or is_list(value)) and flatten(value)):
         return "tensor"
-    return "tensor" if isinstance(value, Value) else "stage" if is_callable(value) else "static"
+    return "stage" if is_callable(value) else "list" if is_list(value) else "static"
 
 
 def _check_kinds(node: syntax.Choice, values: dict[str, Any], taken: str, frame: Frame) -> None:
+    """Raises E271 for alternatives of different kinds, E272 for tensors of different types."""
     first, kind = values[taken], _kind(values[taken])
     for alternative in node.alternatives:
-        other = values[alternative.label.text]
-        if _kind(other) != kind or (kind == "static" and isinstance(other, list) is not isinstance(first, list)):
-            raise error(
-                "E271",
-                f"the alternatives of a choice must be of one kind, and `{taken}` is {describe(first)}"
-                f" while `{alternative.label.text}` is {describe(other)}",
-                alternative.span,
-            )
-        if isinstance(first, Value) and first.type != other.type:
-            notes = [Note(f"`{taken}` comes from here", origin(first, frame.place))]
-            label = alternative.label.text
-            what = f"alternatives of different types: `{taken}` is {first.type}, `{label}` is {other.type}"
-            raise error("E272", what, alternative.span, notes=notes)
+        label = alternative.label.text
+        other = values[label]
+        if _kind(other) != kind:
+            what = f"`{taken}` is {describe(first)} while `{label}` is {describe(other)}"
+            raise error("E271", f"the alternatives of a choice must be of one kind, and {what}", alternative.span)
+        if kind == "tensor" and _types(first) != _types(other):
+            notes = [Note(f"`{taken}` comes from here", origin(flatten(first)[0], frame.place))]
+            what = f"`{taken}` is {describe(first)} while `{label}` is {describe(other)}"
+            raise error("E272", f"alternatives of different types: {what}", alternative.span, notes=notes)
+
+
+def _types(value: Any) -> Any:
+    """The type of a tensor, or those in a tuple or list, nested as it is."""
+    if isinstance(value, Value):
+        return value.type
+    return [type(value), *map(_types, value)] if is_tuple(value) or is_list(value) else None
 
 
 @calls(StageChoice)

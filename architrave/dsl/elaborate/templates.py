@@ -136,7 +136,9 @@ def recall(template: Template, given: dict[str, Any], place: Place, span: Span, 
             op = replace(op, path=place.path + op.path[len(old) :])
         marks = Here(node.span, _moved(node.place, places), node.facts)
         copy = Node(op, tuple([copies[v] for v in node.operands]), node.types, marks)
-        copy.hints.update(node.hints)
+        inside = node.place.depth - template.place.depth if node.place is not None else 0
+        # Names that code outside gave belong to the first application alone.
+        copy.hints.update({key: name for key, name in node.hints.items() if key[1] <= inside})
         copies.update(zip(node.outputs, copy.outputs, strict=True))
     _declare(template, copies, place.path, build)
     values = [copies[v] for v in flatten(template.result)]

@@ -166,6 +166,8 @@ def describe(value: Any) -> str:
             return f"the dtype {value}"
         case Initial():
             return f"the initializer {value}"
+        case AllBut(axes):
+            return f"`all_but({', '.join(map(str, axes))})`"
         case Namespace():
             return f"the module `{value.name}`"
         case _:

@@ -225,7 +225,7 @@ def _rearrange(frame: Frame, span: Span, x: Any, text: Any, **given: Any) -> Val
 @builtin("reduce")
 def _reduce(frame: Frame, span: Span, x: Any, text: Any, by: Any, **given: Any) -> Value:
     x = tensor(x, span, "reduce")
-    kind = by.name if isinstance(by, Builtin) else by
+    kind = by.name if isinstance(by, Builtin) else by if isinstance(by, str) else ""
     if kind not in _REDUCTIONS:
         raise error("E227", f"`reduce` takes one of {', '.join(sorted(_REDUCTIONS))}, not {describe(by)}", span)
     lengths = _lengths(given, span)

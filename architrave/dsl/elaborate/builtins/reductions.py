@@ -8,7 +8,7 @@ from typing import Any
 
 from architrave.dsl.elaborate.builtins.arithmetic import build_static, operand
 from architrave.dsl.elaborate.builtins.registry import BUILTINS, axis_list, builtin, one_axis, tensor
-from architrave.dsl.elaborate.conversions import is_number, to_int, to_list
+from architrave.dsl.elaborate.conversions import is_number, to_int, to_list, to_size
 from architrave.dsl.elaborate.core import Frame
 from architrave.dsl.elaborate.values import Builtin, apply_op, describe
 from architrave.ir import build
@@ -71,9 +71,9 @@ def _extremum(name: str, pair: str, function: Callable[..., Any]) -> None:
 
 def _extreme_dimension(name: str, items: list[Any], span: Span) -> Any:
     """The larger or smaller of sizes, where their difference is a number."""
-    best = items[0]
+    best = to_size(items[0], span, f"what `{name}` takes")
     for item in items[1:]:
-        difference = item - best
+        difference = to_size(item, span, f"what `{name}` takes") - best
         if isinstance(difference, Dim):
             raise error("E231", f"`{name}` of {best} and {item} is known only when the network runs", span)
         best = item if (difference > 0) == (name == "max") else best
