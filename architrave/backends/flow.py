@@ -144,7 +144,7 @@ class FlowWriter(Writer):
         inputs = list(body.inputs)
         over = inputs[scan.carries : scan.carries + scan.sequences] if scan.sequences else inputs[:1]
         carried = inputs[: scan.carries] if scan.sequences else inputs[1 : scan.carries + 1]
-        names = self.start(first, node.outputs[: scan.carries], node.operands, node.span, carried)
+        names = self.start(first, node.outputs[: scan.carries], node.span, carried)
         lists = [self.variables.pick(self.want(v)) for v in node.outputs[scan.carries :]]
         for name in lists:
             self.write(f"{name} = []", node.span)
@@ -195,7 +195,7 @@ class FlowWriter(Writer):
         self._learn_weights((condition, body))
         captures = [self.bind(v) for v in node.operands[loop.carries :]]
         carried = list(body.inputs)[: loop.carries]
-        names = self.start(node.operands[: loop.carries], node.outputs, node.operands, node.span, carried)
+        names = self.start(node.operands[: loop.carries], node.outputs, node.span, carried)
         self.write(f"for _ in range({loop.limit}):", node.span)
         with self.indented():
             self.prepare(condition)
@@ -216,14 +216,20 @@ class FlowWriter(Writer):
         for name, value in zip(names, node.outputs, strict=True):
             self.hold(name, value)
 
-    def start(self, first: Sequence[Value], last: Sequence[Value], span: Span | None) -> list[str]:
-        """The variables of carried values, holding the first of them. They become `last`."""
+    def start(
+        self, first: Sequence[Value], last: Sequence[Value], span: Span | None, carried: Sequence[Value] = ()
+    ) -> list[str]:
+        """The variables of carried values, holding the first of them. They become `last`.
+
+        What is not used after the loop is called as it is inside, where it is `carried`.
+        """
         helds = [self.tensor(v) for v in first]
         for held in helds:
             self.variables.release(held.mentions)
         names: list[str] = []
-        for value in last:
-            names.append(self.variables.pick(self.want(value)))
+        for value, inside in zip(last, carried or last, strict=True):
+            wanted = self.want(value) if self.uses(value) else self.hint(inside) or "x"
+            names.append(self.variables.pick(wanted))
             self.variables.reserve(names[-1])
         self._settle(list(zip(names, helds, strict=True)), span)
         return names
