@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 
-from architrave.backends.hierarchy import Chain, Item, Region, is_constant, path_of, post_order
+from architrave.backends.hierarchy import Chain, Item, Region, bodies_of, is_constant, path_of, post_order
 from architrave.ir.graph import Graph, Node, Value
-from architrave.ir.nested import leaves, subgraphs
+from architrave.ir.nested import leaves
 from architrave.ir.op import Op
 from architrave.ir.ops.leaves import Param, State
 from architrave.ir.ops.random import RandomBernoulli, RandomBits, RandomNormal, RandomUniform
@@ -112,7 +112,7 @@ def _same(value: Value) -> Hashable:
 
 def _without_graphs(op: Op) -> Hashable:
     """An operator that holds graphs, by its other attributes: the graphs are compared as regions."""
-    if not subgraphs(op):
+    if not bodies_of(op):
         return op
     rest = (tuple(leaf for leaf in leaves(getattr(op, name)) if not isinstance(leaf, Graph)) for name in op.attributes)
     return (op.name, *rest)

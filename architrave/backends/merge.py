@@ -8,7 +8,6 @@ call that it stands in. A number that is always the same multiple of another one
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -171,5 +170,8 @@ def _stands_alone(pieces: Sequence[str], position: int) -> bool:
 
 
 def _value(text: str) -> Number:
-    value: Number = ast.literal_eval(text)
-    return value
+    match text:
+        case "True" | "False":
+            return text == "True"
+        case _:
+            return int(text) if text.isdigit() else float(text)

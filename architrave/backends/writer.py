@@ -16,13 +16,13 @@ from architrave.backends.base import Call, Rules
 from architrave.backends.code import ATOM, Code, literal, sequence
 from architrave.backends.docstrings import basename
 from architrave.backends.expansion import expanded
-from architrave.backends.hierarchy import Chain, Item, Region, is_constant, path_of
+from architrave.backends.hierarchy import Chain, Item, Region, bodies_of, is_constant, path_of
 from architrave.backends.names import Names, identifier
 from architrave.backends.sizes import Sizes
 from architrave.backends.variables import Variables
 from architrave.ir.dims import Dim, Size
 from architrave.ir.graph import Node, Value
-from architrave.ir.nested import leaves, subgraphs
+from architrave.ir.nested import leaves
 from architrave.ir.ops.control import Choice
 from architrave.ir.ops.leaves import Constant, Full, Input, Param, State
 from architrave.ir.ops.random import RunKey
@@ -135,7 +135,7 @@ class Writer(ABC):
                     self.apply(item)
                 case Node(op=Choice(path=path)):
                     raise _undecided(item, path)
-                case Node() if subgraphs(item.op):
+                case Node() if bodies_of(item.op):
                     self.control(item, region.bodies[item])
                 case Node():
                     self.node(item)

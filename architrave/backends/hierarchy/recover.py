@@ -19,10 +19,9 @@ from typing import TypeAlias
 
 from architrave.backends.hierarchy import chains, torn
 from architrave.backends.hierarchy.inputs import arrange
-from architrave.backends.hierarchy.region import Region, is_constant, is_leaf, path_of, post_order
+from architrave.backends.hierarchy.region import Region, bodies_of, is_constant, is_leaf, path_of, post_order
 from architrave.backends.hierarchy.small import undefined
 from architrave.ir.graph import Graph, Node, Value
-from architrave.ir.nested import subgraphs
 from architrave.ir.ops.control import CustomGrad
 from architrave.ir.ops.leaves import Arange, Constant, Full, Param, State
 from architrave.ir.ops.random import RunKey
@@ -201,7 +200,7 @@ class _Builder:
         return order
 
     def _descend(self, node: Node, region: Region, nesting: int) -> None:
-        graphs = subgraphs(node.op)
+        graphs = bodies_of(node.op)
         if not graphs:
             return
         bodies: list[Region] = []

@@ -6,13 +6,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from architrave.ir.graph import Node, Value
+from architrave.ir.graph import Graph, Node, Value
 from architrave.ir.nested import subgraphs
+from architrave.ir.op import Op
+from architrave.ir.ops.control import Choice, CustomGrad, Mode, Scan, While
 from architrave.ir.ops.leaves import Arange, Constant, Full, Param, State
 from architrave.ir.place import Place
 
 if TYPE_CHECKING:
     from architrave.backends.hierarchy.chains import Chain
+
+CONTROL = (Mode, Choice, Scan, While, CustomGrad)
+"""Operators that run graphs. Others may hold one, as a weight does that says how it starts."""
 
 Item: TypeAlias = "Node | Region | Chain"
 
@@ -100,5 +105,10 @@ def is_constant(value: Value) -> bool:
 
 
 def is_leaf(node: Node) -> bool:
-    """Whether a node stands in no region: it has no operands and no graphs, so nothing is computed."""
-    return not node.operands and not subgraphs(node.op)
+    """Whether a node stands in no region: it has no operands and no bodies, so nothing is computed."""
+    return not node.operands and not isinstance(node.op, CONTROL)
+
+
+def bodies_of(op: Op) -> tuple[Graph, ...]:
+    """The graphs that an operator runs."""
+    return subgraphs(op) if isinstance(op, CONTROL) else ()

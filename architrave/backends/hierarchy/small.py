@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from architrave.backends.hierarchy.region import is_leaf, path_of
+from architrave.backends.hierarchy.region import bodies_of, is_leaf, path_of
 from architrave.ir.graph import Graph, Node
-from architrave.ir.nested import innermost_first, subgraphs
+from architrave.ir.nested import innermost_first
 from architrave.ir.ops.control import Mode
 from architrave.ir.ops.random import RandomBernoulli, RandomBits, RandomNormal, RandomUniform
 from architrave.ir.place import Place
@@ -28,7 +28,7 @@ def undefined(graph: Graph) -> set[Place]:
     gone: set[Place] = set()
     for part in innermost_first(graph):
         nodes = [n for n in part.nodes if not is_leaf(n)]
-        weights = {n: 1 + sum(sizes[id(inner)] for inner in subgraphs(n.op)) for n in nodes}
+        weights = {n: 1 + sum(sizes[id(inner)] for inner in bodies_of(n.op)) for n in nodes}
         sizes[id(part)] = sum(weights.values())
         for place, size in _totals(weights, part.place).items():
             if size < SMALL and not _has_weights(place, prefixes):

@@ -6,21 +6,19 @@ them. What PyTorch's module does differently (see docs/numerics.md) is no such m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from architrave.backends.code import call, literal
 from architrave.backends.hierarchy import Region, path_of
 from architrave.backends.torch.rules.layers import is_symmetric, same
-from architrave.ir.compare import equal
-from architrave.ir.graph import Graph, Node, Value, apply, make
-from architrave.ir.ops.arithmetic import Add
+from architrave.ir.graph import Node, Value
+from architrave.ir.ops.arithmetic import Add, Multiply
 from architrave.ir.ops.contraction import Linear
 from architrave.ir.ops.control import Mode
 from architrave.ir.ops.conv import Conv, ConvTranspose
 from architrave.ir.ops.index import Take
-from architrave.ir.ops.leaves import Full, Input
+from architrave.ir.ops.leaves import Full
 from architrave.ir.ops.norm import BatchNorm, GroupNorm, LayerNorm, RmsNorm
 from architrave.ir.ops.statistics import Moments, Var
 from architrave.ir.types import DType
@@ -104,64 +102,82 @@ def _convolution(node: Node, op: Conv | ConvTranspose) -> str | None:
 def _batch_norm(node: Node, mode: Mode, region: Region) -> str | None:
     """Statistics of the batch in training, running ones after it; both updated as PyTorch does."""
     named = {region.relative(path_of(w)): w for w in region.weights}
-    affine = tuple(named) == ("weight", "bias", "running_mean", "running_var")
-    if not affine and tuple(named) != ("running_mean", "running_var"):
+    if tuple(named) not in (("weight", "bias", "running_mean", "running_var"), ("running_mean", "running_var")):
         return None
     news = {region.relative(path_of(old)): new for old, new in region.updates}
     (result,) = region.outputs
     if set(news) != {"running_mean", "running_var"} or any(v.node is not node for v in (result, *news.values())):
         return None
-    (x,) = region.inputs
-    if set(node.operands) != {x, *named.values()}:
+    wanted = {"x": next(iter(region.inputs)), **named}
+    if set(node.operands) != set(wanted.values()):
         return None
-    positions = [result.index, news["running_mean"].index, news["running_var"].index]
-    sides = [replace(g, outputs=tuple(g.outputs[i] for i in positions)) for g in (mode.training, mode.inference)]
-    operands = {name: node.operands.index(v) for name, v in {"x": x, **named}.items()}
-    after = sides[1].outputs[0].op
-    if not isinstance(after, BatchNorm) or not equal(sides[1], _inference(node, operands, after)):
+    positions = {name: node.operands.index(v) for name, v in wanted.items()}
+    sides = [
+        _Side(
+            {name: graph.inputs[position] for name, position in positions.items()},
+            graph.outputs[result.index],
+            [graph.outputs[news[name].index] for name in ("running_mean", "running_var")],
+        )
+        for graph in (mode.training, mode.inference)
+    ]
+    eps, momentum = sides[1].inference(), sides[0].training()
+    if eps is None or momentum is None or sides[0].result.op != sides[1].result.op:
         return None
-    for momentum in _numbers(sides[0]):
-        if equal(sides[0], _training(node, operands, after, momentum)):
-            channels = named["running_mean"].shape[0]
-            options = {"eps": literal(after.eps)} if after.eps != 1e-5 else {}
-            options |= {"momentum": literal(momentum)} if momentum != 0.1 else {}
-            options |= {} if affine else {"affine": literal(False)}
-            return str(call("BatchNorm", str(channels), **options))
-    return None
+    options = {"eps": literal(eps)} if eps != 1e-5 else {}
+    options |= {"momentum": literal(momentum)} if momentum != 0.1 else {}
+    options |= {} if "weight" in named else {"affine": literal(False)}
+    return str(call("BatchNorm", str(named["running_mean"].shape[0]), **options))
 
 
-def _numbers(graph: Graph) -> Iterator[float]:
-    found = (n.op.value for n in graph.nodes if isinstance(n.op, Full) and not n.op.shape)
-    yield from dict.fromkeys(v for v in found if isinstance(v, float))
+@dataclass(frozen=True)
+class _Side:
+    """What one mode of a batch normalization computes."""
 
+    inputs: dict[str, Value]
+    result: Value
+    states: list[Value]
+    """The new running mean and variance."""
 
-def _expected(node: Node, build: Callable[[list[Value]], tuple[Value, ...]]) -> Graph:
-    inputs = tuple(make(Input(f"x{i}", v.type), ()).outputs[0] for i, v in enumerate(node.operands))
-    return Graph("expected", inputs, build(list(inputs)))
+    def inference(self) -> float | None:
+        """The eps, if it normalizes by the running statistics and leaves them alone."""
+        running = [self.inputs["running_mean"], self.inputs["running_var"]]
+        return self._eps() if self.states == running and self._statistics() == running else None
 
-
-def _inference(node: Node, at: dict[str, int], op: BatchNorm) -> Graph:
-    def build(inputs: list[Value]) -> tuple[Value, ...]:
-        mean, var = inputs[at["running_mean"]], inputs[at["running_var"]]
-        return apply(op, inputs[at["x"]], mean, var, *_affine(inputs, at)), mean, var
-
-    return _expected(node, build)
-
-
-def _training(node: Node, at: dict[str, int], op: BatchNorm, momentum: float) -> Graph:
-    def build(inputs: list[Value]) -> tuple[Value, ...]:
-        x = inputs[at["x"]]
+    def training(self) -> float | None:
+        """The momentum, if it normalizes by the statistics of the batch and moves the running ones towards them."""
+        x = self.inputs["x"]
         axes = tuple(axis for axis in range(x.rank) if axis != 1)
-        mean, var = make(Moments(axes), (x,)).outputs
-        unbiased = apply(Var(axes, correction=1), x)
-        moved = [
-            apply(Add(), (1 - momentum) * inputs[at[name]], momentum * new)
-            for name, new in (("running_mean", mean), ("running_var", unbiased))
-        ]
-        return (apply(op, x, mean, var, *_affine(inputs, at)), *moved)
+        mean, var = self._statistics()
+        moments = mean.node
+        if moments.op != Moments(axes) or moments.operands != (x,) or (mean, var) != moments.outputs:
+            return None
+        towards_mean = _average(self.states[0], self.inputs["running_mean"])
+        towards_var = _average(self.states[1], self.inputs["running_var"])
+        if self._eps() is None or towards_mean is None or towards_var is None:
+            return None
+        unbiased = towards_var[1].node
+        is_unbiased = unbiased.op == Var(axes, correction=1) and unbiased.operands == (x,)
+        same = towards_mean[0] == towards_var[0] and towards_mean[1] is mean
+        return towards_mean[0] if same and is_unbiased else None
 
-    return _expected(node, build)
+    def _eps(self) -> float | None:
+        node, affine = self.result.node, [self.inputs[n] for n in ("weight", "bias") if n in self.inputs]
+        given = [node.operands[0], *node.operands[3:]] if node.operands else []
+        return node.op.eps if isinstance(node.op, BatchNorm) and given == [self.inputs["x"], *affine] else None
+
+    def _statistics(self) -> list[Value]:
+        operands = self.result.node.operands
+        return list(operands[1:3]) if isinstance(self.result.op, BatchNorm) else [self.result, self.result]
 
 
-def _affine(inputs: list[Value], at: dict[str, int]) -> list[Value]:
-    return [inputs[at[name]] for name in ("weight", "bias") if name in at]
+def _average(value: Value, old: Value) -> tuple[float, Value] | None:
+    """`m` and `new` where a value is `(1 - m) * old + m * new`."""
+    match value.node:
+        case Node(op=Add(), operands=(Value(node=Node(op=Multiply()) as a), Value(node=Node(op=Multiply()) as b))):
+            kept, moved = (n.operands[0].op for n in (a, b))
+        case _:
+            return None
+    if not isinstance(kept, Full) or not isinstance(moved, Full) or a.operands[1] is not old:
+        return None
+    m = moved.value
+    return (m, b.operands[1]) if isinstance(m, float) and kept.value == 1 - m else None
