@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from architrave.cli.folders import expanded
 from architrave.cli.help import examples
 from architrave.cli.report import errors_json, json_option, print_json, show_error
 from architrave.cli.selection import Selection, model_options
@@ -53,7 +53,7 @@ def command(names: tuple[str, ...], as_json: bool, **selected: Any) -> int:
     file in it, and - for standard input.
     """
     results: list[Checked] = []
-    for name in _expanded(names):
+    for name in expanded(names):
         results.append(_checked(Selection(name, **selected)))
         if not as_json:
             _tell(results[-1])
@@ -61,14 +61,6 @@ def command(names: tuple[str, ...], as_json: bool, **selected: Any) -> int:
     if as_json:
         print_json("check", ok, {"checked": [_described(r) for r in results]})
     return 2 if any(r.problem for r in results) else 0 if ok else 1
-
-
-def _expanded(names: tuple[str, ...]) -> Iterator[str]:
-    for name in names:
-        if Path(name).is_dir():
-            yield from sorted(map(str, Path(name).rglob("*.arch")))
-        else:
-            yield name
 
 
 def _checked(selection: Selection) -> Checked:

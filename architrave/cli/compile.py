@@ -10,6 +10,7 @@ import click
 from architrave.cli.help import examples
 from architrave.cli.report import json_option, print_json
 from architrave.cli.selection import Selection, model_options
+from architrave.ir.source import error
 
 
 @examples(
@@ -28,7 +29,8 @@ def command(name: str, backend: str, output: str | None, as_json: bool, **select
 
     The program imports the backend's framework and nothing of architrave.
     Without --output the program is named after the model: net.arch becomes net.py, in the current
-    folder. The file is replaced whole, and a compilation that fails writes nothing.
+    folder; it takes the place of an earlier program, but not of a file that architrave did not
+    write. The file is replaced whole, and a compilation that fails writes nothing.
     """
     from architrave.backends.base import backend as find
     from architrave.files import write_text
@@ -50,12 +52,25 @@ def command(name: str, backend: str, output: str | None, as_json: bool, **select
 
 
 def _path(selection: Selection, output: str | None) -> Path | None:
-    """Where to write the program; None for standard output."""
+    """Where to write the program; None for standard output. Raises E703 for a file that was not asked for."""
     if output == "-":
         return None
     if output is not None and not Path(output).is_dir():
         return Path(output)
-    return Path(output or "") / f"{_module_name(selection)}.py"
+    path = Path(output or "") / f"{_module_name(selection)}.py"
+    if path.exists() and not _is_ours(path):
+        hint = f"`--output {path}` replaces it"
+        raise error("E703", f"{path} exists, and was not written by architrave", hint=hint)
+    return path
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file says that it was compiled."""
+    try:
+        with path.open("rb") as file:
+            return b"compiled by Architrave" in file.read(1000)
+    except OSError:
+        return False
 
 
 def _module_name(selection: Selection) -> str:

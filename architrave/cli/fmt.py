@@ -9,9 +9,10 @@ from pathlib import Path
 
 import click
 
+from architrave.cli.folders import expanded
 from architrave.cli.help import examples
 from architrave.cli.report import errors_json, json_option, print_json, show_error
-from architrave.ir.source import ArchitraveError, Source, error, printable
+from architrave.ir.source import ArchitraveError, Source, printable
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def command(files: tuple[str, ...], check: bool, diff: bool, as_json: bool) -> i
     """
     if "-" in files and len(files) > 1:
         raise click.UsageError("`-` stands alone")
-    results = [_formatted(path) for name in files for path in _files(name)]
+    results = [_formatted(name) for name in expanded(files)]
     writes = not (check or diff)
     for result in results:
         if writes:
@@ -67,17 +68,6 @@ def command(files: tuple[str, ...], check: bool, diff: bool, as_json: bool) -> i
     if as_json:
         print_json("fmt", ok, {"files": [_described(r) for r in results]})
     return 2 if failed else 0 if ok else 1
-
-
-def _files(name: str) -> list[str]:
-    """The files that a name stands for. Raises E606 for a folder without any."""
-    folder = Path(name)
-    if not folder.is_dir():
-        return [name]
-    found = sorted(str(path) for path in folder.rglob("*.arch") if path.is_file())
-    if not found:
-        raise error("E606", f"there is no `.arch` file in {name}")
-    return found
 
 
 def _formatted(name: str) -> Formatted:

@@ -80,10 +80,8 @@ class _Tree:
             chain.append(place)
             place = place.parent
         for step in reversed(chain):
-            instance = self._at(part.moved(step.path))
-            # A fn adds no segment: it is what an instance is of only where a name was put before it.
-            if step.block is not None and instance is not self.root and (step.segment or not instance.block):
-                instance.block = step.block.name
+            if part.holds(step.path):
+                self._name(self._at(part.moved(step.path)), step)
 
     def around(self, path: str) -> Iterator[Instance]:
         """The root, and every instance that a path leads through."""
@@ -93,6 +91,11 @@ class _Tree:
                 return
             yield instance
             instance = instance.children.get(segment)
+
+    def _name(self, instance: Instance, step: Place) -> None:
+        # A fn adds no segment: it is what an instance is of only where a name was put before it.
+        if step.block is not None and (step.segment or not instance.block):
+            instance.block = step.block.name
 
     def _at(self, path: str) -> Instance:
         instance = self.root

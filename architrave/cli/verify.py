@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,7 +21,7 @@ DTYPES = {"f64": "float64", "f32": "float32", "f16": "float16", "bf16": "bfloat1
 
 @examples(
     "architrave verify net.arch",
-    "architrave verify resnet18 --set width=8 --set size=32 --size N=2",
+    "architrave verify net.arch --size N=4 --seed 7 --no-gradients",
     "architrave verify net.arch --backend numpy --backend torch --dtype f64 --inference",
 )
 @click.command("verify")
@@ -86,7 +86,7 @@ def command(
 
 
 @contextlib.contextmanager
-def _progress(*, quiet: bool) -> Iterator[Callable[[str], None]]:
+def _progress(*, quiet: bool) -> Generator[Callable[[str], None]]:
     """Somewhere to tell what is being done: a line on the terminal that goes away in the end."""
     if quiet or not sys.stderr.isatty():
         yield lambda step: None

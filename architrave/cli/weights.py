@@ -78,7 +78,7 @@ def inspect(file: str, name: str | None, as_json: bool, **selected: Any) -> int:
     fitting: dict[str, Any] = {}
     if name is not None:
         graph = Selection(name, **selected).graph()
-        fit(arrays, graph, source=file)
+        arrays = fit(arrays, graph, source=file)
         fitting = {"fits": graph.name}
     if as_json:
         listed = [{"path": k, "dtype": _dtype(a), "shape": list(a.shape)} for k, a in arrays.items()]

@@ -144,8 +144,8 @@ def runs(graph: Graph) -> Iterator[tuple[Node, Size]]:
 class Placed:
     """A graph inside another, and how often it runs for the node that holds it.
 
-    Equal instances may share a graph, whose nodes have the places of the first one: `built` is the path of that
-    one, `here` the path of the one that this is about.
+    Equal instances share a graph, whose nodes have the places of the first one: `built` is the path of that one,
+    `here` the path of the one that this is about.
     """
 
     graph: Graph
@@ -157,16 +157,19 @@ class Placed:
         """The path of the instance that a node of the graph runs in."""
         return self.moved(_path(node))
 
+    def holds(self, path: str) -> bool:
+        """Whether a path is that of an instance inside the one that the graph was built in."""
+        return path != self.built and (not self.built or path.startswith(f"{self.built}."))
+
     def moved(self, path: str) -> str:
-        """A path inside the first instance, as it is called here."""
-        if self.built == self.here or not f"{path}.".startswith(f"{self.built}."):
+        """A path as it is called here; those outside of the first instance are everyone's."""
+        if self.built == self.here or not (path == self.built or self.holds(path)):
             return path
-        return self.here + path[len(self.built) :]
+        return f"{self.here}.{path[len(self.built) :].lstrip('.')}".strip(".")
 
 
 def placed_graphs(graph: Graph) -> Iterator[Placed]:
     """The graph and every graph inside it that runs, once for each node that holds it. Raises E331 for too many."""
-    builders: dict[int, str] = {}
     pending = [Placed(graph, 1, "", "")]
     count = 0
     while pending:
@@ -177,7 +180,7 @@ def placed_graphs(graph: Graph) -> Iterator[Placed]:
             raise error("E331", f"`{graph.name}` runs more than {RUN_LIMIT:,} operators, too many to list")
         for node in part.graph.nodes:
             for inner, turns in _turns(node.op):
-                built = builders.setdefault(id(inner), _path(node))
+                built = inner.place.path if inner.place is not None else _path(node)
                 pending.append(Placed(inner, part.times * turns, built, part.path(node)))
 
 

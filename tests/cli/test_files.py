@@ -35,12 +35,14 @@ def test_where_output_goes(cli: Cli, folder: Path, line: str, written: str) -> N
 
 def test_a_failed_command_leaves_files_as_they_were(cli: Cli, folder: Path) -> None:
     (folder / "bad.arch").write_text("model M()(x: [N, 4]) -> [N, 5] = x\n", encoding="utf-8")
-    (folder / "bad.py").write_text("mine", encoding="utf-8")
+    for name in ("bad.py", "net.py"):
+        (folder / name).write_text("mine", encoding="utf-8")
     before = {path: path.read_bytes() for path in folder.iterdir()}
     for line in (
         "compile bad.arch -b numpy",
         "compile bad.arch -b numpy -o new.py",
         "compile net.arch -b cobol -o bad.py",
+        "compile net.arch -b numpy",
         "weights init bad.arch -o bad.safetensors",
         "fmt broken.arch bad.arch",
     ):
@@ -78,3 +80,23 @@ def test_a_checkpoint_fits_its_model_and_no_other(cli: Cli) -> None:
     outcome = cli(*["weights", "inspect", "w.safetensors", "net.arch", "--set", "width=9"])
     assert outcome.code == 2
     assert "`hidden.weight` is [9, 4], but the array is [8, 4]" in outcome.err
+
+
+def test_a_program_takes_the_place_of_an_earlier_one(cli: Cli, folder: Path) -> None:
+    for backend in ("numpy", "torch"):
+        assert cli("compile", "net.arch", "-b", backend).code == 0
+    assert "import torch" in (folder / "net.py").read_text(encoding="utf-8")
+    (folder / "net.py").write_text("mine", encoding="utf-8")
+    assert "--output net.py" in cli("compile", "net.arch", "-b", "numpy").err
+    assert cli("compile", "net.arch", "-b", "numpy", "--output", "net.py").code == 0
+
+
+def test_folders_stand_for_the_files_in_them_that_are_the_users(cli: Cli, folder: Path) -> None:
+    messy = "model M()(x:[N])->[N]=x\n"
+    for name in ("sub/a.arch", ".hidden/b.arch", "env/c.arch", "env/pyvenv.cfg", "empty/d.txt"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(messy, encoding="utf-8")
+    assert cli("fmt", ".").out == "reformatted sub/a.arch\n"
+    assert (folder / "env" / "c.arch").read_text(encoding="utf-8") == messy
+    assert "sub/a.arch" in cli("check", ".").out
+    assert "there is no `.arch` file in empty" in cli("check", "empty").err

@@ -57,6 +57,14 @@ def test_one_instance_applied_twice_has_one_row() -> None:
     assert (instance.path, instance.block, instance.parameters, instance.multiply_adds) == ("f", "linear", 20, 32)
 
 
+def test_a_tree_knows_nothing_of_other_networks() -> None:
+    # Equal instances share graphs, wherever they stand.
+    for name in ("densenet121", "resnet18"):
+        root = instances(load(name))
+    assert list(root.children) == ["conv1", "bn1", "layer1", "layer2", "layer3", "layer4", "fc"]
+    assert {i.block for i in root.walk()} == {"ResNet18", "conv2d", "batch_norm", "BasicBlock", "linear", ""}
+
+
 def test_one_mode_of_the_graph(cli: Cli) -> None:
     both, training, inference = (
         cli("show", "resnet18", "--ir", *flags).out for flags in ([], ["--train"], ["--inference"])
