@@ -1,112 +1,70 @@
-"""`rearrange`, `reduce`, `repeat` and `einsum` by pattern, as in einops; an error points into the pattern.
+"""`rearrange`, `reduce` and `repeat` by pattern, as in einops: one way of moving axes.
 
 Rogozhnikov, "Einops: Clear and Reliable Tensor Manipulations with Einstein-like Notation" (2022).
 """
 
 from __future__ import annotations
 
-import re
-import string
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from architrave.dsl.elaborate.builtins.patterns import Axis, Group, Pattern, two_sides
 from architrave.dsl.elaborate.builtins.registry import builtin, tensor
 from architrave.dsl.elaborate.conversions import to_size
 from architrave.dsl.elaborate.core import Frame
 from architrave.dsl.elaborate.values import Builtin, apply_op, describe
 from architrave.ir.dims import Size, divide, product
 from architrave.ir.graph import Value
-from architrave.ir.source import ArchitraveError, Note, Span, error
+from architrave.ir.source import Span, error
 
-_TOKEN = re.compile(r"\s*(?:(?P<name>[A-Za-z_]\w*|\d+)|(?P<mark>\.\.\.|[()]))")
 _REDUCTIONS = frozenset({"sum", "mean", "max", "min", "prod", "any", "all", "logsumexp"})
 
 
-@dataclass(frozen=True, slots=True)
-class Axis:
-    """An axis of a pattern: a name, `1` for an axis of length 1, or `...`; `at` is its offset."""
-
-    name: str
-    at: int
+@builtin("rearrange")
+def _rearrange(frame: Frame, span: Span, x: Any, text: Any, **given: Any) -> Value:
+    return _moved("rearrange", x, text, given, span)
 
 
-Group = tuple[Axis, ...]
+@builtin("reduce")
+def _reduce(frame: Frame, span: Span, x: Any, text: Any, by: Any, **given: Any) -> Value:
+    kind = by.name if isinstance(by, Builtin) else by if isinstance(by, str) else ""
+    if kind not in _REDUCTIONS:
+        raise error("E227", f"`reduce` takes one of {', '.join(sorted(_REDUCTIONS))}, not {describe(by)}", span)
+    return _moved("reduce", x, text, given, span, reduction=kind)
 
 
-class Pattern:
-    """A pattern's text and where it stands, so that errors can point into it."""
-
-    def __init__(self, text: str, span: Span) -> None:
-        self.text = text
-        self.span = span
-
-    def wrong(self, message: str, at: int = 0, length: int | None = None, hint: str | None = None) -> ArchitraveError:
-        """An error that points at `length` characters from offset `at`."""
-        end = at + (len(self.text) - at if length is None else length)
-        source = self.span.text
-        inside = self.span.within(1 + at, 1 + end) if source[1:-1] == self.text else self.span
-        notes = [Note(f'the pattern is "{self.text[:80]}"')] if inside is self.span else []
-        return error("E280", message, inside, notes=notes, hint=hint)
-
-    def side(self, start: int, stop: int) -> list[Group]:
-        """The axes between two offsets, each in its group; a single axis is a group of one."""
-        groups: list[Group] = []
-        inside: list[Axis] | None = None
-        opened = position = start
-        while self.text[position:stop].strip():
-            match = _TOKEN.match(self.text, position, stop)
-            if match is None:
-                at = position + len(self.text[position:stop]) - len(self.text[position:stop].lstrip())
-                raise self.wrong(f"`{self.text[at]}` cannot stand in a pattern", at, 1)
-            position = match.end()
-            token = match[match.lastgroup or 0]
-            at = position - len(token)
-            if token == "(":
-                if inside is not None:
-                    raise self.wrong("groups do not nest", at, 1)
-                inside, opened = [], at
-            elif token == ")":
-                if inside is None:
-                    raise self.wrong("`)` closes nothing", at, 1)
-                groups.append(tuple(inside))
-                inside = None
-            else:
-                axis = Axis(token, at)
-                groups.append((axis,)) if inside is None else inside.append(axis)
-        if inside is not None:
-            raise self.wrong("`(` is never closed", opened, 1)
-        return groups
-
-    def checked(self, groups: list[Group]) -> list[Group]:
-        """The groups, if no axis stands twice on this side."""
-        seen: set[str] = set()
-        for axis in (a for g in groups for a in g):
-            if axis.name in seen and axis.name != "1":
-                raise self.wrong(f"`{axis.name}` stands twice on one side", axis.at, len(axis.name))
-            if axis.name.isdigit() and axis.name != "1":
-                raise self.wrong("an axis has a name, or is 1", axis.at, len(axis.name))
-            seen.add(axis.name)
-        return groups
+@builtin("repeat")
+def _repeat(frame: Frame, span: Span, x: Any, text: Any, **given: Any) -> Value:
+    return _moved("repeat", x, text, given, span, widens=True)
 
 
-def _two_sides(text: Any, span: Span, name: str) -> tuple[Pattern, list[Group], list[Group]]:
-    if not isinstance(text, str):
-        raise error("E227", f"`{name}` takes a pattern, not {describe(text)}", span)
-    pattern = Pattern(text, _string_span(text, span))
-    arrow = text.find("->")
-    if arrow < 0:
-        raise pattern.wrong("a pattern has `->` between its sides", hint="such as `n c -> c n`")
-    if text.find("->", arrow + 2) >= 0:
-        raise pattern.wrong("a pattern has one `->`", text.find("->", arrow + 2), 2)
-    left = pattern.checked(pattern.side(0, arrow))
-    return pattern, left, pattern.checked(pattern.side(arrow + 2, len(text)))
-
-
-def _string_span(text: str, span: Span) -> Span:
-    """Where the pattern stands inside the call."""
-    at = span.text.find(f'"{text}"')
-    return span if at < 0 else span.within(at, at + len(text) + 2)
+def _moved(
+    name: str,
+    x: Any,
+    text: Any,
+    given: Mapping[str, Any],
+    span: Span,
+    *,
+    reduction: str | None = None,
+    widens: bool = False,
+) -> Value:
+    """Split the axes, reduce those that are gone, order the others, widen the new ones, join them again."""
+    x = tensor(x, span, name)
+    lengths = _lengths(given, span)
+    pattern, left, right = two_sides(text, span, name)
+    left, sizes = _sizes(x, left, pattern, lengths)
+    right = _spelt_like(right, left)
+    _must_agree(pattern, left, right, new=widens, gone=reduction is not None, lengths=lengths)
+    before, after = [a.name for a in _axes(left)], [a.name for a in _axes(right)]
+    parts = _reshaped(x, tuple(sizes[n] for n in before))
+    gone = tuple(i for i, n in enumerate(before) if n not in after)
+    reduced = apply_op(reduction, parts, axes=gone, keep=False) if reduction and gone else parts
+    kept = [n for n in before if n in after]
+    ordered = _transposed(reduced, tuple(kept.index(n) for n in after if n in kept))
+    opened = _reshaped(ordered, tuple(sizes[n] if n in kept else 1 for n in after))
+    wide = tuple(sizes[n] for n in after)
+    widened = opened if opened.shape == wide else apply_op("expand", opened, shape=wide)
+    return _reshaped(widened, _shape(right, sizes))
 
 
 def _sizes(
@@ -207,123 +165,3 @@ def _must_agree(
     for name in lengths:
         if name not in names[0] | names[1]:
             raise pattern.wrong(f"the pattern has no axis `{name}`")
-
-
-@builtin("rearrange")
-def _rearrange(frame: Frame, span: Span, x: Any, text: Any, **given: Any) -> Value:
-    x = tensor(x, span, "rearrange")
-    lengths = _lengths(given, span)
-    pattern, left, right = _two_sides(text, span, "rearrange")
-    left, sizes = _sizes(x, left, pattern, lengths)
-    right = _spelt_like(right, left)
-    _must_agree(pattern, left, right, new=False, gone=False, lengths=lengths)
-    before, after = [a.name for a in _axes(left)], [a.name for a in _axes(right)]
-    parts = _reshaped(x, tuple(sizes[n] for n in before))
-    return _reshaped(_transposed(parts, tuple(before.index(n) for n in after)), _shape(right, sizes))
-
-
-@builtin("reduce")
-def _reduce(frame: Frame, span: Span, x: Any, text: Any, by: Any, **given: Any) -> Value:
-    x = tensor(x, span, "reduce")
-    kind = by.name if isinstance(by, Builtin) else by if isinstance(by, str) else ""
-    if kind not in _REDUCTIONS:
-        raise error("E227", f"`reduce` takes one of {', '.join(sorted(_REDUCTIONS))}, not {describe(by)}", span)
-    lengths = _lengths(given, span)
-    pattern, left, right = _two_sides(text, span, "reduce")
-    left, sizes = _sizes(x, left, pattern, lengths)
-    right = _spelt_like(right, left)
-    _must_agree(pattern, left, right, new=False, gone=True, lengths=lengths)
-    before, after = [a.name for a in _axes(left)], [a.name for a in _axes(right)]
-    parts = _reshaped(x, tuple(sizes[n] for n in before))
-    gone = tuple(i for i, n in enumerate(before) if n not in after)
-    left_over = [n for n in before if n in after]
-    reduced = apply_op(kind, parts, axes=gone, keep=False) if gone else parts
-    return _reshaped(_transposed(reduced, tuple(left_over.index(n) for n in after)), _shape(right, sizes))
-
-
-@builtin("repeat")
-def _repeat(frame: Frame, span: Span, x: Any, text: Any, **given: Any) -> Value:
-    x = tensor(x, span, "repeat")
-    lengths = _lengths(given, span)
-    pattern, left, right = _two_sides(text, span, "repeat")
-    left, sizes = _sizes(x, left, pattern, lengths)
-    right = _spelt_like(right, left)
-    _must_agree(pattern, left, right, new=True, gone=False, lengths=lengths)
-    before, after = [a.name for a in _axes(left)], [a.name for a in _axes(right)]
-    parts = _reshaped(x, tuple(sizes[n] for n in before))
-    moved = _transposed(parts, tuple(before.index(n) for n in after if n in before))
-    opened = _reshaped(moved, tuple(sizes[n] if n in before else 1 for n in after))
-    wide = tuple(sizes[n] for n in after)
-    return _reshaped(opened if opened.shape == wide else apply_op("expand", opened, shape=wide), _shape(right, sizes))
-
-
-@builtin("einsum")
-def _einsum(frame: Frame, span: Span, *operands: Any) -> Value:
-    *tensors, text = operands or (None,)
-    if not isinstance(text, str):
-        raise error("E227", f"`einsum` takes its pattern last, not {describe(text)}", span)
-    values = [tensor(t, span, "einsum") for t in tensors]
-    pattern = Pattern(text, _string_span(text, span))
-    arrow = text.find("->")
-    if arrow < 0:
-        raise pattern.wrong("a pattern has `->` between its sides")
-    starts = [0, *(i + 1 for i, c in enumerate(text[:arrow]) if c == ",")]
-    stops = [*(i for i, c in enumerate(text[:arrow]) if c == ","), arrow]
-    if len(starts) != len(values):
-        given = "1 is" if len(values) == 1 else f"{len(values)} are"
-        raise pattern.wrong(f"the pattern has {len(starts)} operands, and {given} given", 0, arrow)
-    letters: dict[str, str] = {}
-    sizes: dict[str, tuple[Size, Axis]] = {}
-    sides = [_einsum_side(pattern, a, b, letters) for a, b in zip(starts, stops, strict=True)]
-    for axes, value in zip(sides, values, strict=True):
-        _check_einsum(pattern, axes, value, sizes)
-    known = set(letters)
-    result = _einsum_side(pattern, arrow + 2, len(text), letters)
-    for axis in result:
-        if axis.name not in known:
-            raise pattern.wrong(f"`{axis.name}` stands in no operand", axis.at, len(axis.name))
-    left = ",".join("".join(letters[a.name] for a in axes) for axes in sides)
-    return apply_op("einsum", *values, equation=f"{left}->{''.join(letters[a.name] for a in result)}")
-
-
-def _einsum_side(pattern: Pattern, start: int, stop: int, letters: dict[str, str]) -> list[Axis]:
-    groups = pattern.side(start, stop)
-    axes: list[Axis] = []
-    for group in groups:
-        if len(group) != 1:
-            raise pattern.wrong("einsum has no groups", group[0].at if group else start, hint="`rearrange` first")
-        axes.append(group[0])
-        letters.setdefault(group[0].name, "..." if group[0].name == "..." else _letter(group[0], letters, pattern))
-    return axes
-
-
-def _letter(axis: Axis, letters: Mapping[str, str], pattern: Pattern) -> str:
-    if axis.name.isdigit():
-        raise pattern.wrong("an axis of einsum has a name", axis.at, len(axis.name))
-    taken = set(letters.values())
-    wanted = [axis.name[0], *string.ascii_letters]
-    free: str | None = next((c for c in wanted if c.isascii() and c.isalpha() and c not in taken), None)
-    if free is None:
-        raise pattern.wrong("einsum takes at most 52 axes", axis.at, len(axis.name))
-    return free
-
-
-def _check_einsum(pattern: Pattern, axes: list[Axis], value: Value, sizes: dict[str, tuple[Size, Axis]]) -> None:
-    has_rest = any(a.name == "..." for a in axes)
-    if len(axes) - has_rest > value.rank or (not has_rest and len(axes) != value.rank):
-        at = axes[0].at if axes else 0
-        raise pattern.wrong(
-            f"{len(axes) - has_rest} axes are named and the tensor {value.type} has {value.rank}", at, 1
-        )
-    front = next((i for i, a in enumerate(axes) if a.name == "..."), len(axes))
-    back = len(axes) - front - has_rest
-    named = [
-        *zip(axes[:front], value.shape, strict=False),
-        *zip(axes[front + has_rest :], value.shape[value.rank - back :], strict=True),
-    ]
-    for axis, size in named:
-        known, _ = sizes.setdefault(axis.name, (size, axis))
-        if known != size:
-            raise pattern.wrong(
-                f"`{axis.name}` is {known} in one operand and {size} in another", axis.at, len(axis.name)
-            )
