@@ -173,7 +173,7 @@ class Backend(ABC):
 
     def runner(self) -> Runner:
         """What runs this backend's programs on NumPy arrays. Raises ImportError where its framework is missing."""
-        raise error("E402", f"programs of the {self.name} backend cannot be run from here")
+        raise error("E521", f"programs of the {self.name} backend cannot be run from here")
 
 
 @cache

@@ -32,7 +32,7 @@ _numbers = itertools.count()
 def compile(graph: Graph, backend: str = "torch") -> Program:
     """Compile a graph to a program of this process. Nothing is written to disk.
 
-    Raises E400 for an unknown backend, E403 where its framework is not installed.
+    Raises E400 for an unknown backend, E522 where its framework is not installed.
     """
     return Program(graph, backend, find(backend).emit(graph))
 
@@ -79,7 +79,7 @@ class Program:
         """The gradients of `sum(<output, cotangent>)` by params and float inputs.
 
         There is one cotangent for each output: an array of its shape, or None to leave it out. Without any, each
-        float output is summed. Raises E404 for a backend that computes no gradients.
+        float output is summed. Raises E523 for a backend that computes no gradients.
         """
         execution = self._execution(weights, inputs, training, key)
         if cotangents is None:
@@ -97,7 +97,7 @@ class Program:
             return find(self.backend).runner()
         except ImportError as problem:
             hint = f"pip install 'architrave[{self.backend}]'" if self.backend in ("torch", "jax") else None
-            raise error("E403", f"{problem.name or self.backend} is not installed", hint=hint) from None
+            raise error("E522", f"{problem.name or self.backend} is not installed", hint=hint) from None
 
     @cached_property
     def native(self) -> ModuleType:

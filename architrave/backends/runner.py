@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, ClassVar
 
+import numpy as np
+
 from architrave.ir.arrays import Array
 from architrave.ir.graph import Graph
 from architrave.ir.interpret import Result
@@ -32,7 +34,8 @@ class Execution:
 
     def options(self) -> dict[str, Any]:
         """The key of random numbers, as an argument of the program, where the network draws any."""
-        return {"key": self.key} if any(isinstance(node.op, RunKey) for node in self.graph.nodes) else {}
+        drawn = any(isinstance(node.op, RunKey) for node in self.graph.nodes)
+        return {"key": np.array([word & 0xFFFFFFFF for word in self.key], np.uint32)} if drawn else {}
 
     def params(self) -> dict[str, Array]:
         """The trained weights, by path."""

@@ -116,7 +116,7 @@ def test_gradients_of_what_does_not_matter_are_zero() -> None:
 
 def test_numpy_has_no_gradients() -> None:
     weights, x, k = arrays()
-    with pytest.raises(ArchitraveError, match="E404"):
+    with pytest.raises(ArchitraveError, match="E523"):
         compile(network(), "numpy").gradients(weights, x, k)
 
 

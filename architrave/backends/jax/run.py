@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -16,17 +16,21 @@ from architrave.weights import nest, unnest, weight_path
 
 
 class JAXRunner(Runner):
-    """Programs are pure functions of nested dicts. Numbers of 64 bits are let in where the run is in float64."""
+    """Programs are pure functions of nested dicts, compiled when they first run.
+
+    Numbers of 64 bits are let in where the run is in float64, and only there.
+    """
 
     def __init__(self) -> None:
         import jax
 
         self.jax: Any = jax
+        self._compiled: dict[object, Callable[..., Any]] = {}
 
     def run(self, execution: Execution) -> Result:
         with self._precision(execution):
             params, state, inputs = self._arguments(execution)
-            outputs, new = self._apply(execution, params, state, inputs)
+            outputs, new = self._applied(execution)(params, state, inputs, execution.options())
             flat = unnest(new)
             paths = [weight_path(old) for old, _ in execution.graph.updates]
             return Result(tuple(map(np.array, outputs)), {path: np.array(flat[path]) for path in paths})
@@ -35,24 +39,40 @@ class JAXRunner(Runner):
         with self._precision(execution):
             params, state, inputs = self._arguments(execution)
             floats = {i: x for i, x in enumerate(inputs) if is_float(np.dtype(x.dtype))}
-
-            def total(params: Any, floats: dict[int, Any]) -> Any:
-                given = [floats.get(i, x) for i, x in enumerate(inputs)]
-                outputs, _ = self._apply(execution, params, state, given)
-                pairs = zip(outputs, cotangents, strict=True)
-                return sum(((y * c).sum() for y, c in pairs if c is not None), self.jax.numpy.zeros(()))
-
-            of_params, of_inputs = self.jax.grad(total, (0, 1))(params, floats)
+            differentiate = self._differentiated(execution)
+            of_params, of_inputs = differentiate(params, floats, state, inputs, execution.options(), list(cotangents))
             return Gradients(
                 {path: np.array(gradient) for path, gradient in unnest(of_params).items()},
                 tuple(np.array(of_inputs[i]) if i in floats else None for i in range(len(inputs))),
             )
 
-    def _apply(self, execution: Execution, params: Any, state: Any, inputs: Sequence[Any]) -> tuple[Any, Any]:
-        """The outputs as a tuple, and the states after."""
-        result = execution.module.apply(params, state, *inputs, training=execution.training, **execution.options())
-        outputs, new = result if execution.training else (result, state)
-        return listed(outputs), new
+    def _applied(self, execution: Execution) -> Callable[..., Any]:
+        """The compiled program of one mode: the outputs as a tuple, and the states after."""
+        apply, training = execution.module.apply, execution.training
+
+        def applied(params: Any, state: Any, inputs: Sequence[Any], options: dict[str, Any]) -> Any:
+            result = apply(params, state, *inputs, training=training, **options)
+            outputs, new = result if training else (result, state)
+            return listed(outputs), new
+
+        return self._once((apply, training), applied)
+
+    def _differentiated(self, execution: Execution) -> Callable[..., Any]:
+        """The compiled gradients of one mode: by the params, and by the inputs that are floats."""
+        applied, zero = self._applied(execution), self.jax.numpy.zeros
+
+        def total(params: Any, floats: Any, state: Any, inputs: Any, options: Any, cotangents: Any) -> Any:
+            given = [floats.get(i, x) for i, x in enumerate(inputs)]
+            outputs, _ = applied(params, state, given, options)
+            return sum(((y * c).sum() for y, c in zip(outputs, cotangents, strict=True) if c is not None), zero(()))
+
+        return self._once((applied, "gradients"), self.jax.grad(total, (0, 1)))
+
+    def _once(self, key: object, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The compiled function; the one that was compiled before for the same key."""
+        if key not in self._compiled:
+            self._compiled[key] = self.jax.jit(function)
+        return self._compiled[key]
 
     def _arguments(self, execution: Execution) -> tuple[Any, Any, list[Any]]:
         asarray = self.jax.numpy.asarray

@@ -29,4 +29,4 @@ class NumPyRunner(Runner):
         return Result(tuple(map(np.asarray, listed(outputs))), {path: np.asarray(flat[path]) for path in paths})
 
     def gradients(self, execution: Execution, cotangents: Sequence[Array | None]) -> Gradients:
-        raise error("E404", "NumPy programs compute no gradients", hint="use the torch or the jax backend")
+        raise error("E523", "NumPy programs compute no gradients", hint="use the torch or the jax backend")

@@ -28,7 +28,7 @@ class TorchRunner(Runner):
     def run(self, execution: Execution) -> Result:
         model = self.model(execution)
         with self.torch.no_grad():
-            outputs = model(*map(self.tensor, execution.inputs), **execution.options())
+            outputs = model(*map(self.tensor, execution.inputs), **self._options(execution))
         held: Mapping[str, torch.Tensor] = model.state_dict()
         paths = [weight_path(old) for old, _ in execution.graph.updates]
         return Result(tuple(map(self.array, listed(outputs))), {path: self.array(held[path]) for path in paths})
@@ -39,7 +39,7 @@ class TorchRunner(Runner):
         for x in inputs:
             x.requires_grad_(x.is_floating_point())
         params = [dict(model.named_parameters())[path] for path in execution.params()]
-        outputs = listed(model(*inputs, **execution.options()))
+        outputs = listed(model(*inputs, **self._options(execution)))
         pairs = [(y, self.tensor(c)) for y, c in zip(outputs, cotangents, strict=True) if c is not None]
         total = sum(((y * c).sum() for y, c in pairs), self.torch.zeros(()))
         sources = [*params, *(x for x in inputs if x.requires_grad)]
@@ -49,6 +49,9 @@ class TorchRunner(Runner):
             dict(zip(execution.params(), found, strict=False)),
             tuple(next(of_inputs) if x.requires_grad else None for x in inputs),
         )
+
+    def _options(self, execution: Execution) -> dict[str, torch.Tensor]:
+        return {name: self.tensor(value) for name, value in execution.options().items()}
 
     def model(self, execution: Execution) -> torch.nn.Module:
         """The module with the weights, in the mode of the execution."""
