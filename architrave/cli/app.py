@@ -13,7 +13,7 @@ import click
 
 from architrave.cli.help import examples
 from architrave.cli.report import Session, finish, show_error
-from architrave.ir.source import ArchitraveError, Diagnostic, nearest
+from architrave.ir.source import ArchitraveError, Diagnostic, error, nearest
 
 COMMANDS = ("check", "compile", "verify", "show", "fmt", "list", "ops", "weights")
 """Each is a module of this package with a `command`."""
@@ -76,6 +76,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _discard_output()
         return BROKEN_PIPE
+    except OSError as problem:
+        _discard_output()
+        show_error(error("E704", f"the system refuses: {problem}"))
+        return 2
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
 
@@ -91,7 +95,7 @@ def _invoke(arguments: list[str], session: Session) -> int:
         return _usage(problem, session)
     except ArchitraveError as problem:
         return finish(session, problem)
-    except (BrokenPipeError, KeyboardInterrupt, click.Abort):
+    except (OSError, KeyboardInterrupt, click.Abort):
         raise
     except Exception as problem:
         return _internal(problem, session)
@@ -127,6 +131,6 @@ def _never_fail_to_encode(stream: TextIO) -> None:
 
 
 def _discard_output() -> None:
-    """Nobody reads on: what is still in the buffers goes nowhere, and the interpreter says nothing about it."""
+    """Nobody can read on: what is still in the buffers goes nowhere, and the interpreter says nothing about it."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())

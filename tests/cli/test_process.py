@@ -67,6 +67,7 @@ def failing(problem: BaseException) -> object:
     [
         (KeyboardInterrupt(), 130, ""),
         (BrokenPipeError(), 141, ""),
+        (OSError(28, "No space left on device"), 2, "No space left on device"),
         (RuntimeError("oh no"), 70, "internal error: RuntimeError: oh no"),
         (MemoryError(), 70, "internal error: MemoryError"),
     ],
