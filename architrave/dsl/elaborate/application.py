@@ -122,16 +122,16 @@ def run_body(body: Sequence[syntax.Statement], result: syntax.Type | None, what:
     """Run a body to its `return` and check the result. A body that must know whether it is in training,
     where no `if training` can split it, is built once for each mode.
     """
-    if frame.build.training is None:
+    if frame.build.training is not None:
+        return _run_once(body, result, what, span, frame)
+    before, checkpoint = dict(frame.scope), frame.build.checkpoint(frame.names)
+    try:
+        return _run_once(body, result, what, span, frame)
+    except ModeNeeded:
         from architrave.dsl.elaborate.mode import build_both
 
-        before, mark = dict(frame.scope), frame.build.states.mark()
-        try:
-            return _run_once(body, result, what, span, frame)
-        except ModeNeeded:
-            frame.build.states.rollback(mark)
-            return build_both(lambda scope: _run_once(body, result, what, span, scope), before, span, frame)
-    return _run_once(body, result, what, span, frame)
+        frame.build.go_back(checkpoint, frame.names)
+        return build_both(lambda side: _run_once(body, result, what, span, side), before, span, frame)
 
 
 def _run_once(body: Sequence[syntax.Statement], result: syntax.Type | None, what: str, span: Span, frame: Frame) -> Any:
@@ -139,6 +139,7 @@ def _run_once(body: Sequence[syntax.Statement], result: syntax.Type | None, what
         returned = run(body, frame)
         if returned is None:
             raise error("E225", f"{what} ends without `return`", body[-1].span if body else span)
+        frame.build.handle(returned.value, returned.span)
         check_result(result, returned.value, returned.span, frame)
     except ArchitraveError as problem:
         raise located(problem, span, frame) from None
@@ -192,6 +193,8 @@ def _call_instance(instance: Instance, args: Sequence[Any], kwargs: Mapping[str,
         names.claim_counted(instance, frame)
     facts = (*frame.facts, *evaluated_facts(instance.block.facts, frame))
     build_, place = frame.build, block_place(instance, span, frame.place)
+    for value in instance.arguments.values():
+        build_.handle(value, span)
     given = bind_arguments(what, tree.inputs, args, kwargs, span)
     key = templates.key_of(instance, given, facts, build_)
     template = templates.find(key) if key is not None else None

@@ -65,6 +65,8 @@ def combine(sign: str, left: Any, right: Any, span: Span, frame: Frame) -> Any:
     """`left sign right`, of static values, of tensors, or of both."""
     if isinstance(left, Value) or isinstance(right, Value):
         return _tensors(sign, left, right, span, frame)
+    frame.build.handle(left, span)
+    frame.build.handle(right, span)
     if sign == "==":
         return _equal(left, right, span)
     if sign == "!=":

@@ -66,16 +66,13 @@ def _claimed(value: Any, segment: str, alternative: syntax.Alternative, frame: F
 
 def _trial(alternative: syntax.Alternative, value_of: Callable[[syntax.Expression, Frame], Any], frame: Frame) -> Any:
     """The value of an alternative that is not taken, built and forgotten: only its kind matters."""
-    build = frame.build
-    kept, mark = (dict(build.weights), dict(build.declared), dict(build.choices)), build.states.mark()
-    own, scope = frame.names, frame.scope
-    frame.names, frame.scope = own.layer(), Layer(scope)
+    scope, checkpoint = frame.scope, frame.build.checkpoint(frame.names)
+    frame.scope = Layer(scope)
     try:
         return value_of(alternative.value, frame)
     finally:
-        build.weights, build.declared, build.choices = kept
-        build.states.rollback(mark)
-        frame.names, frame.scope = own, scope
+        frame.scope = scope
+        frame.build.go_back(checkpoint, frame.names)
 
 
 def _kind(value: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeGuard
 
-from architrave.dsl.elaborate.core import LIST_LIMIT
+from architrave.dsl.elaborate.limits import extent
 from architrave.dsl.elaborate.values import describe
 from architrave.ir.dims import Dim, Size
 from architrave.ir.graph import Value
@@ -44,6 +44,12 @@ def _bounded(value: int, span: Span, what: str) -> int:
     if abs(value) >= SIZE_LIMIT:
         raise error("E404", f"{what} has {value.bit_length()} bits; an integer of a network has at most 63", span)
     return value
+
+
+def to_range(start: int, stop: int, step: int, span: Span) -> range:
+    """The integers from `start` up to, not including, `stop`. Raises E404 for more than can be counted."""
+    _bounded(stop - start, span, "the length of a range")
+    return range(start, stop, step)
 
 
 def to_int(value: Any, span: Span, what: str) -> int:
@@ -99,6 +105,5 @@ def listed(value: Any, span: Span) -> list[Any]:
 
 def short_enough(items: Sequence[Any], span: Span) -> list[Any]:
     """The list, if it is not too long. Raises E403."""
-    if len(items) > LIST_LIMIT:
-        raise error("E403", f"a list may hold {LIST_LIMIT:,} elements, not {len(items):,}", span)
+    extent(items, span)
     return list(items)

@@ -11,21 +11,13 @@ import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, Protocol, TypeVar
 
 from architrave.dsl import syntax
+from architrave.dsl.elaborate.limits import DEPTH_LIMIT, ELEMENTS_IN_STEP, NODE_STEPS, RECURSION, STEP_LIMIT, extent
 from architrave.ir.graph import Value
 from architrave.ir.place import Fact, Here, Place, mark
 from architrave.ir.source import ArchitraveError, Note, Span, error
-
-STEP_LIMIT = 2_000_000
-"""Loop turns, calls and list elements that one elaboration may take."""
-DEPTH_LIMIT = 120
-"""How deeply applications of fns, blocks and lambdas may nest."""
-LIST_LIMIT = 1_000_000
-"""The length of the longest list."""
-RECURSION = 40_000
-"""Python frames that one elaboration may use; the limits of the language (`DEPTH_LIMIT`) come first."""
 
 
 class ModeNeeded(Exception):
@@ -77,6 +69,14 @@ class Layer(dict[K, V]):
         return self[key]
 
 
+def flattened(scope: dict[K, V]) -> dict[K, V]:
+    """Every entry of a dictionary and of what it stands over."""
+    layers = [scope]
+    while isinstance(layers[-1], Layer):
+        layers.append(layers[-1].outer)
+    return {key: value for layer in reversed(layers) for key, value in layer.items()}
+
+
 @dataclass
 class States:
     """The present value of each state, with a journal, so that what one side of a branch did can be undone."""
@@ -118,6 +118,7 @@ class Build:
     drawn: int = 0  # random numbers asked for
     choices: dict[str, Decision] = field(default_factory=dict[str, Decision])
     constraints: list[syntax.Constraint] = field(default_factory=list[syntax.Constraint])
+    claimed: list[Nameable] = field(default_factory=list["Nameable"])  # the instances that got a name
     steps: int = 0
     depth: int = 0
 
@@ -129,12 +130,54 @@ class Build:
         """Count work; E401 where there is too much of it."""
         self.steps += count
         if self.steps > STEP_LIMIT:
-            raise error(
-                "E401",
-                f"building takes more than {STEP_LIMIT:,} steps",
-                span,
-                hint="is there a loop or a recursion without an end?",
-            )
+            hint = "is there a loop or a recursion without an end?"
+            raise error("E401", f"building takes more than {STEP_LIMIT:,} steps", span, hint=hint)
+
+    def handle(self, value: Any, span: Span) -> None:
+        """Count the work of handling a value, which may be a long list or string. Raises E401, E403."""
+        if isinstance(value, list | tuple | str | range):
+            self.step(span, 1 + extent(value, span) // ELEMENTS_IN_STEP)
+
+    def checkpoint(self, names: Names) -> Checkpoint:
+        """Where the build stands, to go back to. It costs the same however much has been built."""
+        sizes = len(self.weights), len(self.declared), len(self.choices), len(names.used)
+        return Checkpoint(
+            self.states.mark(), len(self.claimed), len(self.constraints), self.drawn, sizes, dict(names.counters)
+        )
+
+    def go_back(self, to: Checkpoint, names: Names) -> None:
+        """Undo what was built since a checkpoint: that try is abandoned."""
+        self.states.rollback(to.states)
+        self.drawn = to.drawn
+        del self.constraints[to.constraints :]
+        growing: list[dict[str, Any]] = [self.weights, self.declared, self.choices, names.used]
+        for entries, size in zip(growing, to.sizes, strict=True):
+            while len(entries) > size:
+                entries.popitem()
+        names.counters.clear()
+        names.counters.update(to.counters)
+        while len(self.claimed) > to.claimed:
+            instance = self.claimed.pop()
+            instance.path, instance.segment = None, ""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Where a build stood: how long what only grows was, and the counters of names."""
+
+    states: int
+    claimed: int
+    constraints: int
+    drawn: int
+    sizes: tuple[int, ...]
+    counters: dict[str, int]
+
+
+class Nameable(Protocol):
+    """An instance, as far as going back is concerned."""
+
+    path: str | None
+    segment: str
 
 
 @dataclass(eq=False)
@@ -169,6 +212,7 @@ class Frame:
 
     def here(self, span: Span) -> None:
         """Mark the nodes made from now on as coming from `span`."""
+        self.build.step(span, NODE_STEPS)
         mark(Here(span, self.place, self.facts))
 
     def lookup(self, name: str, span: Span) -> Any:
@@ -180,7 +224,7 @@ class Frame:
     def unknown(self, name: str, span: Span) -> NoReturn:
         from architrave.ir.source import nearest
 
-        known = [*self.scope, *self.globals]
+        known = [*flattened(self.scope), *self.globals]
         raise error("E201", f"`{name}` is not defined", span, hint=nearest(name, known))
 
 
@@ -297,6 +341,8 @@ def call(callee: Any, args: Sequence[Any], kwargs: Mapping[str, Any], span: Span
             hint="does a block or fn apply itself without an end?",
         )
     try:
+        for value in (*args, *kwargs.values()):
+            build.handle(value, span)
         return caller(callee, args, kwargs, span, frame)
     except ArchitraveError as problem:
         raise located(problem, span, frame) from None

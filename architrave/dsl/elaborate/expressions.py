@@ -8,7 +8,7 @@ from typing import Any
 from architrave.dsl import syntax
 from architrave.dsl.elaborate.application import instantiate, name_stage
 from architrave.dsl.elaborate.choices import choose
-from architrave.dsl.elaborate.conversions import to_condition, to_int
+from architrave.dsl.elaborate.conversions import to_condition, to_int, to_range
 from architrave.dsl.elaborate.core import Frame, Layer, ModeNeeded, call, evaluate, evaluates
 from architrave.dsl.elaborate.indexing import index_tensor
 from architrave.dsl.elaborate.targets import assign
@@ -45,12 +45,16 @@ def _name(node: syntax.Name, frame: Frame) -> Any:
 
 @evaluates(syntax.ListLiteral)
 def _list(node: syntax.ListLiteral, frame: Frame) -> list[Any]:
-    return [evaluate(item, frame) for item in node.items]
+    items = [evaluate(item, frame) for item in node.items]
+    frame.build.handle(items, node.span)
+    return items
 
 
 @evaluates(syntax.TupleLiteral)
 def _tuple(node: syntax.TupleLiteral, frame: Frame) -> tuple[Any, ...]:
-    return tuple([evaluate(item, frame) for item in node.items])
+    items = tuple([evaluate(item, frame) for item in node.items])
+    frame.build.handle(items, node.span)
+    return items
 
 
 @evaluates(syntax.Comprehension)
@@ -60,6 +64,7 @@ def _comprehension(node: syntax.Comprehension, frame: Frame) -> list[Any]:
     for item in elements(evaluate(node.source, frame), node.source, frame):
         assign(node.target, item, frame)
         result.append(evaluate(node.item, frame))
+    frame.build.handle(result, node.span)
     frame.scope = before
     return result
 
@@ -78,7 +83,7 @@ def elements(source: Any, node: syntax.Expression, frame: Frame) -> Any:
 def _range(node: syntax.Range, frame: Frame) -> range:
     start = to_int(evaluate(node.start, frame), node.start.span, "the start of a range")
     stop = to_int(evaluate(node.stop, frame), node.stop.span, "the end of a range")
-    return range(start, stop)
+    return to_range(start, stop, 1, node.span)
 
 
 @evaluates(syntax.Conditional)
@@ -147,6 +152,7 @@ def _index(node: syntax.Index, frame: Frame) -> Any:
             parts = [None if p is None else to_int(evaluate(p, frame), p.span, "a slice") for p in (start, stop, step)]
             if parts[2] == 0:
                 raise error("E236", "the step of a slice is zero", node.span)
+            frame.build.handle(value, node.span)
             return value[slice(*parts)]
         case syntax.Ellipsis():
             raise error("E236", "`...` is for tensors, not for lists", subscript.span)
@@ -189,7 +195,9 @@ def _pipe(node: syntax.Pipe, frame: Frame) -> Any:
 def apply_stage(stage: syntax.Stage, inputs: tuple[Any, ...], frame: Frame) -> Any:
     """What a stage makes of the piped values."""
     if isinstance(stage.value, syntax.StageTuple):
-        return tuple([apply_stage(part, inputs, frame) for part in stage.value.stages])
+        results = tuple([apply_stage(part, inputs, frame) for part in stage.value.stages])
+        frame.build.handle(results, stage.value.span)
+        return results
     callee = stage_callee(stage.value, frame)
     if stage.path is not None:
         callee = name_stage(callee, stage.path, frame)

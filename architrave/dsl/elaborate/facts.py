@@ -18,7 +18,10 @@ def evaluated_facts(annotations: Sequence[syntax.Annotation], frame: Frame) -> t
 
 
 def _fact(annotation: syntax.Annotation, frame: Frame) -> Fact:
-    values = [(a.name, _plain(evaluate(a.value, frame), a.span)) for a in annotation.arguments]
+    evaluated = [(a, evaluate(a.value, frame)) for a in annotation.arguments]
+    for argument, value in evaluated:
+        frame.build.handle(value, argument.span)
+    values = [(a.name, _plain(value, a.span)) for a, value in evaluated]
     positional = tuple(v for name, v in values if name is None)
     named = tuple((name.text, v) for name, v in values if name is not None)
     return Fact(annotation.name.text, positional, named)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from architrave.dsl import syntax
-from architrave.dsl.elaborate.core import MISSING, Build, Frame, Layer, ModeNeeded, Names, execute
+from architrave.dsl.elaborate.core import MISSING, Build, Frame, Layer, ModeNeeded, execute
 from architrave.ir.enclose import Body, enclose
 from architrave.ir.graph import Value, make, serial_now
 from architrave.ir.ops.control import Mode
@@ -70,9 +70,9 @@ def _changed(scopes: list[dict[str, Any]], span: Span) -> list[str]:
     """The variables that hold tensors of their own on each side. One that a single side makes is its own."""
     training, inference = scopes
     changed: list[str] = []
-    for name in training:
-        a, b = training[name], inference.get(name, MISSING)
-        if a is b or b is MISSING:
+    for name in {**training, **inference}:
+        a, b = training.get(name, MISSING), inference.get(name, MISSING)
+        if a is b or a is MISSING or b is MISSING:
             continue
         if isinstance(a, Value) and isinstance(b, Value):
             changed.append(name)
@@ -85,7 +85,7 @@ def build_both(run_body: Callable[[Frame], Any], scope: dict[str, Any], span: Sp
     """Build a whole body once for each mode and join the results in a `mode` node."""
     build_, states = frame.build, frame.build.states
     since, mark = serial_now(), states.mark()
-    names = [Names(), Names()]
+    names = [frame.names.layer(), frame.names.layer()]
     values: list[Any] = []
     updated: list[dict[str, Value]] = []
     for training, own in zip((True, False), names, strict=True):

@@ -18,6 +18,7 @@ _HOLE = re.compile(r"\{([^{}]*)\}")
 
 def claim(instance: Instance, segment: str, span: Span, frame: Frame) -> None:
     """Give an instance its name, `segment`, among those of the block that is being applied. Raises E203."""
+    frame.build.claimed.append(instance)
     instance.segment = segment
     instance.path = _join(frame.place.path, segment)
     if segment:
@@ -73,6 +74,7 @@ def _index(value: Any, span: Span) -> str:
 
 def _filled(text: syntax.String, frame: Frame) -> str:
     """A string with `{expression}`s filled in. Only names, integers and `+ - *` of them may stand there."""
+    frame.build.handle(text.value, text.span)
 
     def fill(match: re.Match[str]) -> str:
         span = text.span.within(match.start(1) + 1, match.end(1) + 1)

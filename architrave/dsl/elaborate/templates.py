@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Any
 
 from architrave.dsl.elaborate.core import Build
+from architrave.dsl.elaborate.limits import NODE_STEPS
 from architrave.dsl.elaborate.mode import flatten, unflatten
 from architrave.dsl.elaborate.values import BlockType, Builtin, Fn, Instance
 from architrave.ir.dims import Dim
@@ -126,7 +127,7 @@ def _between(roots: list[Value], inputs: tuple[Value, ...], since: int) -> tuple
 
 def recall(template: Template, given: dict[str, Any], place: Place, span: Span, build: Build) -> Any:
     """Copy what a template built to another instance and its inputs."""
-    build.step(span, len(template.nodes))
+    build.step(span, NODE_STEPS * len(template.nodes))
     copies: dict[Value, Value] = dict(zip(template.inputs, flatten(list(given.values())), strict=True))
     places: dict[Place | None, Place] = {template.place: place}
     old = template.place.path

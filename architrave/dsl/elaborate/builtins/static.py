@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from architrave.dsl.elaborate.builtins.registry import builtin
-from architrave.dsl.elaborate.conversions import is_list, is_tuple, listed, to_int, to_list, to_number
+from architrave.dsl.elaborate.conversions import is_list, is_tuple, listed, to_int, to_list, to_number, to_range
 from architrave.dsl.elaborate.core import Frame, call, calls
 from architrave.dsl.elaborate.values import AllBut, describe
 from architrave.ir.dims import Dim
@@ -70,7 +70,8 @@ def _range(frame: Frame, span: Span, *bounds: Any) -> range:
     numbers = [to_int(b, span, "a bound of `range`") for b in bounds]
     if len(numbers) == 3 and numbers[2] == 0:
         raise error("E234", "the step of `range` is zero", span)
-    return range(*numbers)
+    start, stop = (0, numbers[0]) if len(numbers) == 1 else numbers[:2]
+    return to_range(start, stop, numbers[2] if len(numbers) == 3 else 1, span)
 
 
 @builtin("list")

@@ -1,0 +1,45 @@
+"""How much work one elaboration may do, so that no file, however hostile, takes minutes or gigabytes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from architrave.ir.source import Span, error
+
+STEP_LIMIT = 2_000_000
+"""Loop turns, calls and whatever else is counted as work."""
+NODE_STEPS = 5
+"""What making a node counts for: it takes most of a build's time and memory."""
+ELEMENTS_IN_STEP = 16
+"""How many elements of a list or characters of a string can be handled in one step."""
+DEPTH_LIMIT = 120
+"""How deeply applications of fns, blocks and lambdas may nest."""
+LIST_LIMIT = 1_000_000
+"""The length of the longest list, the lists inside of it included."""
+NESTING_LIMIT = 50
+"""How deeply lists may nest."""
+RECURSION = 40_000
+"""Python frames that one elaboration may use; the limits of the language come first."""
+
+
+def extent(value: Any, span: Span, depth: int = NESTING_LIMIT) -> int:
+    """The elements of a list and of the lists inside it, each counted where it stands. Raises E403 for too many."""
+    if isinstance(value, str | range):
+        return _short_enough(len(value), span)
+    if not isinstance(value, list | tuple):
+        return 0
+    if depth == 0:
+        raise error("E403", f"lists nest more than {NESTING_LIMIT} deep", span)
+    items: Sequence[Any] = value  # pyright: ignore[reportUnknownVariableType]
+    total = _short_enough(len(items), span)
+    for item in items:
+        if isinstance(item, list | tuple):
+            total = _short_enough(total + extent(item, span, depth - 1), span)
+    return total
+
+
+def _short_enough(count: int, span: Span) -> int:
+    if count > LIST_LIMIT:
+        raise error("E403", f"a list may hold {LIST_LIMIT:,} elements, not {count:,}", span)
+    return count
