@@ -18,6 +18,7 @@ from architrave.backends.merge import Merged, Template, merge, template, unmerge
 from architrave.backends.names import Names, class_name, function_name
 from architrave.backends.prelude import Prelude
 from architrave.backends.torch import modules
+from architrave.backends.torch.initial import table
 from architrave.backends.torch.patterns import standard
 from architrave.backends.torch.writer import DTYPES, TorchWriter
 from architrave.ir.dims import Size
@@ -217,14 +218,19 @@ class Program:
     conflicts: set[Place] = field(default_factory=set[Place])
 
     def _file(self, main: str) -> str:
+        initial = ""
+        if self.graph.weights:
+            initial = table(self.graph.weights, self.use)
+            self.use("init")
         imports, copied = PRELUDE.copied(self.used)
+        copied = [initial if text.startswith("INITIAL") else text for text in copied]
         stored = [f"{name} = {_stored(op)}" for op, name in self.constants.items()]
-        if any("base64" in line for line in stored):
+        if stored:
             imports = sorted({*imports, "import base64"})
-        everything = [*copied, *self.parts]
+        everything = "\n".join((*copied, *self.parts))
         plain = [line for line in imports if "torch" not in line]
         frameworks = ["import torch"]
-        if any("F." in part for part in everything):
+        if "F." in everything:
             frameworks.append("import torch.nn.functional as F")
         frameworks.append("from torch import nn")
         head = [docstring(_about(self.graph, main)), "", *(*plain, "") * bool(plain), *frameworks]

@@ -1,41 +1,52 @@
-"""Drawing the first values of weights: `ir/draws.py` and `ir/threefry.py` in PyTorch, bit for bit.
+"""The first values of weights: the same bits for one seed in every framework.
 
-PyTorch has little arithmetic on 32-bit words without sign, so words are int64 and cut to 32 bits after each sum.
+All arithmetic is in float64, in operations that every library rounds exactly (`+ - * /`); logarithms, roots and
+sums are written out in these.
 """
 
-from __future__ import annotations
-
-import hashlib
+import base64
 import math
+import re
 from collections.abc import Callable, Sequence
 
 import torch
 
+from architrave.backends.torch.prelude.random import place_of, threefry
 
-def full(seed: int, path: str, shape: Sequence[int], dtype: torch.dtype, value: float) -> torch.Tensor:
+INITIAL: tuple[tuple[str, Callable[..., torch.Tensor], dict[str, float]], ...] = ()
+
+
+@torch.no_grad()
+def init(network: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
+    """Give every weight its first value. One seed gives the same bits here as in NumPy and in JAX."""
+    for path, weight in network.state_dict().items():
+        draw, numbers = next((draw, numbers) for paths, draw, numbers in INITIAL if re.fullmatch(paths, path))
+        weight.copy_(draw(seed, path, weight.shape, **numbers))
+    return network
+
+
+def full(seed: int, path: str, shape: Sequence[int], value: float) -> torch.Tensor:
     """One number everywhere."""
-    return torch.full(tuple(shape), value, dtype=dtype)
+    return torch.full(tuple(shape), value, dtype=torch.float64)
 
 
-def uniform(seed: int, path: str, shape: Sequence[int], dtype: torch.dtype, lo: float, hi: float) -> torch.Tensor:
+def uniform(seed: int, path: str, shape: Sequence[int], lo: float, hi: float) -> torch.Tensor:
     """Uniform between `lo` and `hi`."""
-    return drawn(seed, path, shape, dtype, lambda p: lo + p * (hi - lo))
+    return drawn(seed, path, shape, lambda p: lo + p * (hi - lo))
 
 
-def normal(
-    seed: int, path: str, shape: Sequence[int], dtype: torch.dtype, std: float, mean: float = 0.0
-) -> torch.Tensor:
+def normal(seed: int, path: str, shape: Sequence[int], std: float, mean: float = 0.0) -> torch.Tensor:
     """Normal with standard deviation `std`."""
-    return drawn(seed, path, shape, dtype, lambda p: mean + std * inverse_normal(p))
+    return drawn(seed, path, shape, lambda p: mean + std * inverse_normal(p))
 
 
-def trunc_normal(seed: int, path: str, shape: Sequence[int], dtype: torch.dtype, std: float) -> torch.Tensor:
+def trunc_normal(seed: int, path: str, shape: Sequence[int], std: float) -> torch.Tensor:
     """Normal with standard deviation `std` before it is cut off at two of them."""
     below = 0.022750131948179195  # the chance of a normal number below -2
-    return drawn(seed, path, shape, dtype, lambda p: std * inverse_normal(below + p * (1 - 2 * below)))
+    return drawn(seed, path, shape, lambda p: std * inverse_normal(below + p * (1 - 2 * below)))
 
 
-def orthogonal(seed: int, path: str, shape: Sequence[int], dtype: torch.dtype, gain: float) -> torch.Tensor:
+def orthogonal(seed: int, path: str, shape: Sequence[int], gain: float) -> torch.Tensor:
     """A matrix `[shape[0], the rest]` with orthonormal rows or columns, uniformly among all of them, times `gain`.
 
     It is the Q of a random normal matrix, as a product of random reflections: Stewart, "The efficient generation of
@@ -43,64 +54,45 @@ def orthogonal(seed: int, path: str, shape: Sequence[int], dtype: torch.dtype, g
     """
     rows, columns = shape[0], math.prod(shape[1:])
     n, m = max(rows, columns), min(rows, columns)
-    numbers = normal(seed, path, (m, n), torch.float64, 1.0)
+    numbers = normal(seed, path, (m, n), 1.0)
     q = torch.eye(n, m, dtype=torch.float64)
     for k in reversed(range(m)):
         v = numbers[k, k:].clone()
         sign = 1.0 if v[0] >= 0 else -1.0
-        v[0] = v[0] + sign * math.sqrt(sum_in_halves(v * v))
+        v[0] = v[0] + sign * math.sqrt(sum_in_halves(v * v).item())
         v = v[:, None]
         part = q[k:, k:]
         part -= v * (2 * sum_in_halves(v * part) / sum_in_halves(v * v))
         part[:, 0] *= -sign
-    return (gain * (q if rows >= columns else q.T)).reshape(tuple(shape)).to(dtype)
+    return (gain * (q if rows >= columns else q.T)).reshape(tuple(shape))
 
 
-def identity(seed: int, path: str, shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
+def identity(seed: int, path: str, shape: Sequence[int]) -> torch.Tensor:
     """The linear map, or the convolution, that returns its input."""
-    value = torch.zeros(tuple(shape), dtype=dtype)
+    value = torch.zeros(tuple(shape), dtype=torch.float64)
     for channel in range(min(shape[:2])):
         value[(channel, channel, *(size // 2 for size in shape[2:]))] = 1
     return value
 
 
+def stored(seed: int, path: str, shape: Sequence[int], data: str) -> torch.Tensor:
+    """Numbers that the program holds: float64, in base 64."""
+    return torch.frombuffer(bytearray(base64.b64decode(data)), dtype=torch.float64).reshape(tuple(shape))
+
+
 def drawn(
-    seed: int, path: str, shape: Sequence[int], dtype: torch.dtype, transform: Callable[[torch.Tensor], torch.Tensor]
+    seed: int, path: str, shape: Sequence[int], transform: Callable[[torch.Tensor], torch.Tensor]
 ) -> torch.Tensor:
-    """`transform` of numbers uniform in (0, 1), in pieces that stay in the processor's cache."""
-    value = torch.empty(math.prod(shape), dtype=dtype)
-    key = stream_key(seed, path)
-    piece = 1 << 15
+    """`transform` of numbers uniform in (0, 1), in pieces, to spare memory."""
+    value = torch.empty(math.prod(shape), dtype=torch.float64)
+    key = threefry(torch.tensor([seed & 0xFFFFFFFF, seed >> 32 & 0xFFFFFFFF]), torch.tensor(place_of(path)))
+    piece = 1 << 18
     for start in range(0, len(value), piece):
         stop = min(start + piece, len(value))
-        blocks = torch.arange(start // 2, (stop + 1) // 2)
-        words = threefry(key, torch.stack([blocks & 0xFFFFFFFF, blocks >> 32])).T.reshape(-1)[: stop - start]
-        value[start:stop] = transform((words.double() + 0.5) * 2.0**-32)
+        number = torch.arange(start // 2, (stop + 1) // 2)
+        words = threefry(key[:, None], torch.stack([number & 0xFFFFFFFF, number >> 32])).T.reshape(-1)
+        value[start:stop] = transform((words[: stop - start].to(torch.float64) + 0.5) * 2.0**-32)
     return value.reshape(tuple(shape))
-
-
-def stream_key(seed: int, path: str) -> torch.Tensor:
-    """The key [2, 1] of one weight's own stream: the seed's 64 bits encrypt the start of the SHA-256 of its path."""
-    digest = hashlib.sha256(path.encode()).digest()
-    start = torch.tensor([int.from_bytes(digest[:4], "little"), int.from_bytes(digest[4:8], "little")])
-    words = torch.tensor([seed & 0xFFFFFFFF, seed >> 32 & 0xFFFFFFFF])
-    return threefry(words[:, None], start[:, None])
-
-
-def threefry(key: torch.Tensor, counter: torch.Tensor) -> torch.Tensor:
-    """64 random bits for each counter: words key [2, ...] and counter [2, ...], which broadcast, in; as many out."""
-    mask = 0xFFFFFFFF
-    keys = (key[0], key[1], key[0] ^ key[1] ^ 0x1BD11BDA)
-    x, y = counter[0] + keys[0] & mask, counter[1] + keys[1] & mask
-    for turn in range(20):
-        rotation = (13, 15, 26, 6, 17, 29, 16, 24)[turn % 8]
-        x = x + y & mask
-        y = ((y << rotation & mask) | (y >> 32 - rotation)) ^ x
-        if turn % 4 == 3:
-            again = turn // 4 + 1
-            x = x + keys[again % 3] & mask
-            y = y + keys[(again + 1) % 3] + again & mask
-    return torch.stack([x, y])
 
 
 def inverse_normal(p: torch.Tensor) -> torch.Tensor:
@@ -123,10 +115,10 @@ def inverse_normal(p: torch.Tensor) -> torch.Tensor:
     q = p - 0.5
     z = 0.180625 - q * q
     value = q * polynomial(middle[0], z) / polynomial(middle[1], z)
-    outer = torch.abs(q) > 0.425
+    outer = q.abs() > 0.425
     nearer = torch.minimum(p[outer], 1 - p[outer])
     r = square_root(-logarithm(nearer)) - 1.6
-    value[outer] = torch.sign(q[outer]) * (polynomial(tails[0], r) / polynomial(tails[1], r))
+    value[outer] = q[outer].sign() * (polynomial(tails[0], r) / polynomial(tails[1], r))
     return value
 
 
@@ -137,7 +129,7 @@ def logarithm(x: torch.Tensor) -> torch.Tensor:
     mantissa = torch.where(low, 2 * half, half)
     s = (mantissa - 1) / (mantissa + 1)
     series = polynomial([1 / k for k in range(21, 0, -2)], s * s)
-    return (exponent - low.int()).double() * 0.6931471805599453 + 2 * s * series
+    return (exponent - low.to(torch.float64)) * 0.6931471805599453 + 2 * s * series
 
 
 def square_root(x: torch.Tensor) -> torch.Tensor:
@@ -152,8 +144,8 @@ def polynomial(coefficients: Sequence[float], x: torch.Tensor) -> torch.Tensor:
     """The polynomial with these coefficients, highest power first."""
     total = coefficients[0] * x + coefficients[1]
     for coefficient in coefficients[2:]:
-        total *= x
-        total += coefficient
+        total = total * x
+        total = total + coefficient
     return total
 
 
