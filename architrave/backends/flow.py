@@ -149,13 +149,13 @@ class FlowWriter(Writer):
         for name in lists:
             self.write(f"{name} = []", node.span)
         self.prepare(body)
-        steps = [self.variables.pick(self.hint(v) or "step") for v in over]
-        for name, value in zip(steps, over, strict=True):
-            self.hold(name, value)
         if scan.sequences:
             run = self.unstacked([h.code for h in slices], scan.axis, scan.reverse)
         else:
             run = self.counted(scan.length, scan.reverse)
+        steps = [self.variables.pick(self.hint(v) or "step") for v in over]
+        for name, value in zip(steps, over, strict=True):
+            self.hold(name, value)
         self.write(f"for {', '.join(steps)} in {run}:", node.span)
         with self.indented():
             self._turn(body, names, carried, captures, lists, node.span)

@@ -70,6 +70,8 @@ class Writer(ABC):
         self._hints: dict[Value, str | None] = {}
         self._returned = set(region.results or region.outputs)
         self._local_sizes: dict[Size, Code] = {}
+        self._also: list[tuple[str, Value]] = []
+        """The variables that the expression being made mentions beside its operands."""
         self.prepare(region)
         self.parameters = tuple(self._parameter(v) for v in region.inputs)
         self._sizes = Sizes([(n, v.shape) for n, v in zip(self.parameters, region.inputs, strict=True)], names)
@@ -113,6 +115,7 @@ class Writer(ABC):
     def write(self, text: str, span: Span | None = None) -> None:
         """One statement, with the line of the source that it came from."""
         self.lines.append(f"{self.indent}{text}{_comment(span)}")
+        self.variables.release(self._taken(0))
 
     @contextmanager
     def indented(self) -> Iterator[None]:
@@ -183,14 +186,18 @@ class Writer(ABC):
         """
         while True:
             helds = [self.operand(v) if scalars else self.tensor(v) for v in operands]
+            before = len(self._also)
             made = make(tuple(h.code for h in helds))
+            also = self._taken(before)
             if made is None:
+                self.variables.release(also)
                 return None
             code = made if isinstance(made, Code) else Code(made)
             parts = (1 if code.level == ATOM else 0.5) + sum(h.parts for h in helds)
             split = self._split(code, helds, parts)
             if split is None:
-                return Held(code, tuple(m for h in helds for m in h.mentions), parts, span)
+                return Held(code, (*(m for h in helds for m in h.mentions), *also), parts, span)
+            self.variables.release(also)
             self.bind(operands[split])
 
     def composed(
@@ -325,7 +332,8 @@ class Writer(ABC):
         """A tensor whose dtype is the run's precision; any tensor where its device alone matters."""
         for name, value in self.variables.holders.items():
             if value is not None and (value.dtype is DType.FLOAT or not floating):
-                self.variables.protect(value)
+                self.variables.left[value] += 1
+                self._also.append((name, value))
                 return name
         for weight in self.region.weights:
             if weight.dtype is DType.FLOAT or not floating:
@@ -366,6 +374,12 @@ class Writer(ABC):
             return max(big, key=lambda i: helds[i].parts)
         return next((i for i in big if code.text.count(helds[i].code.text) > 1), None)
 
+    def _taken(self, start: int) -> tuple[tuple[str, Value], ...]:
+        """What has been mentioned since there were `start` of these; from now on it is another's to release."""
+        found = tuple(self._also[start:])
+        del self._also[start:]
+        return found
+
     def _named(self, value: Value) -> str:
         """A variable for a value that is assigned now."""
         if not self.uses(value):
@@ -381,10 +395,10 @@ class Writer(ABC):
         """A constant, made where it is used."""
         if isinstance(value.op, Constant):
             return Held(self.leaf(value))
-        rule = self.rules[value.op.name]
-        made = rule(Call(value.op, (), (), (value.type,), self))
+        before = len(self._also)
+        made = self.rules[value.op.name](Call(value.op, (), (), (value.type,), self))
         code = made if isinstance(made, Code) else Code(made or "")
-        return Held(code, (), 0 if code.text.isidentifier() else 1)
+        return Held(code, self._taken(before), 0 if code.text.isidentifier() else 1)
 
     def _expand(self, node: Node) -> None:
         whole = expanded(node)

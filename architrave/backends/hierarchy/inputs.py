@@ -12,7 +12,7 @@ def arrange(region: Region) -> None:
     """Name the inputs and put them in order: tensors as declared, then weights, and the run's key last.
 
     Values do not know which parameters they are given for. Those of the same names outside are told apart by
-    these, and one that is left by there being one parameter left.
+    these; the others, if there are as many parameters left, by the order in which they are first used.
     """
     tensors = [v for v in region.inputs if not isinstance(v.op, Param | State | RunKey)]
     others = sorted((v for v in region.inputs if v not in tensors), key=lambda v: isinstance(v.op, RunKey))
@@ -31,6 +31,6 @@ def _names(tensors: list[Value], declared: tuple[str, ...]) -> dict[Value, str]:
     }
     left = [v for v in tensors if v not in names]
     free = [n for n in declared if n not in names.values()]
-    if len(left) == len(free) == 1:
-        names[left[0]] = free[0]
+    if len(left) == len(free):
+        names.update(zip(left, free, strict=True))
     return names

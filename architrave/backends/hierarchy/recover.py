@@ -22,7 +22,7 @@ from architrave.backends.hierarchy.inputs import arrange
 from architrave.backends.hierarchy.region import Region, bodies_of, is_constant, is_leaf, path_of, post_order
 from architrave.backends.hierarchy.small import undefined
 from architrave.ir.graph import Graph, Node, Value
-from architrave.ir.ops.control import CustomGrad
+from architrave.ir.ops.control import CustomGrad, Scan, While
 from architrave.ir.ops.leaves import Arange, Constant, Full, Param, State
 from architrave.ir.ops.random import RunKey
 from architrave.ir.place import Place
@@ -216,7 +216,16 @@ class _Builder:
     def _captured(self, node: Node, graph: Graph) -> dict[Value, Value]:
         """The inputs of a sub-graph that are weights. Captures are the last operands, and the last inputs."""
         found: dict[Value, Value] = {}
-        for operand, value in zip(reversed(node.operands), reversed(graph.inputs), strict=False):
+        # What a loop carries may start as a weight, but does not stay one.
+        match node.op:
+            case Scan(carries=carries, sequences=sequences):
+                first = carries + sequences
+            case While(carries=first):
+                pass
+            case _:
+                first = 0
+        captures = node.operands[first:]
+        for operand, value in zip(captures, graph.inputs[len(graph.inputs) - len(captures) :], strict=True):
             source = self.weights.get(operand, operand)
             if isinstance(source.op, Param | State) and source.type == value.type:
                 found[value] = source

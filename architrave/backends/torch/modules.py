@@ -57,16 +57,23 @@ class Tree:
             raise LookupError(f"{path} stands for two things")
         tree.members[last] = leaf
 
-    def access(self, path: str, base: str = "self") -> str:
-        """The expression of a member."""
-        tree: Tree | Leaf | None = self
-        for segment in path.split("."):
-            if not isinstance(tree, Tree) or segment not in tree.members:
-                raise LookupError(path)
+    def access(self, path: str, kind: str = "module", base: str = "self") -> str:
+        """The expression of a member, which may lie in a module that has a class of its own."""
+        tree: Tree | Leaf = self
+        segments = path.split(".") if path else []
+        for i, segment in enumerate(segments):
+            if isinstance(tree, Leaf):
+                return _inside(base, segments[i:], kind)
             inner = tree.members[segment]
             base = _attribute(base, segment, inner, tree, tree is self)
             tree = inner
         return base
+
+    def target(self, path: str) -> str:
+        """What to assign to, so that a buffer gets a new value."""
+        above, _, last = path.rpartition(".")
+        holder = self.access(above)
+        return f"{holder}.{last}" if _is_plain(last) else f"{holder}._buffers[{text_literal(last)}]"
 
     def find(self, path: str) -> Tree | Leaf | None:
         """What stands under a path, if anything does."""
@@ -156,6 +163,14 @@ def _attribute(base: str, segment: str, member: Tree | Leaf, holder: Tree, is_cl
         return f"{base}.{segment}"
     kind = member.kind if isinstance(member, Leaf) else "module"
     return f"{base}._{kind}s[{text_literal(segment)}]"
+
+
+def _inside(base: str, segments: list[str], kind: str) -> str:
+    """A member of a module whose class is written elsewhere."""
+    if all(map(_is_plain, segments)):
+        return ".".join([base, *segments])
+    getter = {"module": "get_submodule", "parameter": "get_parameter", "buffer": "get_buffer"}[kind]
+    return f"{base}.{getter}({text_literal('.'.join(segments))})"
 
 
 def _is_plain(segment: str) -> bool:

@@ -68,6 +68,7 @@ class TorchWriter(FlowWriter):
 
     def function(self) -> list[str]:
         """The statements of the body, sizes first and the results last."""
+        self.suggest({new: path_of(state).rpartition(".")[2] for state, new in self.region.updates})
         self.body(self.region)
         results = self.region.results or tuple(self.region.outputs)
         if self.region.updates:
@@ -83,11 +84,8 @@ class TorchWriter(FlowWriter):
     # What the base asks for.
 
     def weight(self, value: Value) -> Code:
-        path = self.region.relative(path_of(value))
-        if self.tree.find(path) is None:  # a module inside holds it, as one that a loop applies does
-            kind = "buffer" if isinstance(value.op, State) else "parameter"
-            return Code(f"self.get_{kind}({text_literal(path)})")
-        return Code(self.tree.access(path))
+        kind = "buffer" if isinstance(value.op, State) else "parameter"
+        return Code(self.tree.access(self.region.relative(path_of(value)), kind))
 
     def leaf(self, value: Value) -> Code:
         if isinstance(value.op, Constant):
@@ -188,7 +186,7 @@ class TorchWriter(FlowWriter):
 
     def assignment(self, state: Value, code: Code) -> str:
         value = f"{code.atom}.detach()" if state.dtype.is_float or state.dtype.is_complex else str(code)
-        return f"{self.weight(state)} = {value}"
+        return f"{self.tree.target(self.region.relative(path_of(state)))} = {value}"
 
 
 def _singular(name: str) -> str:

@@ -97,6 +97,14 @@ def _logsumexp(at: Call) -> Code | None:
     return call("torch.logsumexp", as_float(at), dims, **_keep(at)) if dims and at.op.axes != () else None
 
 
+@axes.rule("norm")
+def _norm(at: Call) -> Code | None:
+    if at.op.order != 2.0 or at.op.axes == () or not at.types[0].dtype.is_float:
+        return None
+    dims = _dims(at.op.axes, at.types[0].rank)
+    return call("torch.linalg.vector_norm", at.args[0], **({"dim": dims} if dims else {}), **_keep(at))
+
+
 @axes.rule("softmax", "log_softmax")
 def _softmax(at: Call) -> Code:
     return method(as_float(at), at.op.name, str(at.op.axis))
