@@ -1,6 +1,6 @@
 # Two commands matter: `make demo` and `make test`. Both make .venv first if need be, from Python 3.11 or newer.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all fuzz lint format clean
+.PHONY: help demo test test-all fuzz lint format grammar clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -22,6 +22,7 @@ help:
 	@echo "make fuzz      run the property tests with fresh random input, for longer"
 	@echo "make lint      ruff, mypy, pyright and import-linter"
 	@echo "make format    let ruff lay out the code"
+	@echo "make grammar   write the parser's tables anew, after a change to grammar.lark"
 	@echo "make clean     remove .venv, ./build and caches"
 
 # torch comes first and by its exact version, so that pip takes a build that the machine offers, CPU-only ones included.
@@ -59,6 +60,9 @@ lint: $(INSTALLED)
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+grammar: $(INSTALLED)
+	$(BIN)/python -m architrave.dsl.parser --write
 
 clean:
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
