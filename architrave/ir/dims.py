@@ -14,7 +14,14 @@ from dataclasses import dataclass
 from functools import cached_property, total_ordering
 from typing import TypeAlias
 
+from architrave.ir.source import error
+
 Size: TypeAlias = "int | Dim"
+
+TERM_LIMIT = 1_000
+"""How many terms a size may have: what a network needs is a few, and a product has as many as both factors' product."""
+TEXT_LIMIT = 2_000
+"""How long a size may be when it is written out, quotients in quotients included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +70,7 @@ class Dim:
         return self + (-other)
 
     def __mul__(self, other: Size) -> Size:
+        _check_terms(len(self.terms) * len(_terms(other)))
         return _collect((_times(a, b), m * n) for a, m in self.terms for b, n in _terms(other))
 
     def __neg__(self) -> Dim:
@@ -223,7 +231,17 @@ def atom(a: Atom) -> Dim:
     return _atom(a)
 
 
+def _check_terms(count: int) -> None:
+    """Raises E404 where a product or sum would have more terms than any network's sizes have."""
+    if count > TERM_LIMIT:
+        raise error("E404", f"a symbolic size has at most {TERM_LIMIT} terms, and this one would have {count}")
+
+
 def _atom(a: Atom) -> Dim:
+    if isinstance(a, Quotient) and len(str(a)) > TEXT_LIMIT:
+        raise error(
+            "E404", "a symbolic size has become too long", hint="name fewer dimensions, or give them as numbers"
+        )
     return Dim(((((a, 1),), 1),))
 
 
@@ -240,6 +258,7 @@ def _collect(items: Iterable[tuple[Monomial, int]]) -> Size:
     kept = [(m, c) for m, c in total.items() if c]
     if not kept:
         return 0
+    _check_terms(len(kept))
     if len(kept) == 1 and not kept[0][0]:
         return kept[0][1]
     return Dim(tuple(sorted(kept, key=_term_order)))

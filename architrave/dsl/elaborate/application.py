@@ -11,7 +11,7 @@ from architrave.dsl.elaborate.binding import Match, check_result, check_static
 from architrave.dsl.elaborate.conversions import short_enough
 from architrave.dsl.elaborate.core import Frame, Layer, ModeNeeded, Names, call, calls, evaluate, located, run
 from architrave.dsl.elaborate.facts import evaluated_facts
-from architrave.dsl.elaborate.values import BlockType, Builtin, Closure, Fn, Instance, Named, OpRef, Partial
+from architrave.dsl.elaborate.values import BlockType, Builtin, Closure, Fn, Instance, Named, OpRef, Partial, holdable
 from architrave.ir import build
 from architrave.ir.graph import Value
 from architrave.ir.place import Block, Place
@@ -266,11 +266,9 @@ def _call_op(ref: OpRef, args: Sequence[Any], kwargs: Mapping[str, Any], span: S
     if operands and not args and not any(o.name in kwargs for o in operands):
         return Partial(ref, (), kwargs)
     frame.here(span)
-    return build.call(
-        ref.kind.name,
-        *(as_argument(v, span) for v in args),
-        **{k: as_argument(v, span) for k, v in kwargs.items()},
-    )
+    positional = [as_argument(v, span) for v in args]
+    result = build.call(ref.kind.name, *positional, **{k: as_argument(v, span) for k, v in kwargs.items()})
+    return holdable(result) if isinstance(result, Value) else tuple(map(holdable, result))
 
 
 def as_argument(value: Any, span: Span) -> Any:

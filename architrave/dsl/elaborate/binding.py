@@ -9,7 +9,7 @@ from typing import Any
 from architrave.dsl import syntax
 from architrave.dsl.elaborate.conversions import is_list, is_number, is_tuple
 from architrave.dsl.elaborate.core import Frame, is_callable
-from architrave.dsl.elaborate.shapes import dimension_size, dtype_of
+from architrave.dsl.elaborate.shapes import dimension_size, dtype_of, is_bound
 from architrave.dsl.elaborate.values import describe
 from architrave.ir.blame import origin
 from architrave.ir.dims import Dim, Size
@@ -80,7 +80,7 @@ class Match:
         match dimension:
             case syntax.AnyDimension():
                 return
-            case syntax.Name(text) if text not in scope and text not in self.frame.globals:
+            case syntax.Name(text) if not is_bound(text, self.frame):
                 scope[text] = size
                 return
             case _:

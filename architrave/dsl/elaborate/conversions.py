@@ -6,13 +6,10 @@ from collections.abc import Sequence
 from typing import Any, TypeGuard
 
 from architrave.dsl.elaborate.limits import extent
-from architrave.dsl.elaborate.values import describe
+from architrave.dsl.elaborate.values import SIZE_LIMIT, describe
 from architrave.ir.dims import Dim, Size
 from architrave.ir.graph import Value
 from architrave.ir.source import Span, error
-
-SIZE_LIMIT = 2**63
-"""Sizes and integers that reach a network stay below it: they fit into an i64."""
 
 
 def is_number(value: Any) -> TypeGuard[int | float]:

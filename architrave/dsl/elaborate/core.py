@@ -14,7 +14,15 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn, Protocol, TypeVar
 
 from architrave.dsl import syntax
-from architrave.dsl.elaborate.limits import DEPTH_LIMIT, ELEMENTS_IN_STEP, NODE_STEPS, RECURSION, STEP_LIMIT, extent
+from architrave.dsl.elaborate.limits import (
+    CALL_STEPS,
+    DEPTH_LIMIT,
+    ELEMENTS_IN_STEP,
+    NODE_STEPS,
+    RECURSION,
+    STEP_LIMIT,
+    extent,
+)
 from architrave.ir.graph import Value
 from architrave.ir.place import Fact, Here, Place, mark
 from architrave.ir.source import ArchitraveError, Note, Span, error
@@ -229,6 +237,8 @@ class Frame:
 
 
 MISSING: Any = object()
+BRANCHED: Any = object()
+"""The loop of a frame inside `if training`: what is emitted there differs by mode, so that all is built for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,7 +341,7 @@ def call(callee: Any, args: Sequence[Any], kwargs: Mapping[str, Any], span: Span
 
         raise error("E220", f"{describe(callee)} cannot be applied", span)
     build = frame.build
-    build.step(span)
+    build.step(span, CALL_STEPS)
     build.depth += 1
     if build.depth > DEPTH_LIMIT:
         raise error(

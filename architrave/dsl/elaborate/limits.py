@@ -11,6 +11,8 @@ STEP_LIMIT = 2_000_000
 """Loop turns, calls and whatever else is counted as work."""
 NODE_STEPS = 5
 """What making a node counts for: it takes most of a build's time and memory."""
+CALL_STEPS = 3
+"""What applying something counts for."""
 ELEMENTS_IN_STEP = 16
 """How many elements of a list or characters of a string can be handled in one step."""
 DEPTH_LIMIT = 120

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from architrave.dsl import syntax
-from architrave.dsl.elaborate.conversions import to_condition, to_int, to_size
-from architrave.dsl.elaborate.core import Frame, Layer, Names, Returned, evaluate, executes, run
+from architrave.dsl.elaborate.conversions import to_flag, to_int, to_number, to_size
+from architrave.dsl.elaborate.core import BRANCHED, Frame, Layer, ModeNeeded, Names, Returned, evaluate, executes, run
 from architrave.dsl.elaborate.targets import assign
 from architrave.dsl.elaborate.values import apply_op, describe
 from architrave.ir.dims import Size
@@ -17,7 +17,7 @@ from architrave.ir.graph import Graph, Value, constant, make, serial_now
 from architrave.ir.ops.control import Scan, While
 from architrave.ir.ops.leaves import Input
 from architrave.ir.place import Here
-from architrave.ir.source import Span, error
+from architrave.ir.source import Span, error, nearest
 from architrave.ir.types import DType, TensorType, normalize_axis
 
 
@@ -40,8 +40,11 @@ class Turn:
 
 @executes(syntax.Emit)
 def _emit(node: syntax.Emit, frame: Frame) -> None:
+    if frame.loop is BRANCHED:
+        raise ModeNeeded(node.span)
     if not isinstance(frame.loop, Loop):
-        raise error("E260", "`emit` stands outside of a scan", node.span)
+        hint = "`scan x_t in x { ... emit y as ys }` stacks what its turns emit; `for` adds to a list"
+        raise error("E260", "`emit` stands outside of a scan", node.span, hint=hint)
     value = evaluate(node.value, frame)
     if not isinstance(value, Value):
         raise error("E260", f"a scan emits tensors, not {describe(value)}", node.value.span)
@@ -53,9 +56,9 @@ def _emit(node: syntax.Emit, frame: Frame) -> None:
 @executes(syntax.Scan)
 def _scan(node: syntax.Scan, frame: Frame) -> None:
     options = _options(node.options, {"axis", "reverse"}, frame)
-    reverse = to_condition(options.get("reverse", False), node.span)
+    reverse = to_flag(options.get("reverse", False), node.span, "`reverse` of a scan")
     carries = _carries(node.carry, frame)
-    if isinstance(node.sources[0].value, syntax.Range):
+    if any(isinstance(s.value, syntax.Range) for s in node.sources):
         sequences, start, length = [], *_count(node, frame)
         axis = 0
     else:
@@ -114,17 +117,17 @@ def _while(node: syntax.While, frame: Frame) -> None:
     if "max" not in options:
         raise error("E261", "`while` needs a bound on its turns", node.span, hint="such as `max = 100`")
     limit = to_int(options["max"], node.span, "`max`")
+    if limit < 0:
+        raise error("E261", f"`max` must be at least 0, not {limit}", node.span)
     carries = _carries(node.carry, frame)
 
     def body(side: Frame, given: Sequence[Value]) -> list[Value]:
+        side.loop = None
         side.scope.update(zip(carries, given, strict=False))
         condition = evaluate(node.condition, side)
         if not isinstance(condition, Value):
-            raise error(
-                "E261",
-                f"the condition of while depends on no carried value: it is {describe(condition)}",
-                node.condition.span,
-            )
+            what = f"the condition of `while` must be a tensor of what is carried, not {describe(condition)}"
+            raise error("E261", what, node.condition.span, hint="`for` loops while building")
         _run_body(node.body, side)
         return [condition, *(_next(side, name, node) for name in carries)]
 
@@ -208,11 +211,13 @@ def _next(side: Frame, name: str, node: syntax.Scan | syntax.While) -> Value:
 def _carries(given: Sequence[syntax.Argument], frame: Frame) -> dict[str, Value]:
     carries: dict[str, Value] = {}
     for argument in given:
-        assert argument.name is not None
+        if argument.name is None:
+            raise error("E263", "what is carried has a name", argument.span, hint="such as `carry (h = zeros([N, 8]))`")
         name, value = argument.name.text, evaluate(argument.value, frame)
         if isinstance(value, bool | int | float):
             frame.here(argument.span)
-            value = constant(value, DType.I64 if isinstance(value, int) else DType.FLOAT)
+            number = value if isinstance(value, bool) else to_number(value, argument.span, f"the carried `{name}`")
+            value = constant(number, DType.I64 if isinstance(value, int) else DType.FLOAT)
         if not isinstance(value, Value):
             raise error("E263", f"a loop carries tensors, not {describe(value)}", argument.value.span)
         carries[name] = value
@@ -222,15 +227,11 @@ def _carries(given: Sequence[syntax.Argument], frame: Frame) -> dict[str, Value]
 def _options(given: Sequence[syntax.Argument], known: set[str], frame: Frame) -> Mapping[str, Any]:
     options: dict[str, Any] = {}
     for argument in given:
-        assert argument.name is not None
-        if argument.name.text not in known:
-            raise error(
-                "E222",
-                f"a loop has no option `{argument.name.text}`",
-                argument.span,
-                hint=f"it has {', '.join(sorted(known))}",
-            )
-        options[argument.name.text] = evaluate(argument.value, frame)
+        name = argument.name.text if argument.name is not None else argument.span.text
+        if name not in known:
+            hint = nearest(name, known) or f"it has {', '.join(f'`{k}`' for k in sorted(known))}"
+            raise error("E222", f"this loop has no option `{name}`", argument.span, hint=hint)
+        options[name] = evaluate(argument.value, frame)
     return options
 
 
@@ -248,8 +249,13 @@ def _length(sequences: Sequence[Value], axis: int, node: syntax.Scan) -> Size:
 
 
 def _count(node: syntax.Scan, frame: Frame) -> tuple[Size, Size]:
-    (source,) = node.sources
-    span: Span = source.value.span
-    assert isinstance(source.value, syntax.Range)
-    start = to_size(evaluate(source.value.start, frame), span, "the start of a range")
-    return start, to_size(evaluate(source.value.stop, frame), span, "the end of a range") - start
+    span: Span = node.sources[0].span
+    if len(node.sources) > 1:
+        raise error(
+            "E235", "a scan runs over tensors or counts, not both", span, hint="`arange(n)` is a tensor that counts"
+        )
+    counted = node.sources[0].value
+    assert isinstance(counted, syntax.Range)
+    start = to_size(evaluate(counted.start, frame), counted.span, "the start of a range")
+    length = to_size(evaluate(counted.stop, frame), counted.span, "the end of a range") - start
+    return start, max(length, 0) if isinstance(length, int) else length

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from architrave.dsl import syntax
-from architrave.dsl.elaborate.core import MISSING, Build, Frame, Layer, ModeNeeded, execute
+from architrave.dsl.elaborate.core import BRANCHED, MISSING, Build, Frame, Layer, ModeNeeded, execute
 from architrave.ir.enclose import Body, enclose
 from architrave.ir.graph import Value, make, serial_now
 from architrave.ir.ops.control import Mode
@@ -27,7 +27,7 @@ def branch_on_training(node: syntax.If, frame: Frame) -> None:
     updated: list[dict[str, Value]] = []
     names = [frame.names.layer(), frame.names.layer()]
     for training, own in zip((True, False), names, strict=True):
-        side = replace(frame, scope=Layer(frame.scope), names=own)
+        side = replace(frame, scope=Layer(frame.scope), names=own, loop=frame.loop and BRANCHED)
         build_.training = training
         try:
             if execute(node, side) is not None:

@@ -6,7 +6,7 @@ from architrave.dsl import syntax
 from architrave.dsl.elaborate.arithmetic import combine
 from architrave.dsl.elaborate.conversions import to_list, to_size
 from architrave.dsl.elaborate.core import Frame, evaluate
-from architrave.ir.dims import Size, divide, symbol
+from architrave.ir.dims import Dim, Size, divide, symbol
 from architrave.ir.source import Span, error, nearest
 from architrave.ir.types import DType, TensorType
 
@@ -35,12 +35,17 @@ def dtype_of(pattern: syntax.TensorType) -> DType:
     return DTYPES[name]
 
 
+def is_bound(name: str, frame: Frame) -> bool:
+    """Whether a name stands for a size already. A block or fn of the file that is called `N` does not."""
+    return name in frame.scope or isinstance(frame.globals.get(name), int | Dim)
+
+
 def dimension_size(dimension: syntax.Dimension, frame: Frame) -> Size:
     """The size that a dimension of a type stands for. Division is exact. Raises E230, E243."""
     match dimension:
         case syntax.AnyDimension() | syntax.Pack():
             raise error("E243", f"`{dimension.span.text}` does not say a size", dimension.span)
-        case syntax.Name(text) if text not in frame.scope and text not in frame.globals:
+        case syntax.Name(text) if not is_bound(text, frame):
             what = f"the dimension `{text}` is not bound: no parameter is called so, and no type of an input names it"
             raise error("E243", what, dimension.span, hint=nearest(text, frame.scope))
         case syntax.Binary("/", left, right):
@@ -99,7 +104,7 @@ def input_type(pattern: syntax.Type | None, name: syntax.Identifier, frame: Fram
                     f"`{dimension.span.text}` in the input `{name.text}` of a model needs a name",
                     dimension.span,
                 )
-            case syntax.Name(text) if text not in frame.scope and text not in frame.globals:
+            case syntax.Name(text) if not is_bound(text, frame):
                 frame.scope[text] = symbol(text)
                 shape.append(frame.scope[text])
             case _:
@@ -111,7 +116,7 @@ def input_type(pattern: syntax.Type | None, name: syntax.Identifier, frame: Fram
 def _bind_symbols(dimension: syntax.Dimension, frame: Frame) -> None:
     """Names inside an expression stay symbolic, too: `2 * N`."""
     match dimension:
-        case syntax.Name(text) if text not in frame.scope and text not in frame.globals:
+        case syntax.Name(text) if not is_bound(text, frame):
             frame.scope[text] = symbol(text)
         case syntax.Binary(_, left, right):
             _bind_symbols(left, frame)

@@ -18,11 +18,17 @@ from architrave.ir.graph import Value
 from architrave.ir.op import Op
 from architrave.ir.ops.leaves import Initial
 from architrave.ir.place import Fact
-from architrave.ir.source import Span
+from architrave.ir.source import Span, error
 from architrave.ir.types import DType
 
 Static: TypeAlias = Any
 """A static value; its kinds are those of the module's docstring."""
+
+
+RANK_LIMIT = 64
+"""The axes of a tensor: as many as NumPy's and PyTorch's have."""
+SIZE_LIMIT = 2**63
+"""Sizes and integers that reach a network stay below it: they fit into an i64."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -126,6 +132,16 @@ def apply_op(name: str, *arguments: Any, **attributes: Any) -> Value:
     """`build.call` of an operator that has one result."""
     result = build.call(name, *arguments, **attributes)
     assert isinstance(result, Value), f"{name} has several results"
+    return holdable(result)
+
+
+def holdable(result: Value) -> Value:
+    """The result of an operator. Raises E404 for a type that no tensor can have, which loops can build up to."""
+    if result.rank > RANK_LIMIT:
+        raise error("E404", f"a tensor has at most {RANK_LIMIT} axes, not {result.rank}")
+    for size in result.shape:
+        if isinstance(size, int) and size >= SIZE_LIMIT:
+            raise error("E404", f"an axis has at most {SIZE_LIMIT - 1} elements, and this one would have more")
     return result
 
 
