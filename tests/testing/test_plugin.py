@@ -84,6 +84,6 @@ def test_a_graph_may_be_given() -> None:
 def test_what_disagrees_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     from architrave.backends.agree import difference
 
-    monkeypatch.setitem(difference.FORWARD, "float32", -1.0)
+    monkeypatch.setitem(difference.FORWARD, "float64", -1.0)
     with pytest.raises(AssertionError, match=r"running_max: the backends DISAGREE\n(.|\n)*output `output 0`: relative"):
-        assert_backends_agree(running_max(features=3), dtypes=["float32"], gradients=False)
+        assert_backends_agree(running_max(features=3), dtypes=["float64"], gradients=False)

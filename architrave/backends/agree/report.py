@@ -17,8 +17,9 @@ ORACLE = "oracle"
 class Comparison:
     """One result of two witnesses. `relative` is the worst difference over the largest expected number.
 
-    `kind` is `output`, `state`, `gradient` or `run`; `name` is the value's name or the weight's path. `problem`
-    says what is wrong where it is not a matter of numbers.
+    `kind` is `output`, `state`, `gradient`, `compile` or `run`; `name` is the value's name or the weight's path.
+    `problem` says what is wrong where it is not a matter of numbers. Where `noise` is not zero, rounding alone moves
+    the result by more than its tolerance would be, and `tolerance` has been raised to it.
     """
 
     mode: str
@@ -31,6 +32,7 @@ class Comparison:
     relative: float
     tolerance: float
     problem: str | None = None
+    noise: float = 0.0
 
     @property
     def ok(self) -> bool:
@@ -127,6 +129,8 @@ class Report:
         yield f"{self.model}: the backends {verdict}"
         for what, why in self.skipped.items():
             yield f"  skipped {what}: {why}"
+        for (mode, dtype, kind), noise in self._noises().items():
+            yield f"  {kind}s in {mode}, {dtype}: rounding alone may change them by {noise:.1e}, which is allowed for"
         failures = self.failures
         for failure in failures[:20]:
             yield f"  {failure}"
@@ -134,6 +138,14 @@ class Report:
             yield f"  ... and {len(failures) - 20} more"
         for divergence in self.divergences:
             yield f"  {divergence}"
+
+    def _noises(self) -> dict[tuple[str, str, str], float]:
+        noises: dict[tuple[str, str, str], float] = {}
+        for c in self.comparisons:
+            if c.noise and c.tolerance == c.noise:
+                key = c.mode, c.dtype, c.kind
+                noises[key] = max(noises.get(key, 0.0), c.noise)
+        return noises
 
     def __str__(self) -> str:
         return "\n".join(self.lines())

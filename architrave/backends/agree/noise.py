@@ -1,0 +1,95 @@
+"""How far rounding alone may take a result: what no implementation in that precision can be held to.
+
+Deep networks in training mode are not always well conditioned, and gradients jump where a `relu` or a `max` changes
+sides. So where a result in a narrow precision misses its tolerance, weights and inputs are moved a little, as rounding
+moves them, and float64 tells what that does. In float64 itself nothing is excused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import reduce
+
+import numpy as np
+
+from architrave.backends.agree.difference import difference
+from architrave.backends.agree.report import Comparison
+from architrave.backends.agree.trial import Trial
+from architrave.backends.agree.witness import Failure, Witness, gradient_arrays, in_precision, results
+from architrave.ir.arrays import Array
+from architrave.ir.draws import uniform
+from architrave.ir.graph import Graph
+from architrave.ir.interpret import Result, interpret
+from architrave.ir.storage import is_float
+
+ROUNDING = {"float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
+"""The relative error of one rounding."""
+STEPS = 16
+"""How many roundings the numbers are moved by: about what gathers in a deep network."""
+TRIES = 3
+MARGIN = 2.0
+
+Noise = Mapping[str, float]
+"""For each result by name, how far rounding takes it, relative to its scale."""
+
+
+def excused(rows: list[Comparison], noise: Callable[[str], Noise]) -> list[Comparison]:
+    """The comparisons of one dtype, with larger tolerances where rounding alone explains what is beyond them."""
+    missed = {c.dtype for c in rows if not c.ok and c.problem is None and c.dtype in ROUNDING}
+    if not missed:
+        return rows
+    (dtype,) = missed
+    known = noise(dtype)
+    return [c if c.ok else _allowed(c, MARGIN * known.get(c.name, 0.0)) for c in rows]
+
+
+def forward_noise(graph: Graph, training: bool, trial: Trial, expected: Result, dtype: str) -> Noise:
+    """What rounding does to the outputs and new states."""
+    wanted = {name: value for _, name, value in results(graph, expected)}
+
+    def moved(number: int) -> Noise:
+        near = perturbed(trial, dtype, number)
+        result = interpret(graph, near.inputs, near.weights, training, key=trial.key)
+        return {name: difference(value, wanted[name]).relative for _, name, value in results(graph, result)}
+
+    return reduce(_worst, map(moved, range(TRIES)))
+
+
+def gradient_noise(witness: Witness, trial: Trial, dtype: str, cotangents: list[Array | None], floor: float) -> Noise:
+    """What rounding does to the gradients: to any of them what it does to the worst, for where they jump is chance."""
+    given = witness.gradients(in_precision(trial, np.float64), np.float64, cotangents)
+    if isinstance(given, Failure):
+        return {}
+    wanted = gradient_arrays(witness.program.graph, given)
+    worst = 0.0
+    for number in range(TRIES):
+        found = witness.gradients(perturbed(trial, dtype, number), np.float64, cotangents)
+        if not isinstance(found, Failure):
+            moved = gradient_arrays(witness.program.graph, found)
+            worst = max(worst, *(difference(moved[name], wanted[name], floor).relative for name in wanted))
+    return dict.fromkeys(wanted, worst)
+
+
+def perturbed(trial: Trial, dtype: str, number: int) -> Trial:
+    """The trial in float64, with each weight and input moved by up to some roundings of `dtype`."""
+    reach = STEPS * ROUNDING[dtype]
+
+    def moved(path: str, value: Array) -> Array:
+        if not is_float(value.dtype):
+            return value
+        shift = uniform(trial.seed, f"noise {number} {path}", value.shape, np.dtype(np.float64), -reach, reach)
+        near: Array = value.astype(np.float64) * (1 + shift)
+        return near
+
+    weights = {path: moved(path, w) for path, w in trial.weights.items()}
+    inputs = tuple(moved(f"input {i}", x) for i, x in enumerate(trial.inputs))
+    return replace(trial, weights=weights, inputs=inputs)
+
+
+def _allowed(row: Comparison, noise: float) -> Comparison:
+    return replace(row, tolerance=max(row.tolerance, noise), noise=noise) if row.problem is None else row
+
+
+def _worst(a: Noise, b: Noise) -> Noise:
+    return {name: max(a[name], b[name]) for name in a}
