@@ -1,0 +1,24 @@
+"""The backends agree on every standard network: outputs, states and gradients, in training and in inference."""
+
+from __future__ import annotations
+
+import pytest
+
+import architrave
+from tests.stdlib.small import SMALL
+
+pytest.importorskip("torch")
+
+
+@pytest.mark.parametrize("name", sorted(SMALL))
+def test_numpy_and_torch_agree(name: str) -> None:
+    report = architrave.verify(architrave.load(name, **SMALL[name]), ["numpy", "torch"])
+    assert report.ok, str(report)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(SMALL))
+def test_torch_and_jax_agree(name: str) -> None:
+    pytest.importorskip("jax")
+    report = architrave.verify(architrave.load(name, **SMALL[name]), ["torch", "jax"])
+    assert report.ok, str(report)
