@@ -152,6 +152,8 @@ class FlowWriter(Writer):
         if scan.sequences:
             run = self.unstacked([h.code for h in slices], scan.axis, scan.reverse)
         else:
+            for name, value in zip(names, carried, strict=True):
+                self.hold(name, value)  # for the device of the counter
             run = self.counted(scan.length, scan.reverse)
         steps = [self.variables.pick(self.hint(v) or "step") for v in over]
         for name, value in zip(steps, over, strict=True):

@@ -53,11 +53,14 @@ class Variables:
         """Whether a variable may take the value that it is meant for."""
         return self.is_free(name) or name in self.reserved
 
-    def pick(self, wanted: str) -> str:
-        """A free or new variable, named as near to `wanted` as can be. The caller makes it hold something."""
+    def pick(self, wanted: str, reserved: bool = False) -> str:
+        """A free or new variable, named as near to `wanted` as can be. The caller makes it hold something.
+
+        With `reserved` it may be one that waits for a result, which then comes later.
+        """
         base = identifier(wanted)
         for name in (base, *(f"{base}_{i}" for i in range(2, 6))):
-            if self.accepts(name) or name not in self.names:
+            if self.is_free(name) or name not in self.names or (reserved and name in self.reserved):
                 self.names.add(name)
                 return name
         return self.names.fresh(base)

@@ -386,7 +386,9 @@ class Writer(ABC):
             return "_"
         target = self.targets.get(value)
         name = (
-            target if target is not None and self.variables.accepts(target) else self.variables.pick(self.want(value))
+            target
+            if target is not None and self.variables.accepts(target)
+            else self.variables.pick(self.want(value), reserved=True)
         )
         self.hold(name, value)
         return name

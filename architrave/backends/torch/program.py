@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,6 +72,11 @@ class Program:
     constants: dict[Constant, str] = field(default_factory=dict[Constant, str])
     rendered: dict[Region, Rendered] = field(default_factory=dict[Region, Rendered])
     needs_key: bool = False
+    applied: Counter[str] = field(default_factory=Counter[str])
+    """How many applications there are of each instance."""
+    conflicts: set[Place] = field(default_factory=set[Place])
+    """Applications whose text is another one than that of the first application of the same instance."""
+    instances: dict[str, Rendered] = field(default_factory=dict[str, Rendered])
 
     def write(self) -> str:
         """The whole file."""
@@ -79,7 +85,7 @@ class Program:
         self.names = Names((*_RESERVED, *PRELUDE.definitions, *PRELUDE.imports))
         for definition in set(definitions.values()):
             self.names.add(_wanted(definition.region))
-        self.conflicts: set[Place] = set()
+        self.applied = Counter(region.path for region in definitions if not region.is_function)
         taken = Names((*_RESERVED, *PRELUDE.definitions))
         for level in _by_level(definitions):
             self._level([d for d in level if d.region is not root], taken)
@@ -186,9 +192,16 @@ class Program:
             self.rendered[region] = rendered
             if region.is_function or region.place is None:
                 continue
-            first = self._instances.setdefault(region.path, rendered)
+            first = self.instances.setdefault(region.path, rendered)
             if first.constructor != rendered.constructor:
-                self.conflicts.add(region.place)
+                self.conflicts.update(self._shared(region))
+
+    def _shared(self, region: Region) -> Iterator[Place]:
+        """The places of an application, and of those around it, of instances that are applied more than once."""
+        around: Region | None = region
+        while around is not None and around.place is not None and self.applied[around.path] > 1:
+            yield around.place
+            around = around.parent
 
     def _main(self, root: Region, definition: Definition, name: str) -> None:
         writer = TorchWriter(root, self, Names({*self.names.taken, "key"}))
@@ -213,9 +226,6 @@ class Program:
         block = self.graph.place.block if self.graph.place is not None else None
         text = template(_text(writer, body, after))
         self.parts.append(_class(name, parameters, unmerged(text), block.doc if block is not None else None))
-
-    _instances: dict[str, Rendered] = field(default_factory=dict[str, Rendered])
-    conflicts: set[Place] = field(default_factory=set[Place])
 
     def _file(self, main: str) -> str:
         initial = ""

@@ -53,10 +53,10 @@ class TorchWriter(FlowWriter):
 
     def _plant(self) -> None:
         """Enter the modules and weights that the class holds."""
-        for inner in self.region.regions():
-            path = self.region.relative(inner.path)
-            if not inner.is_function and not isinstance(self.tree.find(path), Leaf):
-                self.tree.add(path, Leaf("module", self.program.rendered[inner].constructor))
+        found = {self.region.relative(inner.path): inner for inner in self.region.regions() if not inner.is_function}
+        for path in sorted(found, key=lambda path: path.count(".")):
+            if not self.tree.covers(path):
+                self.tree.add(path, Leaf("module", self.program.rendered[found[path]].constructor))
         for weight in self.region.weights:
             kind = "buffer" if isinstance(weight.op, State) else "parameter"
             dtype = "" if weight.dtype is DType.FLOAT else f", dtype={self.dtype(weight.dtype)}"
