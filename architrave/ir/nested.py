@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
 from typing import Any
 
 from architrave.ir.graph import Graph, Node, Value, make
@@ -25,15 +24,8 @@ def leaves(attribute: object) -> Iterator[object]:
 
 def subgraphs(op: Op) -> tuple[Graph, ...]:
     """The graphs among an operator's attributes."""
-    attributes = (getattr(op, name) for name in _graph_fields(type(op)))
+    attributes = (getattr(op, name) for name in op.graph_attributes)
     return tuple(leaf for attribute in attributes for leaf in leaves(attribute) if isinstance(leaf, Graph))
-
-
-@cache
-def _graph_fields(kind: type[Op]) -> tuple[str, ...]:
-    """The attributes that may hold graphs, by their annotations: most operators have none."""
-    fields = dataclasses.fields(kind)  # type: ignore[arg-type]  # every operator is a dataclass
-    return tuple(f.name for f in fields if "Graph" in str(f.type))
 
 
 def with_leaves(op: Op, change: Callable[[object], object]) -> Op:

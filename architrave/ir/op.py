@@ -93,6 +93,8 @@ class Op:
     name: ClassVar[str]
     operands: ClassVar[tuple[Operand, ...]]
     attributes: ClassVar[tuple[str, ...]]
+    graph_attributes: ClassVar[tuple[str, ...]]
+    """The attributes that may hold sub-graphs; most operators have none."""
     infer: ClassVar[Callable[..., TensorType | tuple[TensorType, ...]]]
     """Types of the operands -> type of the result, or a tuple of them. Raises E3xx errors without a span."""
 
@@ -103,7 +105,9 @@ class Op:
             return
         cls.name = name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
         cls.operands = _operands(cls)
-        cls.attributes = tuple(f.name for f in dataclasses.fields(cls))  # type: ignore[arg-type]  # made one above
+        fields = dataclasses.fields(cls)  # type: ignore[arg-type]  # made a dataclass above
+        cls.attributes = tuple(f.name for f in fields)
+        cls.graph_attributes = tuple(f.name for f in fields if "Graph" in str(f.type))
         OPS[cls.name] = cls
 
     reference: ClassVar[Callable[..., Any]] = _no_reference
