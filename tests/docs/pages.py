@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from architrave.backends.base import backend
-from architrave.models import loads
+from architrave.models import find_in_text
 
 ROOT = Path(__file__).parents[2]
 TUTORIAL = ROOT / "docs" / "tutorial.md"
 README = ROOT / "README.md"
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 
-_FENCE = re.compile(r"(?:^<!-- (?P<note>.*) -->\n)?^```(?P<info>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(
+    r"(?:^<!-- (?P<note>[^\n]*?) -->\n)?^```(?P<info>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+)
 
 
 @dataclass(frozen=True)
@@ -47,17 +49,22 @@ def emitted(page: str) -> str:
     """The page with its excerpts of emitted programs as the compiler writes them today.
 
     `<!-- torch: Gated, Spirals -->` above a block asks for these definitions of the PyTorch program of the page's
-    first whole `.arch` file.
+    first whole `.arch` file, `<!-- ir -->` for its graph.
     """
     blocks = fences(page)
     source = next(block for block in blocks if block.kind == "arch" and "model " in block.text)
     for block in reversed(blocks):
-        name, colon, wanted = block.note.partition(": ")
-        if not colon:
-            continue
-        program = backend(name).emit(loads(source.text))
-        page = page[: block.start] + _definitions(program, wanted.split(", ")) + page[block.stop :]
+        if block.note:
+            page = page[: block.start] + _excerpt(source, block.note) + page[block.stop :]
     return page
+
+
+def _excerpt(source: Fence, note: str) -> str:
+    graph = find_in_text(source.text, name=source.file or "tiny.arch").elaborate({}).graph
+    backend_name, _, wanted = note.partition(": ")
+    if backend_name == "ir":
+        return str(graph)
+    return _definitions(backend(backend_name).emit(graph), wanted.split(", "))
 
 
 def _definitions(program: str, names: list[str]) -> str:

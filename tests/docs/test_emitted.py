@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import README, TUTORIAL, emitted
+from tests.docs.pages import README, ROOT, TUTORIAL, emitted
 
 
-@pytest.mark.parametrize("path", [README, TUTORIAL], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [README, TUTORIAL, ROOT / "docs" / "architecture.md"], ids=lambda path: path.name)
 def test_emitted_code_is_current(path: Path, request: pytest.FixtureRequest) -> None:
     page = path.read_text(encoding="utf-8")
     current = emitted(page)
