@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import architrave.ir
-from architrave.backends.code import Code, literal, text_literal
+from architrave.backends.code import Code, call, literal, text_literal
 from architrave.backends.definitions import Definition
 from architrave.backends.functional.writer import path_code
 from architrave.backends.hierarchy import Region
@@ -131,8 +131,7 @@ class Initial:
             text_literal("state" if isinstance(op, State) else "param"),
             str(_path(region, op.path)),
             str(literal(shape)),
-            self.program.use(kind),
-            f"dict({', '.join(f'{name}={literal(n)}' for name, n in named)})",
+            _partial(self.program.use(kind), named),
         ]
         if op.type.dtype is not DType.FLOAT:
             row.append(self._dtype(op.type.dtype))
@@ -151,11 +150,11 @@ class Initial:
             "The first params and states: nested dicts by the segments of the weights' paths. One seed, the same bits."
         )
         wrap = self.program.framework.asarray
-        made = "draw(seed, path, shape, np.dtype(*own or (dtype,)), **numbers)"
+        made = "draw(seed, path, shape, np.dtype(*own or (dtype,)))"
         made = made if wrap == "np.asarray" else f"{wrap}({made})"
         lines = [
             'found = {"param": {}, "state": {}}',
-            "for kind, path, shape, draw, numbers, *own in weights():",
+            "for kind, path, shape, draw, *own in weights():",
             f"    found[kind][path] = {made}",
             'return nested(found["param"]), nested(found["state"])',
         ]
@@ -173,6 +172,11 @@ def _runs(regions: Sequence[Region], listings: dict[Region, Listing]) -> Iterato
 def _path(region: Region, path: str, index: str = "") -> Code:
     """A path as seen from the function of a region, which knows its own as `path`."""
     return path_code(region.relative(path), index, "" if region.parent is None else "path")
+
+
+def _partial(name: str, numbers: Sequence[tuple[str, object]]) -> str:
+    """What draws a weight: a function, with the numbers that it takes."""
+    return str(call("partial", name, **{n: literal(v) for n, v in numbers})) if numbers else name
 
 
 def _stored(graph: Graph) -> str:

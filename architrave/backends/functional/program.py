@@ -27,7 +27,7 @@ from architrave.ir.types import DType
 
 NEEDED = ("p", "s", "path", "training")
 """What functions may take beside tensors and numbers."""
-_RESERVED = (*NEEDED, "params", "state", "init", "apply", "weights", "annotations")
+_RESERVED = (*NEEDED, "params", "state", "init", "apply", "weights", "partial", "annotations")
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,9 @@ class Program:
             raise error("E403", f"the size {unknown} cannot be told from the inputs of `{self.graph.name}`", hint=hint)
         parameters = ["params", "state", *writer.parameters, "*", "training=False"]
         if None in writer.missing:
-            body.insert(0, f"{writer.missing[None]} = {self.framework.asarray}(0.0)")
+            body.insert(
+                0, f"{writer.missing[None]} = {self.framework.asarray}(0.0, {self.framework.dtypes[DType.F32]})"
+            )
         if self.needs_key:
             parameters.append("key=(0, 0)")
             body.insert(0, f"key = {self.framework.asarray}(key, {self.framework.dtypes[DType.U32]})")
@@ -186,6 +188,8 @@ class Program:
         everything = "\n".join((*self.parts, *copied, *stored))
         if "base64." in everything:
             imports.append("import base64")
+        if "partial(" in everything:
+            imports.append("from functools import partial")
         frameworks = [line for line in framework.imports if re.search(rf"\b{line.split()[-1]}\.", everything)]
         plain = sorted(line for line in imports if line not in framework.imports)
         head = [docstring(_about(self.graph, framework)), "", *(*plain, "") * bool(plain), *frameworks]

@@ -21,31 +21,36 @@ def add_windows(rules: Rules, np: str) -> None:
 
     @rules.rule("max_pool")
     def _max_pool(at: Call) -> Code:
-        kernel, stride = literal(at.op.kernel), literal(at.op.stride or at.op.kernel)
+        stride = _short(at, at.op.stride or at.op.kernel)
         options = _window(at, "padding", "dilation")
-        return call(at.use("max_pool"), at.args[0], kernel, stride, **options)
+        return call(at.use("max_pool"), at.args[0], literal(at.op.kernel), stride=stride, **options)
 
     @rules.rule("avg_pool")
     def _avg_pool(at: Call) -> Code:
-        kernel, stride = literal(at.op.kernel), literal(at.op.stride or at.op.kernel)
         options = _window(at, "padding")
         if "padding" in options and not at.op.count_padding:
             options["count_padding"] = "False"
-        return call(at.use("avg_pool"), as_float(at), kernel, stride, **options)
+        stride = _short(at, at.op.stride or at.op.kernel)
+        return call(at.use("avg_pool"), as_float(at), literal(at.op.kernel), stride=stride, **options)
 
 
-_PLAIN = {"stride": 1, "padding": (0, 0), "output_padding": 0, "dilation": 1}
+_PLAIN = {"stride": "1", "padding": "0", "output_padding": "0", "dilation": "1"}
 
 
 def _window(at: Call, *names: str) -> dict[str, Code | str]:
-    """The keyword arguments that are not their defaults on every axis."""
+    """The keyword arguments that are not their defaults; of a convolution the stride and the padding always."""
     options: dict[str, Code | str] = {}
     for name in names or ("stride", "padding", "output_padding", "dilation"):
-        values = getattr(at.op, name, ())
-        if any(value != _PLAIN[name] for value in values):
-            options[name] = sequence(_written(at, value) for value in values)
+        values: tuple[Size | tuple[Size, ...], ...] = getattr(at.op, name, ())
+        shown = _short(at, values) if values else _PLAIN[name]
+        if shown != _PLAIN[name] or (not names and name in ("stride", "padding")):
+            options[name] = shown
     return options
 
 
-def _written(at: Call, value: Size | tuple[Size, ...]) -> str:
-    return at.shape(value) if isinstance(value, tuple) else at.size(value)
+def _short(at: Call, values: tuple[Size | tuple[Size, ...], ...]) -> str:
+    """One number where all axes, and both sides of each, have the same."""
+    flat = {size for value in values for size in (value if isinstance(value, tuple) else (value,))}
+    if len(flat) == 1:
+        return at.size(flat.pop())
+    return sequence(at.shape(value) if isinstance(value, tuple) else at.size(value) for value in values)

@@ -10,15 +10,17 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from architrave.backends.code import Code, call, text_literal
+from architrave.backends.code import ATOM, TUPLE, Code, call, text_literal
 from architrave.backends.flow import FlowWriter
 from architrave.backends.hierarchy import Chain, Region, path_of
 from architrave.backends.names import Names
+from architrave.backends.scope import Held
 from architrave.ir.dims import Size
 from architrave.ir.graph import Node, Value
 from architrave.ir.ops.control import Mode
 from architrave.ir.ops.leaves import Constant, State
 from architrave.ir.ops.random import RunKey
+from architrave.ir.source import Span
 from architrave.ir.types import DType
 
 if TYPE_CHECKING:
@@ -46,18 +48,21 @@ class FunctionWriter(FlowWriter):
             for value in results:
                 self.bind(value)
         self.finish(self.region)
-        held = self.composed(results, self.returned)
+        held = self.composed(results, lambda codes: Code(", ".join(map(str, codes)), TUPLE if len(codes) > 1 else ATOM))
         span = self.operand(results[0]).span if len(results) == 1 else None
-        self.write(f"return {held.code}", span)
+        if self.is_root:
+            self._return(held, "y" if len(results) == 1 else "outputs", span)
+        else:
+            self.write(f"return {held.code}", span)
         return [*self.prologue(), *self.lines]
 
-    def returned(self, results: tuple[Code, ...]) -> Code:
-        """What the function returns; the network itself in training the new states as well."""
-        whole = ", ".join(map(str, results))
-        if not self.is_root:
-            return Code(whole)
-        outputs = f"({whole})" if len(results) > 1 else whole
-        return Code(f"({outputs}, state) if training else {outputs}")
+    def _return(self, held: Held, wanted: str, span: Span | None) -> None:
+        """Return what the network gives, in training with the new states."""
+        name = held.code.text
+        if not name.isidentifier():
+            name = self.variables.pick(wanted)
+            self.write(f"{name} = {held.code}", span)
+        self.write(f"return ({name}, state) if training else {name}")
 
     # What the base asks for.
 

@@ -9,8 +9,9 @@ from architrave.backends.code import Code, call
 from architrave.backends.functional.writer import FunctionWriter
 from architrave.backends.hierarchy import Region
 from architrave.backends.names import Names, function_name
+from architrave.backends.scope import Held
 from architrave.backends.variables import Variables
-from architrave.backends.writer import WIDTH, Held
+from architrave.backends.writer import WIDTH
 from architrave.ir.graph import Node, Value
 from architrave.ir.ops.control import CustomGrad, Scan, While
 
@@ -26,7 +27,8 @@ class JAXWriter(FunctionWriter):
         """Write a function with a gradient of its own beside the others; gives its name."""
         op = node.op
         assert isinstance(op, CustomGrad)
-        forward, backward = (JAXWriter(body, self.program, Names(self.program.names.taken)) for body in bodies)
+        writers = [JAXWriter(body, self.program, Names(self.program.names.taken)) for body in bodies]
+        forward, backward = writers
         steps, back = forward.function(), backward.function()
         name = self.program.names.fresh(function_name(op.label))
         count = len(node.operands)

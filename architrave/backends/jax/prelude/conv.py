@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -16,9 +17,9 @@ def convolve(
     weight: jax.Array,
     bias: jax.Array | None = None,
     *,
-    stride: tuple[int, ...] = (),
-    padding: tuple[tuple[int, int], ...] = (),
-    dilation: tuple[int, ...] = (),
+    stride: int | tuple[int, ...] = 1,
+    padding: int | tuple[tuple[int, int], ...] = 0,
+    dilation: int | tuple[int, ...] = 1,
     groups: int = 1,
 ) -> jax.Array:
     """Cross-correlation of x [N, C, *spatial] with weight [out, C / groups, *kernel]."""
@@ -26,9 +27,9 @@ def convolve(
     y = lax.conv_general_dilated(
         x,
         weight,
-        stride or (1,) * rank,
-        padding or ((0, 0),) * rank,
-        rhs_dilation=dilation or None,
+        per_axis(stride, rank),
+        pairs(padding, rank),
+        rhs_dilation=per_axis(dilation, rank),
         feature_group_count=groups,
     )
     return y if bias is None else y + bias.reshape(-1, *(1,) * rank)
@@ -39,10 +40,10 @@ def convolve_transpose(
     weight: jax.Array,
     bias: jax.Array | None = None,
     *,
-    stride: tuple[int, ...] = (),
-    padding: tuple[tuple[int, int], ...] = (),
-    output_padding: tuple[int, ...] = (),
-    dilation: tuple[int, ...] = (),
+    stride: int | tuple[int, ...] = 1,
+    padding: int | tuple[tuple[int, int], ...] = 0,
+    output_padding: int | tuple[int, ...] = 0,
+    dilation: int | tuple[int, ...] = 1,
     groups: int = 1,
 ) -> jax.Array:
     """The transpose of `convolve`: a cell of x [N, C, *spatial] adds a multiple of weight [C, out / groups, *kernel].
@@ -51,19 +52,19 @@ def convolve_transpose(
     """
     kernel = weight.shape[2:]
     rank = len(kernel)
-    padding, dilation = padding or ((0, 0),) * rank, dilation or (1,) * rank
+    dilation = per_axis(dilation, rank)
     reach = [d * (k - 1) for d, k in zip(dilation, kernel)]
     # A convolution of x, spread out by the stride, with the kernel turned around and its channels exchanged.
     turned = jnp.flip(weight, range(2, weight.ndim)).reshape(groups, -1, *weight.shape[1:])
     turned = turned.swapaxes(1, 2).reshape(-1, weight.shape[0] // groups, *kernel)
-    cut = [(r - before, r - after) for r, (before, after) in zip(reach, padding)]
-    cut = [(before, after + extra) for (before, after), extra in zip(cut, output_padding or (0,) * rank)]
+    cut = [(r - before, r - after) for r, (before, after) in zip(reach, pairs(padding, rank))]
+    cut = [(before, after + extra) for (before, after), extra in zip(cut, per_axis(output_padding, rank))]
     y = lax.conv_general_dilated(
         x,
         turned,
         (1,) * rank,
         cut,
-        lhs_dilation=stride or (1,) * rank,
+        lhs_dilation=per_axis(stride, rank),
         rhs_dilation=dilation,
         feature_group_count=groups,
     )
@@ -73,48 +74,58 @@ def convolve_transpose(
 def max_pool(
     x: jax.Array,
     kernel: tuple[int, ...],
-    stride: tuple[int, ...],
-    padding: tuple[tuple[int, int], ...] = (),
-    dilation: tuple[int, ...] = (),
+    stride: int | tuple[int, ...],
+    padding: int | tuple[tuple[int, int], ...] = 0,
+    dilation: int | tuple[int, ...] = 1,
 ) -> jax.Array:
     """The largest value of each window over the last axes of x; padding is never chosen."""
     lowest = np.iinfo(x.dtype).min if np.issubdtype(x.dtype, np.integer) else -np.inf
-    lead = x.ndim - len(kernel)
-    return lax.reduce_window(
-        x,
-        np.asarray(lowest, x.dtype),
-        lax.max,
-        (1,) * lead + kernel,
-        (1,) * lead + stride,
-        ((0, 0),) * lead + (padding or ((0, 0),) * len(kernel)),
-        window_dilation=(1,) * lead + (dilation or (1,) * len(kernel)),
-    )
+    return reduce_windows(lax.max, lowest, x, kernel, stride, padding, dilation)
 
 
 def avg_pool(
     x: jax.Array,
     kernel: tuple[int, ...],
-    stride: tuple[int, ...],
-    padding: tuple[tuple[int, int], ...] = (),
+    stride: int | tuple[int, ...],
+    padding: int | tuple[tuple[int, int], ...] = 0,
     count_padding: bool = True,
 ) -> jax.Array:
     """The mean of each window over the last axes of x; with `count_padding`, padding is zeros that count."""
-    total = window_sum(x, kernel, stride, padding)
-    if count_padding or not padding:
+    total = reduce_windows(lax.add, 0, x, kernel, stride, padding)
+    if count_padding or padding == 0:
         return total / math.prod(kernel)
-    return total / window_sum(jnp.ones(x.shape[x.ndim - len(kernel) :], x.dtype), kernel, stride, padding)
+    inside = jnp.ones(x.shape[x.ndim - len(kernel) :], x.dtype)
+    return total / reduce_windows(lax.add, 0, inside, kernel, stride, padding)
 
 
-def window_sum(
-    x: jax.Array, kernel: tuple[int, ...], stride: tuple[int, ...], padding: tuple[tuple[int, int], ...]
+def reduce_windows(
+    combine: Callable[..., jax.Array],
+    start: float,
+    x: jax.Array,
+    kernel: tuple[int, ...],
+    stride: int | tuple[int, ...],
+    padding: int | tuple[tuple[int, int], ...],
+    dilation: int | tuple[int, ...] = 1,
 ) -> jax.Array:
-    """The sum of each window over the last axes of x, padded with zeros."""
-    lead = x.ndim - len(kernel)
+    """`combine` over the cells of each window over the last axes of x; padding is `start`."""
+    rank = len(kernel)
+    lead = x.ndim - rank
     return lax.reduce_window(
         x,
-        np.zeros((), x.dtype),
-        lax.add,
+        np.asarray(start, x.dtype),
+        combine,
         (1,) * lead + kernel,
-        (1,) * lead + stride,
-        ((0, 0),) * lead + (padding or ((0, 0),) * len(kernel)),
+        (1,) * lead + per_axis(stride, rank),
+        ((0, 0),) * lead + pairs(padding, rank),
+        window_dilation=(1,) * lead + per_axis(dilation, rank),
     )
+
+
+def per_axis(value: int | tuple[int, ...], rank: int) -> tuple[int, ...]:
+    """One number for each axis."""
+    return (value,) * rank if isinstance(value, int) else value
+
+
+def pairs(padding: int | tuple[tuple[int, int], ...], rank: int) -> tuple[tuple[int, int], ...]:
+    """A padding (before, after) for each axis."""
+    return ((padding, padding),) * rank if isinstance(padding, int) else padding

@@ -1,6 +1,7 @@
 """Loops with gradients."""
 
-# pyright: reportUnknownMemberType=false
+# Trees are dicts of anything.
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false
 
 from __future__ import annotations
 
@@ -13,7 +14,10 @@ import jax
 def bounded_while(running: Callable[[Any], jax.Array], step: Callable[[Any], Any], carry: Any, limit: int) -> Any:
     """`while running(carry): carry = step(carry)`, at most `limit` times; unlike `lax.while_loop` it has a gradient."""
 
+    def stay(carry: Any) -> Any:
+        return carry
+
     def turn(carry: Any, _: None) -> tuple[Any, None]:
-        return jax.lax.cond(running(carry), step, lambda same: same, carry), None
+        return jax.lax.cond(running(carry), step, stay, carry), None
 
     return jax.lax.scan(turn, carry, length=limit)[0]

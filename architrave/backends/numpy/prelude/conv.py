@@ -12,19 +12,19 @@ def convolve(
     weight: np.ndarray,
     bias: np.ndarray | None = None,
     *,
-    stride: tuple[int, ...] = (),
-    padding: tuple[tuple[int, int], ...] = (),
-    dilation: tuple[int, ...] = (),
+    stride: int | tuple[int, ...] = 1,
+    padding: int | tuple[tuple[int, int], ...] = 0,
+    dilation: int | tuple[int, ...] = 1,
     groups: int = 1,
 ) -> np.ndarray:
     """Cross-correlation of x [N, C, *spatial] with weight [out, C / groups, *kernel]."""
-    n, kernel = len(x), weight.shape[2:]
-    stride, dilation = stride or (1,) * len(kernel), dilation or (1,) * len(kernel)
-    x = pad_spatial(x, padding)
+    n, rank = len(x), x.ndim - 2
+    stride, dilation = per_axis(stride, rank), per_axis(dilation, rank)
+    x = pad_spatial(x, pairs(padding, rank))
     if groups > 1 and weight.shape[1] == 1:
         return add_bias(depthwise_conv(x, weight, stride, dilation), bias)
-    taps = windows(x, kernel, stride, dilation)
-    size = taps.shape[2 + len(kernel) :]
+    taps = windows(x, weight.shape[2:], stride, dilation)
+    size = taps.shape[2 + rank :]
     matrix = weight.reshape(groups, len(weight) // groups, -1)
     y = np.empty((n, *matrix.shape[:2], math.prod(size)), np.result_type(x, weight))
     for image in range(n):  # one image's columns at a time: they fill kernel-size times its memory
@@ -37,10 +37,10 @@ def convolve_transpose(
     weight: np.ndarray,
     bias: np.ndarray | None = None,
     *,
-    stride: tuple[int, ...] = (),
-    padding: tuple[tuple[int, int], ...] = (),
-    output_padding: tuple[int, ...] = (),
-    dilation: tuple[int, ...] = (),
+    stride: int | tuple[int, ...] = 1,
+    padding: int | tuple[tuple[int, int], ...] = 0,
+    output_padding: int | tuple[int, ...] = 0,
+    dilation: int | tuple[int, ...] = 1,
     groups: int = 1,
 ) -> np.ndarray:
     """The transpose of `convolve`: a cell of x [N, C, *spatial] adds a multiple of weight [C, out / groups, *kernel].
@@ -49,16 +49,16 @@ def convolve_transpose(
     """
     n, kernel, spatial = len(x), weight.shape[2:], x.shape[2:]
     rank = len(kernel)
-    stride, dilation, padding = stride or (1,) * rank, dilation or (1,) * rank, padding or ((0, 0),) * rank
+    stride, dilation = per_axis(stride, rank), per_axis(dilation, rank)
     matrix = weight.reshape(groups, len(weight) // groups, -1).swapaxes(1, 2)
     taps = matrix @ x.reshape(n, groups, x.shape[1] // groups, math.prod(spatial))
     taps = taps.reshape(n, groups * weight.shape[1], *kernel, *spatial)
     full = [(m - 1) * s + d * (k - 1) + 1 for m, s, d, k in zip(spatial, stride, dilation, kernel)]
-    full = [m + extra for m, extra in zip(full, output_padding or (0,) * rank)]
+    full = [m + extra for m, extra in zip(full, per_axis(output_padding, rank))]
     y = np.zeros((n, taps.shape[1], *full), taps.dtype)
     for tap in np.ndindex(*kernel):
         y[tap_cells(tap, spatial, stride, dilation)] += taps[(slice(None), slice(None), *tap)]
-    kept = (slice(before, m - after) for (before, after), m in zip(padding, full))
+    kept = (slice(before, m - after) for (before, after), m in zip(pairs(padding, rank), full))
     return add_bias(y[(slice(None), slice(None), *kept)], bias)
 
 
@@ -115,3 +115,13 @@ def add_bias(y: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
     if bias is not None:
         y += bias.reshape(-1, *(1,) * (y.ndim - 2))
     return y
+
+
+def per_axis(value: int | tuple[int, ...], rank: int) -> tuple[int, ...]:
+    """One number for each axis."""
+    return (value,) * rank if isinstance(value, int) else value
+
+
+def pairs(padding: int | tuple[tuple[int, int], ...], rank: int) -> tuple[tuple[int, int], ...]:
+    """A padding (before, after) for each axis."""
+    return ((padding, padding),) * rank if isinstance(padding, int) else padding

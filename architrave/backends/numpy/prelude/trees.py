@@ -1,5 +1,8 @@
 """Nested dicts of arrays."""
 
+# Trees are dicts of anything.
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false
+
 from __future__ import annotations
 
 import base64
@@ -9,9 +12,9 @@ from typing import Any
 import numpy as np
 
 
-def copied(tree: dict[str, Any]) -> dict[str, Any]:
+def copied(tree: Any) -> Any:
     """New dicts with the same arrays."""
-    return {key: copied(value) if isinstance(value, dict) else value for key, value in tree.items()}
+    return {key: copied(tree[key]) for key in tree} if isinstance(tree, dict) else tree
 
 
 def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
