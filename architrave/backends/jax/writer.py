@@ -36,7 +36,7 @@ class JAXWriter(FunctionWriter):
         inputs = ", ".join(forward.parameters)
         if op.differentiable < count or count == 1:
             back[-1] += "," if op.differentiable == count else ", None" * (count - op.differentiable)
-        gradients = f"({', '.join(given)})" if len(given) > 1 else given[0]
+        gradients = f"({', '.join(given)})" if len(given) > 1 else "".join(given)
         lines = [
             "@jax.custom_vjp",
             f"def {name}({inputs}):",
