@@ -20,6 +20,8 @@ Size: TypeAlias = "int | Dim"
 
 TERM_LIMIT = 1_000
 """How many terms a size may have: what a network needs is a few, and a product has as many as both factors' product."""
+COEFFICIENT_LIMIT = 2**63
+"""Coefficients stay below it: sizes fit into an i64."""
 TEXT_LIMIT = 2_000
 """How long a size may be when it is written out, quotients in quotients included."""
 
@@ -239,9 +241,8 @@ def _check_terms(count: int) -> None:
 
 def _atom(a: Atom) -> Dim:
     if isinstance(a, Quotient) and len(str(a)) > TEXT_LIMIT:
-        raise error(
-            "E404", "a symbolic size has become too long", hint="name fewer dimensions, or give them as numbers"
-        )
+        hint = "name fewer dimensions, or give them as numbers"
+        raise error("E404", "a symbolic size has become too long", hint=hint)
     return Dim(((((a, 1),), 1),))
 
 
@@ -259,6 +260,8 @@ def _collect(items: Iterable[tuple[Monomial, int]]) -> Size:
     if not kept:
         return 0
     _check_terms(len(kept))
+    if any(abs(c) >= COEFFICIENT_LIMIT for _, c in kept):
+        raise error("E404", "a symbolic size has a factor of more than 63 bits")
     if len(kept) == 1 and not kept[0][0]:
         return kept[0][1]
     return Dim(tuple(sorted(kept, key=_term_order)))

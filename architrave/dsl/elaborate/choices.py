@@ -9,6 +9,7 @@ from architrave.dsl import syntax
 from architrave.dsl.elaborate import names
 from architrave.dsl.elaborate.conversions import is_list, is_tuple
 from architrave.dsl.elaborate.core import Decision, Frame, Layer, call, calls, is_callable
+from architrave.dsl.elaborate.limits import CALL_STEPS
 from architrave.dsl.elaborate.mode import flatten, unflatten
 from architrave.dsl.elaborate.values import Instance, StageChoice, describe
 from architrave.ir.blame import origin
@@ -32,21 +33,24 @@ def choose(node: syntax.Choice, value_of: Callable[[syntax.Expression, Frame], A
             node.span,
             hint=nearest(taken, labels) or f"it has {', '.join(labels)}",
         )
-    kinds = {a.label.text: _trial(a, value_of, frame) for a in node.alternatives if a.label.text != taken}
-    (chosen,) = (a for a in node.alternatives if a.label.text == taken)
+    frame.build.step(node.span, CALL_STEPS)
     since = serial_now()
-    value = _claimed(value_of(chosen.value, frame), f"{segment}.{taken}", chosen, frame)
+    by_label = {a.label.text: a for a in node.alternatives}
+    value = _claimed(value_of(by_label[taken].value, frame), f"{segment}.{taken}", by_label[taken], frame)
     kind = _kind(value)
-    _check_kinds(node, {**kinds, taken: value}, taken, frame)
+    kept = frame.build.keep_choices and kind in ("stage", "tensor")
+    values = {taken: value}
+    for label in labels:
+        if label != taken and kept:
+            other = by_label[label]
+            values[label] = _claimed(value_of(other.value, frame), f"{segment}.{label}", other, frame)
+        elif label != taken:
+            values[label] = _trial(by_label[label], value_of, frame)
+    _check_kinds(node, values, taken, frame)
     frame.build.choices[path] = Decision(path, labels, taken, kind, node.span)
-    if not frame.build.keep_choices or kind == "static":
+    if not kept:
         return value
-    others = {taken: value}
-    for other in node.alternatives:
-        if other is not chosen:
-            label = other.label.text
-            others[label] = _claimed(value_of(other.value, frame), f"{segment}.{label}", other, frame)
-    others = {label: others[label] for label in labels}
+    others = {label: values[label] for label in labels}
     if kind == "stage":
         return StageChoice(path, others)
     return _choice_node(path, others, since, node.span, frame)

@@ -9,11 +9,11 @@ from architrave.ir.source import Span, error
 
 STEP_LIMIT = 2_000_000
 """Loop turns, calls and whatever else is counted as work."""
-NODE_STEPS = 5
+NODE_STEPS = 8
 """What making a node counts for: it takes most of a build's time and memory."""
-CALL_STEPS = 3
+CALL_STEPS = 5
 """What applying something counts for."""
-ELEMENTS_IN_STEP = 16
+ELEMENTS_IN_STEP = 8
 """How many elements of a list or characters of a string can be handled in one step."""
 DEPTH_LIMIT = 120
 """How deeply applications of fns, blocks and lambdas may nest."""
