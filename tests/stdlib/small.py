@@ -9,7 +9,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "ConvNeXtT": {"classes": 5, "depths": [1, 2], "widths": [8, 12], "size": 32},
     "DLRM": {"tables": [5, 7, 3], "dense": 4, "width": 6, "bottom": [8], "top": [10, 8]},
     "DenseNet121": {"classes": 5, "width": 8, "growth": 4, "depths": [2, 2], "size": 32},
-    "DenseNet169": {"classes": 5, "width": 8, "growth": 4, "depths": [1, 2, 1], "size": 32},
+    "DenseNet169": {"classes": 5, "width": 8, "growth": 4, "depths": [1, 2, 1], "size": 64},
     **{f"EfficientNetB{i}": {"classes": 5, "width": 0.25, "depth": 0.1, "size": 64} for i in range(8)},
     "GPT2Small": {"vocab": 31, "width": 16, "depth": 2, "heads": 4, "context": 12},
     "LSTMTagger": {"vocab": 31, "width": 6, "hidden": 5, "depth": 2, "tags": 4},
