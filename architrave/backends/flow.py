@@ -11,7 +11,8 @@ from architrave.backends.base import Rules
 from architrave.backends.code import NOT, Code
 from architrave.backends.hierarchy import Region, path_of
 from architrave.backends.names import Names
-from architrave.backends.writer import Held, Writer
+from architrave.backends.scope import Held
+from architrave.backends.writer import Writer
 from architrave.ir.dims import Size
 from architrave.ir.graph import Node, Value
 from architrave.ir.ops.control import CustomGrad, Mode, Scan, While

@@ -34,10 +34,6 @@ class Variables:
         self.holders[name] = None
         self.reserved.add(name)
 
-    def protect(self, value: Value) -> None:
-        """Keep the variable of a value to the end of the function."""
-        self.left[value] += 1 << 40
-
     def release(self, mentioned: Iterable[tuple[str, Value]]) -> None:
         """An expression that mentions these variables has been written."""
         for name, value in mentioned:
