@@ -120,9 +120,10 @@ def literal(value: object) -> Code:
         case str():
             return Code(text_literal(value))
         case tuple():
-            return Code(sequence(literal(v) for v in value))
+            return Code(sequence(map(literal, value)))  # pyright: ignore[reportUnknownArgumentType]  # checked in turn
         case list():
-            return Code(f"[{', '.join(str(literal(v)) for v in value)}]")
+            items = map(str, map(literal, value))  # pyright: ignore[reportUnknownArgumentType]  # checked in turn
+            return Code(f"[{', '.join(items)}]")
         case _:
             raise TypeError(f"a {type(value).__name__} has no literal")
 

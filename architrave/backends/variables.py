@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 
 from architrave.backends.names import Names, identifier
@@ -62,7 +62,7 @@ class Variables:
         return self.names.fresh(base)
 
     @contextmanager
-    def branch(self) -> Iterator[None]:
+    def branch(self) -> Generator[None]:
         """What happens to the variables in one branch of several is undone after it; what it made is free."""
         holders, left, reserved = dict(self.holders), Counter(self.left), set(self.reserved)
         yield

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -63,7 +63,7 @@ class Writer(FunctionScope):
         self.variables.release(self._taken(0))
 
     @contextmanager
-    def indented(self) -> Iterator[None]:
+    def indented(self) -> Generator[None]:
         before, sizes = self.indent, dict(self._local_sizes)
         self.indent = before + "    "
         yield

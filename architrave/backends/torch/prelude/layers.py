@@ -29,8 +29,8 @@ class BatchNorm(nn.Module):
 class Embedding(nn.Embedding):
     """A table of vectors. As `nn.Embedding`, but an index that is out of range takes the nearest row."""
 
-    def forward(self, index: torch.Tensor) -> torch.Tensor:
-        return super().forward(index.clamp(0, self.num_embeddings - 1))
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return super().forward(input.clamp(0, self.num_embeddings - 1))
 
 
 def sign(x: torch.Tensor) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from collections.abc import Iterator
 
 import torch
 
@@ -15,7 +16,8 @@ def run_key(key: torch.Tensor | tuple[int, int] | None, device: torch.device | N
 
 def set_places(network: torch.nn.Module) -> None:
     """Give every module that draws random numbers the keys of its draws, which depend on their paths."""
-    for path, module in network.named_modules():
+    named: Iterator[tuple[str, torch.nn.Module]] = network.named_modules()
+    for path, module in named:
         draws = getattr(module, "draws", ())
         vars(module)["places"] = {draw: place_of(f"{path}.{draw}" if path else draw) for draw in draws}
 

@@ -45,7 +45,8 @@ def _reduce(at: Call) -> Code | None:
 def _few(at: Call, least: int) -> bool:
     """Whether a variance is taken over no more elements than its correction, of which PyTorch warns."""
     shape = at.types[0].shape
-    count = product(shape if at.op.axes is None else [shape[axis] for axis in at.op.axes])
+    axes: tuple[int, ...] = tuple(range(len(shape))) if at.op.axes is None else at.op.axes
+    count = product(shape[axis] for axis in axes)
     return 0 in shape or (isinstance(count, int) and count <= least)
 
 
