@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from architrave.dsl import syntax
-from architrave.dsl.elaborate import expressions  # noqa: F401  # it registers how the value of a const is found
+from architrave.dsl.elaborate import expressions
 from architrave.dsl.elaborate.builtins import BUILTINS
 from architrave.dsl.elaborate.core import Build, Frame, Names, elaborating, evaluate
 from architrave.dsl.elaborate.values import BlockType, Fn, Namespace, OpRef
@@ -22,6 +22,8 @@ from architrave.ir.source import ArchitraveError, Note, Source, Span, error, nea
 
 CORE = ("linear", "conv", "norm", "attention", "recurrent", "regularize", "combine")
 """The modules of the standard library whose names `std` itself exports."""
+HANDLERS = (expressions,)
+"""Importing it registers how the value of a const is found."""
 IMPORT_LIMIT = 100
 """How deeply files may import one another."""
 

@@ -8,9 +8,10 @@ from typing import Any
 from architrave.dsl import syntax
 from architrave.dsl.elaborate import names, templates
 from architrave.dsl.elaborate.binding import Match, check_result, check_static
-from architrave.dsl.elaborate.conversions import short_enough
+from architrave.dsl.elaborate.conversions import short_enough, to_float, to_list
 from architrave.dsl.elaborate.core import Frame, Layer, ModeNeeded, Names, call, calls, evaluate, located, run
 from architrave.dsl.elaborate.facts import evaluated_facts
+from architrave.dsl.elaborate.kinds import is_tuple
 from architrave.dsl.elaborate.values import BlockType, Builtin, Closure, Fn, Instance, Named, OpRef, Partial, holdable
 from architrave.ir import build
 from architrave.ir.graph import Value
@@ -73,7 +74,7 @@ def bind_parameters(
             raise error("E224", f"{what} needs `{name}`", span, notes=notes, hint=hint)
         if isinstance(parameter.type, syntax.NamedType):
             check_static(parameter.type.name, value, f"`{name}` of {what}", span)
-            value = _canonical(parameter.type.name.text, value)
+            value = _canonical(parameter.type.name.text, value, f"`{name}` of {what}", span)
         frame.scope[name] = value
     for parameter in parameters:
         value = frame.scope[parameter.name.text]
@@ -81,12 +82,13 @@ def bind_parameters(
             Match(f"`{parameter.name.text}`", span, frame, parameters).fit(parameter.type, value)
 
 
-def _canonical(type_name: str, value: Any) -> Any:
+def _canonical(type_name: str, value: Any, what: str, span: Span) -> Any:
+    """A value of the type that it is declared with: 3 as a `float` is 3.0, a range as a `list` is a list."""
     if type_name == "int" and isinstance(value, float):
         return int(value)
     if type_name == "float" and isinstance(value, int):
-        return float(value)
-    return list(value) if type_name == "list" else value  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        return to_float(value, span, what)
+    return to_list(value, span, what) if type_name == "list" else value
 
 
 # ---------------------------------------------------------------- fns and lambdas
@@ -173,7 +175,7 @@ def _call_block(block: BlockType, args: Sequence[Any], kwargs: Mapping[str, Any]
 
 def names_tensor(value: Any) -> bool:
     """Whether an argument is a tensor, or a tuple that holds one."""
-    return isinstance(value, Value) or (isinstance(value, tuple) and any(map(names_tensor, value)))  # pyright: ignore[reportUnknownArgumentType]
+    return isinstance(value, Value) or (is_tuple(value) and any(map(names_tensor, value)))
 
 
 def instantiate(block: BlockType, args: Sequence[Any], kwargs: Mapping[str, Any], span: Span, frame: Frame) -> Instance:

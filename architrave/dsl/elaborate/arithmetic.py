@@ -9,8 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 from architrave.dsl import syntax
-from architrave.dsl.elaborate.conversions import is_number, short_enough, to_condition, to_size
+from architrave.dsl.elaborate.conversions import short_enough, to_condition, to_size
 from architrave.dsl.elaborate.core import Frame, evaluate, evaluates, is_callable
+from architrave.dsl.elaborate.kinds import is_number
 from architrave.dsl.elaborate.values import apply_op, describe
 from architrave.ir import dims
 from architrave.ir.dims import Dim, divide
@@ -27,7 +28,7 @@ _TENSOR = {
     ">": "greater", ">=": "greater_equal", "and": "logical_and", "or": "logical_or",
 }  # fmt: skip
 _STATIC: dict[str, Callable[[Any, Any], Any]] = {
-    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "//": operator.floordiv,
+    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": lambda a, b: a / b, "//": lambda a, b: a // b,
     "%": operator.mod, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
 _COMPARISONS = frozenset({"<", "<=", ">", ">="})
@@ -76,7 +77,7 @@ def combine(sign: str, left: Any, right: Any, span: Span, frame: Frame) -> Any:
     if is_number(left) and is_number(right):
         return _numbers(sign, left, right, span)
     if sign == "+" and isinstance(left, list) and isinstance(right, list):
-        return short_enough(left + right, span)
+        return short_enough([*left, *right], span)  # pyright: ignore[reportUnknownArgumentType]
     if sign == "+" and isinstance(left, str) and isinstance(right, str) and len(left) + len(right) <= 10_000:
         return left + right
     raise _misfit(sign, left, right, span)
@@ -128,17 +129,22 @@ def as_operand(value: Any) -> Any:
 
 def _equal(left: Any, right: Any, span: Span) -> bool:
     if isinstance(left, Dim) or isinstance(right, Dim):
-        if left == right:
-            return True
-        if not (is_number(left) or is_number(right) or (isinstance(left, Dim) and isinstance(right, Dim))):
-            return False
-        difference = left - right
-        if isinstance(difference, int):
-            return False
-        raise _undecided(f"{left} == {right}", span)
+        return _equal_sizes(left, right, span)
     if isinstance(left, bool) is not isinstance(right, bool):
         return False
     return bool(left == right)
+
+
+def _equal_sizes(left: Any, right: Any, span: Span) -> bool:
+    """Whether two values of which one is symbolic are equal. Raises E231 where that is not known yet."""
+    if left == right:
+        return True
+    for value in (left, right):
+        if not isinstance(value, Dim) and not (is_number(value) and (isinstance(value, int) or value.is_integer())):
+            return False
+    if isinstance(to_size(left, span) - to_size(right, span), int):
+        return False
+    raise _undecided(f"{left} == {right}", span)
 
 
 def _undecided(condition: str, span: Span) -> Exception:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from architrave.dsl import syntax
-from architrave.dsl.elaborate.conversions import is_list, is_number, is_tuple
 from architrave.dsl.elaborate.core import Frame, is_callable
+from architrave.dsl.elaborate.kinds import is_list, is_number, is_tuple
 from architrave.dsl.elaborate.shapes import dimension_size, dtype_of, is_bound
 from architrave.dsl.elaborate.values import describe
 from architrave.ir.blame import origin

@@ -7,8 +7,8 @@ from typing import Any
 
 from architrave.dsl import syntax
 from architrave.dsl.elaborate import names
-from architrave.dsl.elaborate.conversions import is_list, is_tuple
 from architrave.dsl.elaborate.core import Decision, Frame, Layer, call, calls, is_callable
+from architrave.dsl.elaborate.kinds import is_list, is_tuple
 from architrave.dsl.elaborate.limits import CALL_STEPS
 from architrave.dsl.elaborate.mode import flatten, unflatten
 from architrave.dsl.elaborate.values import Instance, StageChoice, describe

@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeGuard
+from typing import Any
 
+from architrave.dsl.elaborate.kinds import is_list, is_number
 from architrave.dsl.elaborate.limits import extent
 from architrave.dsl.elaborate.values import SIZE_LIMIT, describe
 from architrave.ir.dims import Dim, Size
 from architrave.ir.graph import Value
 from architrave.ir.source import Span, error
-
-
-def is_number(value: Any) -> TypeGuard[int | float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def is_tuple(value: Any) -> TypeGuard[tuple[Any, ...]]:
-    return isinstance(value, tuple)
-
-
-def is_list(value: Any) -> TypeGuard[Sequence[Any]]:
-    """Whether a value is a list, a tuple or a range."""
-    return isinstance(value, list | tuple | range)
 
 
 def to_size(value: Any, span: Span, what: str = "a size") -> Size:
@@ -63,6 +51,14 @@ def to_number(value: Any, span: Span, what: str) -> float:
     if not is_number(value):
         raise error("E230", f"{what} must be a number, not {describe(value)}", span)
     return _bounded(value, span, what) if isinstance(value, int) else value
+
+
+def to_float(value: float, span: Span, what: str) -> float:
+    """A number as a float. Raises E404 for an integer that none can hold."""
+    try:
+        return float(value)
+    except OverflowError:
+        raise error("E404", f"{what} is too large for a float", span) from None
 
 
 def to_text(value: Any, span: Span, what: str) -> str:

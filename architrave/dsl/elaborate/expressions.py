@@ -11,6 +11,7 @@ from architrave.dsl.elaborate.choices import choose
 from architrave.dsl.elaborate.conversions import to_condition, to_int, to_range
 from architrave.dsl.elaborate.core import Frame, Layer, ModeNeeded, call, evaluate, evaluates
 from architrave.dsl.elaborate.indexing import index_tensor
+from architrave.dsl.elaborate.kinds import is_list, is_tuple
 from architrave.dsl.elaborate.targets import assign
 from architrave.dsl.elaborate.values import BlockType, Builtin, Closure, Fn, Namespace, OpRef, Partial, describe
 from architrave.ir.dims import product
@@ -71,10 +72,10 @@ def _comprehension(node: syntax.Comprehension, frame: Frame) -> list[Any]:
 
 def elements(source: Any, node: syntax.Expression, frame: Frame) -> Any:
     """What a static loop runs over. Counts the turns."""
-    if not isinstance(source, list | tuple | range):
+    if not is_list(source):
         hint = "`scan` runs over a tensor" if isinstance(source, Value) else None
         raise error("E235", f"a loop runs over a list or a range, not {describe(source)}", node.span, hint=hint)
-    for item in source:  # pyright: ignore[reportUnknownVariableType]
+    for item in source:
         frame.build.step(node.span)
         yield item
 
@@ -142,7 +143,7 @@ def _index(node: syntax.Index, frame: Frame) -> Any:
     value = evaluate(node.value, frame)
     if isinstance(value, Value):
         return index_tensor(value, node, frame)
-    if not isinstance(value, list | tuple | str):
+    if not is_list(value) and not isinstance(value, str):
         raise error("E236", f"{describe(value)} cannot be indexed", node.value.span)
     if len(node.subscripts) != 1:
         raise error("E236", "a list takes one index", node.span)
@@ -187,7 +188,7 @@ def arguments(given: tuple[syntax.Argument, ...], frame: Frame) -> tuple[list[An
 def _pipe(node: syntax.Pipe, frame: Frame) -> Any:
     value = evaluate(node.source, frame)
     for stage in node.stages:
-        inputs = value if isinstance(value, tuple) else (value,)
+        inputs = value if is_tuple(value) else (value,)
         value = apply_stage(stage, inputs, frame)
     return value
 

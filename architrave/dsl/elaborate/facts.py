@@ -7,6 +7,7 @@ from typing import Any
 
 from architrave.dsl import syntax
 from architrave.dsl.elaborate.core import Frame, evaluate
+from architrave.dsl.elaborate.kinds import is_list
 from architrave.dsl.elaborate.values import describe
 from architrave.ir.place import Fact
 from architrave.ir.source import Span, error
@@ -28,8 +29,8 @@ def _fact(annotation: syntax.Annotation, frame: Frame) -> Fact:
 
 
 def _plain(value: Any, span: Span) -> Any:
-    if isinstance(value, list | tuple):
-        return tuple(_plain(v, span) for v in value)  # pyright: ignore[reportUnknownVariableType]
+    if is_list(value):
+        return tuple(_plain(v, span) for v in value)
     if value is None or isinstance(value, int | float | str | bool):
         return value
     raise error("E226", f"an annotation takes numbers, strings and lists, not {describe(value)}", span)

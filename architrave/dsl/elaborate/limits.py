@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
+from architrave.dsl.elaborate.kinds import is_nest
 from architrave.ir.source import Span, error
 
-STEP_LIMIT = 2_000_000
+STEP_LIMIT = 3_000_000
 """Loop turns, calls and whatever else is counted as work."""
 NODE_STEPS = 8
 """What making a node counts for: it takes most of a build's time and memory."""
@@ -29,14 +29,13 @@ def extent(value: Any, span: Span, depth: int = NESTING_LIMIT) -> int:
     """The elements of a list and of the lists inside it, each counted where it stands. Raises E403 for too many."""
     if isinstance(value, str | range):
         return _short_enough(len(value), span)
-    if not isinstance(value, list | tuple):
+    if not is_nest(value):
         return 0
     if depth == 0:
         raise error("E403", f"lists nest more than {NESTING_LIMIT} deep", span)
-    items: Sequence[Any] = value  # pyright: ignore[reportUnknownVariableType]
-    total = _short_enough(len(items), span)
-    for item in items:
-        if isinstance(item, list | tuple):
+    total = _short_enough(len(value), span)
+    for item in value:
+        if is_nest(item):
             total = _short_enough(total + extent(item, span, depth - 1), span)
     return total
 

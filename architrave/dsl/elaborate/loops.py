@@ -249,12 +249,13 @@ def _length(sequences: Sequence[Value], axis: int, node: syntax.Scan) -> Size:
 
 
 def _count(node: syntax.Scan, frame: Frame) -> tuple[Size, Size]:
-    span: Span = node.sources[0].span
-    if len(node.sources) > 1:
+    source, *others = node.sources
+    span: Span = source.span
+    if others:
         raise error(
             "E235", "a scan runs over tensors or counts, not both", span, hint="`arange(n)` is a tensor that counts"
         )
-    counted = node.sources[0].value
+    counted = source.value
     assert isinstance(counted, syntax.Range)
     start = to_size(evaluate(counted.start, frame), counted.span, "the start of a range")
     length = to_size(evaluate(counted.stop, frame), counted.span, "the end of a range") - start

@@ -13,6 +13,7 @@ from typing import Any
 
 from architrave.dsl import syntax
 from architrave.dsl.elaborate.core import BRANCHED, MISSING, Build, Frame, Layer, ModeNeeded, execute
+from architrave.dsl.elaborate.kinds import is_nest
 from architrave.ir.enclose import Body, enclose
 from architrave.ir.graph import Value, make, serial_now
 from architrave.ir.ops.control import Mode
@@ -122,15 +123,15 @@ def flatten(value: Any) -> list[Value]:
     """The tensors in nested tuples and lists, in order."""
     if isinstance(value, Value):
         return [value]
-    return [v for part in value for v in flatten(part)] if isinstance(value, tuple | list) else []  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return [v for part in value for v in flatten(part)] if is_nest(value) else []
 
 
 def unflatten(like: Any, values: list[Value]) -> Any:
     """The nesting of `like` with its tensors replaced, in order; uses up `values`."""
     if isinstance(like, Value):
         return values.pop(0)
-    if isinstance(like, tuple | list):
-        parts = [unflatten(part, values) for part in like]  # pyright: ignore[reportUnknownVariableType]
+    if is_nest(like):
+        parts = [unflatten(part, values) for part in like]
         return tuple(parts) if isinstance(like, tuple) else parts
     return like
 
@@ -138,6 +139,6 @@ def unflatten(like: Any, values: list[Value]) -> Any:
 def _outline(value: Any) -> Any:
     if isinstance(value, Value):
         return "tensor"
-    if isinstance(value, tuple | list):
-        return [type(value).__name__, *map(_outline, value)]  # pyright: ignore[reportUnknownArgumentType]
+    if is_nest(value):
+        return [type(value).__name__, *map(_outline, value)]
     return repr(value)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from architrave.dsl import syntax
-from architrave.dsl.elaborate import choices, gradient, loops, statements  # noqa: F401  # they register handlers
+from architrave.dsl.elaborate import loops, statements
 from architrave.dsl.elaborate.application import bind_arguments, bind_parameters, run_body
 from architrave.dsl.elaborate.core import Build, Decision, Frame, Names, elaborating, located
 from architrave.dsl.elaborate.facts import evaluated_facts
@@ -18,6 +18,9 @@ from architrave.ir.graph import Graph, make
 from architrave.ir.ops.leaves import Input
 from architrave.ir.place import Block, Here, Place, mark
 from architrave.ir.source import ArchitraveError, Span, error, nearest
+
+HANDLERS = (loops, statements)
+"""Importing them registers how statements run."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from architrave.dsl.elaborate.core import Frame, ModeNeeded, Returned, evaluate,
 from architrave.dsl.elaborate.expressions import elements
 from architrave.dsl.elaborate.facts import evaluated_facts
 from architrave.dsl.elaborate.initial import to_initial
+from architrave.dsl.elaborate.kinds import is_tuple
 from architrave.dsl.elaborate.mode import branch_on_training
 from architrave.dsl.elaborate.names import claim_name, weight_path
 from architrave.dsl.elaborate.shapes import tensor_type
@@ -69,7 +70,7 @@ def _param(node: syntax.Param, frame: Frame) -> None:
 @executes(syntax.State)
 def _state(node: syntax.State, frame: Frame) -> None:
     value = _declare(node, State, frame)
-    path = value.op.path  # type: ignore[attr-defined]  # a State has one
+    path = weight_path(frame.place, node.name.text)
     states = frame.build.states
     if path not in states.present:
         states.set(path, value)
@@ -167,8 +168,8 @@ def _names(node: Any) -> list[str]:
         item = pending.pop()
         if isinstance(item, syntax.Name):
             found[item.text] = None
-        elif isinstance(item, tuple):
-            pending += reversed(item)  # pyright: ignore[reportUnknownArgumentType]
+        elif is_tuple(item):
+            pending += reversed(item)
         elif isinstance(item, syntax.Node):
             pending += [getattr(item, f) for f in reversed(item.__dataclass_fields__) if f != "span"]
     return list(found)

@@ -6,6 +6,7 @@ from typing import Any
 
 from architrave.dsl import syntax
 from architrave.dsl.elaborate.core import Frame
+from architrave.dsl.elaborate.kinds import is_nest
 from architrave.dsl.elaborate.names import claim
 from architrave.dsl.elaborate.values import Instance, describe
 from architrave.ir.graph import Value
@@ -28,7 +29,7 @@ def assign(target: syntax.Target, value: Any, frame: Frame) -> None:
 
 
 def _unpack(target: syntax.TupleTarget, value: Any, frame: Frame) -> None:
-    if not isinstance(value, tuple | list):
+    if not is_nest(value):
         raise error("E238", f"{describe(value)} cannot be taken apart", target.span)
     if len(value) != len(target.items):
         raise error("E238", f"{describe(value)} does not fit {len(target.items)} names", target.span)

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Any
 
 from architrave.dsl.elaborate.core import Build
+from architrave.dsl.elaborate.kinds import is_nest
 from architrave.dsl.elaborate.limits import NODE_STEPS
 from architrave.dsl.elaborate.mode import flatten, unflatten
 from architrave.dsl.elaborate.values import BlockType, Builtin, Fn, Instance
@@ -80,9 +81,9 @@ def _part(value: Any) -> Hashable | None:
         return ("tensor", value.type)
     if isinstance(value, _PLAIN):
         return (type(value), repr(value) if isinstance(value, float) else value)  # 0.0 is not -0.0
-    if isinstance(value, list | tuple):
-        items = [_part(v) for v in value]  # pyright: ignore[reportUnknownVariableType]
-        return None if None in items else (type(value), *items)  # pyright: ignore[reportUnknownVariableType]
+    if is_nest(value):
+        items = [_part(v) for v in value]
+        return None if None in items else (type(value), *items)
     return None
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from architrave.dsl.elaborate.application import DTYPE_WORDS
 from architrave.dsl.elaborate.arithmetic import as_operand
 from architrave.dsl.elaborate.builtins.registry import BUILTINS, builtin, tensor
-from architrave.dsl.elaborate.conversions import is_number
 from architrave.dsl.elaborate.core import Frame
+from architrave.dsl.elaborate.kinds import is_number
 from architrave.dsl.elaborate.shapes import nearest_dtype
 from architrave.dsl.elaborate.values import Builtin, apply_op, describe
 from architrave.ir.dims import Dim
@@ -79,10 +79,14 @@ def _leaky_relu(frame: Frame, span: Span, x: Any, slope: float = 0.01) -> Value:
 @builtin("clip")
 def _clip(frame: Frame, span: Span, x: Any, lo: Any, hi: Any) -> Any:
     if not isinstance(x, Value):
-        return build_static("clip", [x, lo, hi], lambda a, b, c: min(max(a, b), c), span)
+        return build_static("clip", [x, lo, hi], _clipped, span)
     if is_number(lo) and is_number(hi):
         return apply_op("clip", x, lo=lo, hi=hi)
     return apply_op("minimum", apply_op("maximum", x, as_operand(lo)), as_operand(hi))
+
+
+def _clipped(value: float, lo: float, hi: float) -> float:
+    return min(max(value, lo), hi)
 
 
 def build_static(name: str, values: list[Any], function: Callable[..., Any], span: Span) -> Any:

@@ -6,8 +6,9 @@ from typing import Any
 
 from architrave.dsl.elaborate.builtins.arithmetic import to_dtype
 from architrave.dsl.elaborate.builtins.registry import BUILTINS, builtin, tensor
-from architrave.dsl.elaborate.conversions import is_number, to_int, to_list, to_size
+from architrave.dsl.elaborate.conversions import to_int, to_list, to_size
 from architrave.dsl.elaborate.core import Frame
+from architrave.dsl.elaborate.kinds import is_number
 from architrave.dsl.elaborate.names import weight_path
 from architrave.dsl.elaborate.values import Builtin, Namespace, apply_op, describe
 from architrave.ir.dims import Dim, Size

@@ -8,8 +8,9 @@ from typing import Any
 
 from architrave.dsl.elaborate.builtins.arithmetic import build_static, operand
 from architrave.dsl.elaborate.builtins.registry import BUILTINS, axis_list, builtin, one_axis, tensor
-from architrave.dsl.elaborate.conversions import is_number, to_int, to_list, to_size
+from architrave.dsl.elaborate.conversions import to_int, to_list, to_size
 from architrave.dsl.elaborate.core import Frame
+from architrave.dsl.elaborate.kinds import is_number
 from architrave.dsl.elaborate.values import Builtin, apply_op, describe
 from architrave.ir import build
 from architrave.ir.dims import Dim, product

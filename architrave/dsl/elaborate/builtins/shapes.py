@@ -7,8 +7,9 @@ from typing import Any
 from architrave.dsl.elaborate.builtins.arithmetic import operand
 from architrave.dsl.elaborate.builtins.making import to_shape
 from architrave.dsl.elaborate.builtins.registry import BUILTINS, axis_list, builtin, one_axis, tensor, tensor_list
-from architrave.dsl.elaborate.conversions import is_list, listed, to_int, to_list, to_size
+from architrave.dsl.elaborate.conversions import listed, to_int, to_list, to_size
 from architrave.dsl.elaborate.core import Frame
+from architrave.dsl.elaborate.kinds import is_list
 from architrave.dsl.elaborate.values import Builtin, apply_op
 from architrave.ir.dims import Size, divide
 from architrave.ir.graph import Value

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from architrave.dsl.elaborate.builtins.registry import builtin
-from architrave.dsl.elaborate.conversions import is_list, is_tuple, listed, to_int, to_list, to_number, to_range
+from architrave.dsl.elaborate.conversions import listed, to_float, to_int, to_list, to_number, to_range
 from architrave.dsl.elaborate.core import Frame, call, calls
+from architrave.dsl.elaborate.kinds import is_list, is_tuple
 from architrave.dsl.elaborate.values import AllBut, describe
 from architrave.ir.dims import Dim
 from architrave.ir.graph import Value
@@ -35,7 +36,7 @@ def _int(frame: Frame, span: Span, value: Any) -> Any:
 
 @builtin("float")
 def _float(frame: Frame, span: Span, value: Any) -> float:
-    return float(to_number(value, span, "what `float` takes"))
+    return to_float(to_number(value, span, "what `float` takes"), span, "what `float` takes")
 
 
 @builtin("bool")
