@@ -1,8 +1,10 @@
 """Random numbers that depend on a key, a place and a position alone: Threefry-2x32, in 64-bit integers."""
 
+# named_modules is not typed in full.
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+
 import hashlib
 import math
-from collections.abc import Iterator
 
 import torch
 
@@ -16,8 +18,7 @@ def run_key(key: torch.Tensor | tuple[int, int] | None, device: torch.device | N
 
 def set_places(network: torch.nn.Module) -> None:
     """Give every module that draws random numbers the keys of its draws, which depend on their paths."""
-    named: Iterator[tuple[str, torch.nn.Module]] = network.named_modules()
-    for path, module in named:
+    for path, module in network.named_modules():
         draws = getattr(module, "draws", ())
         vars(module)["places"] = {draw: place_of(f"{path}.{draw}" if path else draw) for draw in draws}
 
