@@ -6,7 +6,7 @@ Arrays have one layout, PyTorch's: `[out, in, *kernel]` for convolutions, `[out,
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -22,6 +22,8 @@ Array: TypeAlias = "np.ndarray[Any, Any]"
 Weights: TypeAlias = "dict[str, Array]"
 """Arrays by path."""
 
+MANY = 2000
+"""Pairs of names that are compared for their spelling, and unexpected keys that are listed."""
 IGNORED = "num_batches_tracked"
 """The last segment of keys that PyTorch's batch normalization saves and no computation of ours needs."""
 
@@ -59,10 +61,13 @@ def fit(weights: Mapping[str, Any], graph: Graph, dtype: Any = None, source: str
     """The graph's weights among `weights`, in its order and in its dtypes. Raises E502 to E505 as `load` does."""
     arrays = {key: np.asarray(value) for key, value in weights.items() if key.split(".")[-1] != IGNORED}
     wanted = {weight_path(value): value for value in graph.weights}
-    problems = list(_misfits(wanted, arrays))
+    unexpected = [key for key in arrays if key not in wanted]
+    problems = [*_misfits(wanted, arrays, unexpected), *_strangers(unexpected)]
     if problems:
-        first = Diagnostic("E500", f"{printable(source)} does not fit `{graph.name}`: {_summary(problems)}")
-        raise ArchitraveError([first, *problems])
+        summary = _summary([p.code for p in problems], len(unexpected))
+        raise ArchitraveError(
+            [Diagnostic("E500", f"{printable(source)} does not fit `{graph.name}`: {summary}"), *problems]
+        )
     return {path: _converted(arrays[path], value, dtype) for path, value in wanted.items()}
 
 
@@ -106,20 +111,29 @@ def unnest(tree: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _misfits(wanted: Mapping[str, Value], arrays: Mapping[str, Array]) -> Iterator[Diagnostic]:
-    unexpected = [key for key in arrays if key not in wanted]
+def _misfits(
+    wanted: Mapping[str, Value], arrays: Mapping[str, Array], unexpected: Sequence[str]
+) -> Iterator[Diagnostic]:
+    missing = sum(path not in arrays for path in wanted)
+    # To find what is spelt alike takes long; a checkpoint of another network is not one of misspelt names.
+    candidates = unexpected if missing * len(unexpected) <= MANY else []
     for path, value in wanted.items():
         array = arrays.get(path)
         if array is None:
-            hint = nearest(path, unexpected[:1000])
+            hint = nearest(path, candidates)
             yield Diagnostic("E502", f"`{path}` ({value.type}) is missing", value.node.span, hint=hint)
         elif array.shape != value.shape:
             shown = shape_text(array.shape)
             yield Diagnostic("E504", f"`{path}` is {value.type}, but the array is {shown}", value.node.span)
         elif not _suits(value.dtype, array.dtype):
             yield Diagnostic("E505", f"`{path}` is {value.dtype}, but the array holds {array.dtype}", value.node.span)
-    for key in unexpected:
+
+
+def _strangers(unexpected: Sequence[str]) -> Iterator[Diagnostic]:
+    for key in unexpected[:MANY]:
         yield Diagnostic("E503", f"`{printable(key)}` is not a weight of this network")
+    if len(unexpected) > MANY:
+        yield Diagnostic("E503", f"{len(unexpected) - MANY} more keys are no weights of this network")
 
 
 def _suits(dtype: DType, stored: np.dtype[Any]) -> bool:
@@ -131,10 +145,10 @@ def _converted(array: Array, value: Value, dtype: Any) -> Array:
     return array.astype(numpy_dtype(value.dtype, chosen), copy=False)
 
 
-def _summary(problems: Iterable[Diagnostic]) -> str:
+def _summary(codes: Sequence[str], unexpected: int) -> str:
     names = {"E502": "missing", "E503": "unexpected", "E504": "misshapen", "E505": "of another dtype"}
-    codes = [problem.code for problem in problems]
-    return ", ".join(f"{codes.count(code)} {name}" for code, name in names.items() if code in codes)
+    counts = {code: unexpected if code == "E503" else codes.count(code) for code in names}
+    return ", ".join(f"{count} {names[code]}" for code, count in counts.items() if count)
 
 
 def _opened(path: str | os.PathLike[str]) -> Any:

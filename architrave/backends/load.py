@@ -132,8 +132,12 @@ def load(source: str, name: str) -> ModuleType:
     linecache.cache[module.__file__] = len(source), None, source.splitlines(keepends=True), module.__file__
     # Dataclasses, torch.compile and inspect look a module up by its name.
     sys.modules[module.__name__] = module
-    # Our own text: emission lets nothing of a `.arch` file become code.
-    exec(builtins.compile(source, module.__file__, "exec"), vars(module))  # noqa: S102
+    try:
+        # Our own text: emission lets nothing of a `.arch` file become code.
+        exec(builtins.compile(source, module.__file__, "exec"), vars(module))  # noqa: S102
+    except BaseException:
+        forget(module.__name__)
+        raise
     return module
 
 

@@ -187,3 +187,12 @@ def test_nesting_and_back() -> None:
     for bad in ({"a": 1, "a.b": 2}, {"a.b": 1, "a": 2}):
         with pytest.raises(ArchitraveError, match="E506"):
             weights.nest(bad)
+
+
+def test_a_checkpoint_of_another_network_is_refused_quickly() -> None:
+    other = {f"model.layers.{i}.weight.{'x' * (i % 50)}": np.zeros(()) for i in range(20_000)}
+    with pytest.raises(ArchitraveError) as caught:
+        weights.fit(other, network())
+    assert len(caught.value.diagnostics) == 1 + 4 + weights.MANY + 1
+    assert "4 missing, 20000 unexpected" in str(caught.value)
+    assert "18000 more keys" in str(caught.value)
