@@ -12,6 +12,7 @@ from architrave.dsl.elaborate.conversions import to_condition, to_int, to_range
 from architrave.dsl.elaborate.core import Frame, Layer, ModeNeeded, call, evaluate, evaluates
 from architrave.dsl.elaborate.indexing import index_tensor
 from architrave.dsl.elaborate.kinds import is_list, is_tuple
+from architrave.dsl.elaborate.limits import TURN_STEPS
 from architrave.dsl.elaborate.targets import assign
 from architrave.dsl.elaborate.values import BlockType, Builtin, Closure, Fn, Namespace, OpRef, Partial, describe
 from architrave.ir.dims import product
@@ -76,7 +77,7 @@ def elements(source: Any, node: syntax.Expression, frame: Frame) -> Any:
         hint = "`scan` runs over a tensor" if isinstance(source, Value) else None
         raise error("E235", f"a loop runs over a list or a range, not {describe(source)}", node.span, hint=hint)
     for item in source:
-        frame.build.step(node.span)
+        frame.build.step(node.span, TURN_STEPS)
         yield item
 
 

@@ -11,6 +11,8 @@ STEP_LIMIT = 3_000_000
 """Loop turns, calls and whatever else is counted as work."""
 NODE_STEPS = 8
 """What making a node counts for: it takes most of a build's time and memory."""
+TURN_STEPS = 3
+"""What a turn of a loop counts for."""
 CALL_STEPS = 5
 """What applying something counts for."""
 ELEMENTS_IN_STEP = 8

@@ -11,13 +11,14 @@ from architrave.dsl.elaborate.conversions import to_flag, to_int, to_number, to_
 from architrave.dsl.elaborate.core import BRANCHED, Frame, Layer, ModeNeeded, Names, Returned, evaluate, executes, run
 from architrave.dsl.elaborate.targets import assign
 from architrave.dsl.elaborate.values import apply_op, describe
+from architrave.ir.blame import origin
 from architrave.ir.dims import Size
 from architrave.ir.enclose import Body, enclose, placeholder
 from architrave.ir.graph import Graph, Value, constant, make, serial_now
 from architrave.ir.ops.control import Scan, While
 from architrave.ir.ops.leaves import Input
 from architrave.ir.place import Here
-from architrave.ir.source import Span, error, nearest
+from architrave.ir.source import Note, Span, error, nearest
 from architrave.ir.types import DType, TensorType, normalize_axis
 
 
@@ -76,7 +77,7 @@ def _scan(node: syntax.Scan, frame: Frame) -> None:
             assign(source.target, value, side)
             inputs.append(value) if sequences else None
         _run_body(node.body, side)
-        return [*(_next(side, name, node) for name in carries), *loop.emitted.values()]
+        return [*(_next(side, name, start, node) for name, start in carries.items()), *loop.emitted.values()]
 
     inputs: list[Value] = []
     step = make(Input("step", TensorType(DType.I64, ())), (), Here()).outputs[0].named("step")
@@ -129,7 +130,7 @@ def _while(node: syntax.While, frame: Frame) -> None:
             what = f"the condition of `while` must be a tensor of what is carried, not {describe(condition)}"
             raise error("E261", what, node.condition.span, hint="`for` loops while building")
         _run_body(node.body, side)
-        return [condition, *(_next(side, name, node) for name in carries)]
+        return [condition, *(_next(side, name, start, node) for name, start in carries.items())]
 
     turn = _one_turn(node, frame, carries, body, [], tuple)
     (graph,) = turn.graphs
@@ -201,11 +202,18 @@ def _run_body(body: Sequence[syntax.Statement], side: Frame) -> None:
         )
 
 
-def _next(side: Frame, name: str, node: syntax.Scan | syntax.While) -> Value:
+def _next(side: Frame, name: str, start: Value, node: syntax.Scan | syntax.While) -> Value:
+    """What a carried value becomes after a turn. Raises E263 where that is no tensor, E324 for another type."""
     value = side.scope[name]
-    if isinstance(value, Value):
+    given = next((a.span for a in node.carry if a.name is not None and a.name.text == name), node.span)
+    if not isinstance(value, Value):
+        raise error("E263", f"the carried `{name}` must stay a tensor, and becomes {describe(value)}", given)
+    if value.type == start.type:
         return value
-    raise error("E263", f"the carried `{name}` must stay a tensor, and becomes {describe(value)}", node.span)
+    made = origin(value, side.place)
+    notes = [] if made is None else [Note(f"the next `{name}` is made here", made)]
+    what = f"the carried `{name}` starts as {start.type} and becomes {value.type}"
+    raise error("E324", what, given, notes=notes, hint="what is carried keeps its type from turn to turn")
 
 
 def _carries(given: Sequence[syntax.Argument], frame: Frame) -> dict[str, Value]:
