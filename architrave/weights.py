@@ -116,7 +116,7 @@ def _misfits(
 ) -> Iterator[Diagnostic]:
     missing = sum(path not in arrays for path in wanted)
     # To find what is spelt alike takes long; a checkpoint of another network is not one of misspelt names.
-    candidates = unexpected if missing * len(unexpected) <= MANY else []
+    candidates: Sequence[str] = unexpected if missing * len(unexpected) <= MANY else ()
     for path, value in wanted.items():
         array = arrays.get(path)
         if array is None:
