@@ -17,11 +17,12 @@ def add_contraction(rules: Rules, np: str) -> None:
         a, b = promoted(at, np)
         return infix(a, "@", b)
 
-    @rules.rule("linear")
-    def _linear(at: Call) -> Code:
-        x, weight, *bias = promoted(at, np)
-        y = infix(x, "@", Code(f"{weight.atom}.T"))
-        return infix(y, "+", bias[0]) if bias else y
+
+def linear(at: Call, np: str) -> Code:
+    """`x @ weight.T + bias`."""
+    x, weight, *bias = promoted(at, np)
+    y = infix(x, "@", Code(f"{weight.atom}.T"))
+    return infix(y, "+", bias[0]) if bias else y
 
 
 def as_matmul(at: Call, np: str) -> Code | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from architrave.backends.base import Call, Rules
 from architrave.backends.code import Code, call, literal
 from architrave.backends.functional.axes import add_axes, reduction
-from architrave.backends.functional.contraction import add_contraction, as_matmul
+from architrave.backends.functional.contraction import add_contraction, as_matmul, linear
 from architrave.backends.functional.dtypes import as_float, promoted
 from architrave.backends.functional.elementwise import add_elementwise
 from architrave.backends.functional.index import add_index
@@ -55,6 +55,11 @@ def _softmax(at: Call) -> Code:
 @rules.rule("gelu")
 def _gelu(at: Call) -> Code:
     return call("jax.nn.gelu", as_float(at), approximate=literal(at.op.approximate == "tanh"))
+
+
+@rules.rule("linear")
+def _linear(at: Call) -> Code:
+    return linear(at, "jnp")
 
 
 @rules.rule("einsum")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from architrave.backends.base import Call, Rules
 from architrave.backends.code import Code, call, infix, literal, method
 from architrave.backends.functional.axes import add_axes, reduction
-from architrave.backends.functional.contraction import add_contraction, as_matmul, equation
+from architrave.backends.functional.contraction import add_contraction, as_matmul, equation, linear
 from architrave.backends.functional.dtypes import as_float, promoted
 from architrave.backends.functional.elementwise import add_elementwise
 from architrave.backends.functional.index import add_index
@@ -61,8 +61,15 @@ def _softmax(at: Call) -> Code:
     return call(at.use(at.op.name), as_float(at), None if last else f"axis={axis}")
 
 
+@rules.rule("linear")
+def _linear(at: Call) -> Code:
+    return linear(at, "np") if at.types[0].rank < 3 else call(at.use("affine"), *promoted(at, "np"))
+
+
 @rules.rule("einsum")
 def _einsum(at: Call) -> Code:
+    if at.types[0].rank > 2 and at.op.equation.replace(" ", "") == "...i,oi->...o":
+        return call(at.use("affine"), *promoted(at, "np"))
     simple = as_matmul(at, "np")
     if simple is not None:
         return simple

@@ -7,6 +7,14 @@ import math
 import numpy as np
 
 
+def affine(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None) -> np.ndarray:
+    """`x @ weight.T + bias` for x [..., I] and weight [O, I], as one product: NumPy's own is one for each matrix."""
+    y = x.reshape(math.prod(x.shape[:-1]), x.shape[-1]) @ weight.T
+    if bias is not None:
+        y += bias
+    return y.reshape(*x.shape[:-1], len(weight))
+
+
 def einsum(equation: str, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """`np.einsum` of two operands by one batched matrix product; each letter stands once in an operand."""
     inputs, out = equation.split("->")
