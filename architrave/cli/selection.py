@@ -47,7 +47,7 @@ class Selection:
         return self.elaborate().graph
 
     def space_size(self) -> int:
-        """The number of members of the model's search space; 1 without choices. Raises E405 where it is too large."""
+        """The number of members of the model's search space; 1 without choices. Raises E455 where it is too large."""
         from architrave.dsl.space import space_size
 
         return space_size(self.named.type(), self.arguments)

@@ -91,7 +91,7 @@ def _met(
     count[0] += 1
     if count[0] > EXPLORED_LIMIT:
         raise error(
-            "E405",
+            "E455",
             f"the choices of `{model.tree.name.text}` need more than {EXPLORED_LIMIT:,} members to find",
             model.tree.name.span,
         )

@@ -23,15 +23,15 @@ def choices(graph: Graph) -> dict[str, tuple[str, ...]]:
 def decide(graph: Graph, decisions: Mapping[str, str]) -> Graph:
     """The graph with the named decisions taken; the others stay open.
 
-    Raises E250 for a path without a decision, E251 for a label that the decision lacks.
+    Raises E273 for a path without a decision, E270 for a label that the decision lacks.
     """
     open_ = choices(graph)
     for path, label in decisions.items():
         if path not in open_:
-            raise error("E250", f"there is no open decision `{path}`", hint=nearest(path, open_))
+            raise error("E273", f"there is no open decision `{path}`", hint=nearest(path, open_))
         if label not in open_[path]:
             known = ", ".join(open_[path])
-            raise error("E251", f"the decision `{path}` has no alternative `{label}`", hint=f"it is one of {known}")
+            raise error("E270", f"the decision `{path}` has no alternative `{label}`", hint=f"it is one of {known}")
 
     def taken(node: Node, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:
         match op:

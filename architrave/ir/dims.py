@@ -234,15 +234,15 @@ def atom(a: Atom) -> Dim:
 
 
 def _check_terms(count: int) -> None:
-    """Raises E404 where a product or sum would have more terms than any network's sizes have."""
+    """Raises E454 where a product or sum would have more terms than any network's sizes have."""
     if count > TERM_LIMIT:
-        raise error("E404", f"a symbolic size has at most {TERM_LIMIT} terms, and this one would have {count}")
+        raise error("E454", f"a symbolic size has at most {TERM_LIMIT} terms, and this one would have {count}")
 
 
 def _atom(a: Atom) -> Dim:
     if isinstance(a, Quotient) and len(str(a)) > TEXT_LIMIT:
         hint = "name fewer dimensions, or give them as numbers"
-        raise error("E404", "a symbolic size has become too long", hint=hint)
+        raise error("E454", "a symbolic size has become too long", hint=hint)
     return Dim(((((a, 1),), 1),))
 
 
@@ -261,7 +261,7 @@ def _collect(items: Iterable[tuple[Monomial, int]]) -> Size:
         return 0
     _check_terms(len(kept))
     if any(abs(c) >= COEFFICIENT_LIMIT for _, c in kept):
-        raise error("E404", "a symbolic size has a factor of more than 63 bits")
+        raise error("E454", "a symbolic size has a factor of more than 63 bits")
     if len(kept) == 1 and not kept[0][0]:
         return kept[0][1]
     return Dim(tuple(sorted(kept, key=_term_order)))

@@ -274,7 +274,7 @@ def _call_op(ref: OpRef, args: Sequence[Any], kwargs: Mapping[str, Any], span: S
 
 
 def as_argument(value: Any, span: Span) -> Any:
-    """An argument of an operator: the words `float` and `bool` as dtypes, a range as a list. Raises E403."""
+    """An argument of an operator: the words `float` and `bool` as dtypes, a range as a list. Raises E453."""
     if isinstance(value, range):
         return short_enough(value, span)
     return DTYPE_WORDS.get(value.name, value) if isinstance(value, Builtin) else value

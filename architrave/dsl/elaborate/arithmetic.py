@@ -199,14 +199,14 @@ def _numbers(sign: str, left: Any, right: Any, span: Span) -> Any:
     except KeyError:
         raise _misfit(sign, left, right, span) from None
     if isinstance(result, int) and result.bit_length() > BITS_LIMIT:
-        raise error("E404", f"an integer may have {BITS_LIMIT} bits, not {result.bit_length()}", span)
+        raise error("E454", f"an integer may have {BITS_LIMIT} bits, not {result.bit_length()}", span)
     return result
 
 
 def _power(base: Any, exponent: Any, span: Span) -> Any:
     if isinstance(base, int) and isinstance(exponent, int) and base.bit_length() * max(exponent, 0) > 4 * BITS_LIMIT:
         raise error(
-            "E404", f"an integer may have {BITS_LIMIT} bits, and {_brief(base)} ** {_brief(exponent)} has more", span
+            "E454", f"an integer may have {BITS_LIMIT} bits, and {_brief(base)} ** {_brief(exponent)} has more", span
         )
     if base == 0 and exponent < 0:
         return _zero("**", span)

@@ -14,7 +14,7 @@ from architrave.ir.source import Span, error
 
 
 def to_size(value: Any, span: Span, what: str = "a size") -> Size:
-    """`value` as a size. Division is exact: a float that is a whole number counts. Raises E230, E404."""
+    """`value` as a size. Division is exact: a float that is a whole number counts. Raises E230, E454."""
     if isinstance(value, Dim):
         return value
     if isinstance(value, float) and value.is_integer():
@@ -27,12 +27,12 @@ def to_size(value: Any, span: Span, what: str = "a size") -> Size:
 
 def _bounded(value: int, span: Span, what: str) -> int:
     if abs(value) >= SIZE_LIMIT:
-        raise error("E404", f"{what} has {value.bit_length()} bits; an integer of a network has at most 63", span)
+        raise error("E454", f"{what} has {value.bit_length()} bits; an integer of a network has at most 63", span)
     return value
 
 
 def to_range(start: int, stop: int, step: int, span: Span) -> range:
-    """The integers from `start` up to, not including, `stop`. Raises E404 for more than can be counted."""
+    """The integers from `start` up to, not including, `stop`. Raises E454 for more than can be counted."""
     _bounded(stop - start, span, "the length of a range")
     return range(start, stop, step)
 
@@ -54,11 +54,11 @@ def to_number(value: Any, span: Span, what: str) -> float:
 
 
 def to_float(value: float, span: Span, what: str) -> float:
-    """A number as a float. Raises E404 for an integer that none can hold."""
+    """A number as a float. Raises E454 for an integer that none can hold."""
     try:
         return float(value)
     except OverflowError:
-        raise error("E404", f"{what} is too large for a float", span) from None
+        raise error("E454", f"{what} is too large for a float", span) from None
 
 
 def to_text(value: Any, span: Span, what: str) -> str:
@@ -85,7 +85,7 @@ def to_condition(value: Any, span: Span) -> bool:
 
 
 def to_list(value: Any, span: Span, what: str) -> list[Any]:
-    """The elements of a list, tuple or range. Raises E230, and E403 for a list that is too long."""
+    """The elements of a list, tuple or range. Raises E230, and E453 for a list that is too long."""
     if is_list(value):
         return short_enough(value, span)
     raise error("E230", f"{what} must be a list, not {describe(value)}", span)
@@ -97,6 +97,6 @@ def listed(value: Any, span: Span) -> list[Any]:
 
 
 def short_enough(items: Sequence[Any], span: Span) -> list[Any]:
-    """The list, if it is not too long. Raises E403."""
+    """The list, if it is not too long. Raises E453."""
     extent(items, span)
     return list(items)

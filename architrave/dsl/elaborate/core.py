@@ -135,14 +135,14 @@ class Build:
         return self.states.present.get(path, self.weights[path])
 
     def step(self, span: Span, count: int = 1) -> None:
-        """Count work; E401 where there is too much of it."""
+        """Count work; E451 where there is too much of it."""
         self.steps += count
         if self.steps > STEP_LIMIT:
             hint = "is there a loop or a recursion without an end?"
-            raise error("E401", f"building takes more than {STEP_LIMIT:,} steps", span, hint=hint)
+            raise error("E451", f"building takes more than {STEP_LIMIT:,} steps", span, hint=hint)
 
     def handle(self, value: Any, span: Span) -> None:
-        """Count the work of handling a value, which may be a long list or string. Raises E401, E403."""
+        """Count the work of handling a value, which may be a long list or string. Raises E451, E453."""
         if isinstance(value, list | tuple | str | range):
             self.step(span, 1 + extent(value, span) // ELEMENTS_IN_STEP)
 
@@ -251,7 +251,7 @@ class Returned:
 
 @contextmanager
 def elaborating(span: Span) -> Generator[None]:
-    """Inside, a program may nest as deeply as the limits of the language allow. Raises E402, and E255 where
+    """Inside, a program may nest as deeply as the limits of the language allow. Raises E452, and E255 where
     `training` is read outside of what is built once for each mode.
     """
     limit, collecting = sys.getrecursionlimit(), gc.isenabled()
@@ -260,7 +260,7 @@ def elaborating(span: Span) -> Generator[None]:
     try:
         yield
     except RecursionError:
-        raise error("E402", "the program nests too deeply", span) from None
+        raise error("E452", "the program nests too deeply", span) from None
     except ModeNeeded as need:
         hint = "read it in the body of a block, fn or model"
         raise error("E255", "`training` is not known here", need.span, hint=hint) from None
@@ -346,7 +346,7 @@ def call(callee: Any, args: Sequence[Any], kwargs: Mapping[str, Any], span: Span
     build.depth += 1
     if build.depth > DEPTH_LIMIT:
         raise error(
-            "E402",
+            "E452",
             f"applications nest more than {DEPTH_LIMIT} deep",
             span,
             hint="does a block or fn apply itself without an end?",

@@ -28,13 +28,13 @@ RECURSION = 40_000
 
 
 def extent(value: Any, span: Span, depth: int = NESTING_LIMIT) -> int:
-    """The elements of a list and of the lists inside it, each counted where it stands. Raises E403 for too many."""
+    """The elements of a list and of the lists inside it, each counted where it stands. Raises E453 for too many."""
     if isinstance(value, str | range):
         return _short_enough(len(value), span)
     if not is_nest(value):
         return 0
     if depth == 0:
-        raise error("E403", f"lists nest more than {NESTING_LIMIT} deep", span)
+        raise error("E453", f"lists nest more than {NESTING_LIMIT} deep", span)
     total = _short_enough(len(value), span)
     for item in value:
         if is_nest(item):
@@ -44,5 +44,5 @@ def extent(value: Any, span: Span, depth: int = NESTING_LIMIT) -> int:
 
 def _short_enough(count: int, span: Span) -> int:
     if count > LIST_LIMIT:
-        raise error("E403", f"a list may hold {LIST_LIMIT:,} elements, not {count:,}", span)
+        raise error("E453", f"a list may hold {LIST_LIMIT:,} elements, not {count:,}", span)
     return count

@@ -136,12 +136,12 @@ def apply_op(name: str, *arguments: Any, **attributes: Any) -> Value:
 
 
 def holdable(result: Value) -> Value:
-    """The result of an operator. Raises E404 for a type that no tensor can have, which loops can build up to."""
+    """The result of an operator. Raises E454 for a type that no tensor can have, which loops can build up to."""
     if result.rank > RANK_LIMIT:
-        raise error("E404", f"a tensor has at most {RANK_LIMIT} axes, not {result.rank}")
+        raise error("E454", f"a tensor has at most {RANK_LIMIT} axes, not {result.rank}")
     for size in result.shape:
         if isinstance(size, int) and size >= SIZE_LIMIT:
-            raise error("E404", f"an axis has at most {SIZE_LIMIT - 1} elements, and this one would have more")
+            raise error("E454", f"an axis has at most {SIZE_LIMIT - 1} elements, and this one would have more")
     return result
 
 

@@ -84,13 +84,13 @@ def _split(frame: Frame, span: Span, x: Any, parts: Any, axis: int = 0) -> tuple
         sizes = list(to_shape(parts, span))
         if sum(sizes) - size != 0:
             raise error(
-                "E330", f"parts of {', '.join(map(str, sizes))} do not make up axis {dimension} of {x.type}", span
+                "E245", f"parts of {', '.join(map(str, sizes))} do not make up axis {dimension} of {x.type}", span
             )
     else:
         count = to_int(parts, span, "the number of parts")
         each = divide(size, count) if count > 0 else None
         if each is None:
-            raise error("E330", f"axis {dimension} of {x.type} does not split into {count} equal parts", span)
+            raise error("E245", f"axis {dimension} of {x.type} does not split into {count} equal parts", span)
         sizes = [each] * count
     return _parts(x, sizes, dimension)
 
