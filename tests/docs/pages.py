@@ -61,10 +61,10 @@ def emitted(page: str) -> str:
 
 def _excerpt(source: Fence, note: str) -> str:
     graph = find_in_text(source.text, name=source.file or "tiny.arch").elaborate({}).graph
-    backend_name, _, wanted = note.partition(": ")
-    if backend_name == "ir":
+    if note == "ir":
         return str(graph)
-    return _definitions(backend(backend_name).emit(graph), wanted.split(", "))
+    name, _, wanted = note.partition(": ")
+    return _definitions(backend(name).emit(graph), wanted.split(", "))
 
 
 def _definitions(program: str, names: list[str]) -> str:
