@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -123,7 +123,7 @@ def here() -> Here:
 
 
 @contextlib.contextmanager
-def marked(**changes: Any) -> Iterator[None]:
+def marked(**changes: Any) -> Generator[None]:
     """New nodes get these marks (`span=`, `place=`, `facts=`) inside the `with`."""
     token = _here.set(replace(_here.get(), **changes))
     try:

@@ -40,7 +40,7 @@ def rebuild(
 
 
 def kept(node: Node, operands: tuple[Value, ...], place: Place | None = None) -> tuple[Value, ...]:
-    """The outputs of `node` on other operands, or at another place; those of the node itself where both are the same."""
+    """The outputs of `node` on other operands or at another place; its own where both are the same."""
     place = place or node.place
     if operands == node.operands and place is node.place:
         return node.outputs
