@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from architrave.backends.names import Names, identifier
 
 _TOKEN = re.compile(
-    r"""(?P<skip>\"\"\".*?\"\"\"|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|[A-Za-z_]\w*(?<!\bTrue)(?<!\bFalse))"""
-    r"""|(?P<comment>\ \ \#[^\n]*)"""
-    r"""|(?P<literal>\b(?:True|False)\b|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)""",
+    r"""(?P<literal>\b(?:True|False)\b|\b\d+(?:\.\d*)?(?:e[+-]?\d+)?)"""
+    r"""|(?P<skip>\"\"\".*?\"\"\"|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|[A-Za-z_]\w*|\ \ \#[^\n]*)""",
     re.DOTALL | re.VERBOSE,
 )
 _ROLES = {

@@ -75,15 +75,6 @@ class Tree:
         holder = self.access(above)
         return f"{holder}.{last}" if _is_plain(last) else f"{holder}._buffers[{text_literal(last)}]"
 
-    def covers(self, path: str) -> bool:
-        """Whether a path is that of a member, or of something inside a module among the members."""
-        tree: Tree | Leaf | None = self
-        for segment in path.split("."):
-            if isinstance(tree, Leaf):
-                return True
-            tree = tree.members.get(segment) if tree is not None else None
-        return isinstance(tree, Leaf)
-
     def find(self, path: str) -> Tree | Leaf | None:
         """What stands under a path, if anything does."""
         found: Tree | Leaf | None = self

@@ -59,11 +59,11 @@ def _module(node: Node, region: Region) -> str | None:
             out, wide = node.operands[1].shape
             return str(call("nn.Linear", str(wide), str(out), bias=f"~{len(node.operands) > 2}"))
         case LayerNorm(eps=eps) if _takes(node, region, "x", "weight", "bias") and len(names) == 2:
-            return str(call("nn.LayerNorm", str(node.operands[1].shape[0]), eps=literal(eps)))
+            return str(call("nn.LayerNorm", str(node.operands[1].shape[0]), eps=f"~{literal(eps)}"))
         case RmsNorm(eps=eps) if _takes(node, region, "x", "weight") and len(names) == 1:
             return str(call("nn.RMSNorm", str(node.operands[1].shape[0]), eps=literal(eps)))
         case GroupNorm(groups=int(groups), eps=eps) if _takes(node, region, "x", "weight", "bias") and len(names) == 2:
-            return str(call("nn.GroupNorm", str(groups), str(node.operands[1].shape[0]), eps=literal(eps)))
+            return str(call("nn.GroupNorm", str(groups), str(node.operands[1].shape[0]), eps=f"~{literal(eps)}"))
         case Take(axis=0) if _takes(node, region, "weight", "x") and node.operands[0].rank == 2:
             return str(call("Embedding", *map(str, node.operands[0].shape)))
         case _:
@@ -72,8 +72,9 @@ def _module(node: Node, region: Region) -> str | None:
 
 def _takes(node: Node, region: Region, *wanted: str) -> bool:
     """Whether the operands are the region's input, `x`, and all its weights, by these names; the last are optional."""
-    found = [region.relative(path_of(v)) if v in region.weights else "x" for v in node.operands]
-    others = [v for v in node.operands if v not in region.weights]
+    operands = [region.captured.get(v, v) for v in node.operands]
+    found = [region.relative(path_of(v)) if v in region.weights else "x" for v in operands]
+    others = [v for v in operands if v not in region.weights]
     return (
         tuple(found) == wanted[: len(found)] and others == list(region.inputs) and len(found) == 1 + len(region.weights)
     )

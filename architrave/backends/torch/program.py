@@ -116,23 +116,25 @@ class Program:
         forward, backward = (TorchWriter(body, self, Names(self.names.taken)) for body in bodies)
         steps, back = forward.function(), backward.function()
         count = len(node.operands)
-        saved = ", ".join(forward.parameters)
-        given = backward.parameters[count:]
+        given = ", ".join(forward.parameters)
+        saved = ", ".join(backward.parameters[:count])
+        gradients = ", ".join(backward.parameters[count:])
         if op.differentiable < count and back:
             back[-1] += ", None" * (count - op.differentiable)
         name = self.names.fresh(class_name(op.label))
+        doc = node.place.block.doc if node.place is not None and node.place.block is not None else None
         lines = [
             f"class {name}(torch.autograd.Function):",
-            '    """A function with a gradient of its own."""',
+            docstring(doc or "A function with a gradient of its own.", "    "),
             "",
             "    @staticmethod",
-            f"    def forward(ctx, {saved}):",
-            f"        ctx.save_for_backward({saved})",
+            f"    def forward(ctx, {given}):",
+            f"        ctx.save_for_backward({given})",
             *(f"        {line}" for line in steps),
             "",
             "    @staticmethod",
-            f"    def backward(ctx, {', '.join(given)}):",
-            f"        {', '.join(backward.parameters[:count])}{',' if count == 1 else ''} = ctx.saved_tensors",
+            f"    def backward(ctx, {gradients}):",
+            f"        {saved if count > 1 else f'({saved},)'} = ctx.saved_tensors",
             *(f"        {line}" for line in back),
         ]
         self.parts.append("\n".join(lines))
@@ -238,7 +240,9 @@ class Program:
         if stored:
             imports = sorted({*imports, "import base64"})
         everything = "\n".join((*copied, *self.parts))
-        plain = [line for line in imports if "torch" not in line]
+        plain = sorted(
+            (line for line in imports if "torch" not in line), key=lambda line: (line.startswith("from"), line)
+        )
         frameworks = ["import torch"]
         if "F." in everything:
             frameworks.append("import torch.nn.functional as F")
@@ -294,7 +298,9 @@ def _indented(lines: Iterable[str], by: int) -> Iterator[str]:
         yield from wrapped(" " * by + line)
 
 
-_DEFAULT = re.compile(r", (?:stride=~1|padding=~0|output_padding=~0|dilation=~1|groups=~1|bias=~True)(?=[,)])")
+_DEFAULT = re.compile(
+    r", (?:stride=~1|padding=~0|output_padding=~0|dilation=~1|groups=~1|bias=~True|eps=~1e-05)(?=[,)])"
+)
 
 
 def _class(name: str, parameters: Sequence[str], merged: Merged, doc: str | None) -> str:

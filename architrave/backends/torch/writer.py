@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from architrave.backends.code import TUPLE, Code, call, text_literal
@@ -54,9 +54,9 @@ class TorchWriter(FlowWriter):
     def _plant(self) -> None:
         """Enter the modules and weights that the class holds."""
         found = {self.region.relative(inner.path): inner for inner in self.region.regions() if not inner.is_function}
-        for path in sorted(found, key=lambda path: path.count(".")):
-            if not self.tree.covers(path):
-                self.tree.add(path, Leaf("module", self.program.rendered[found[path]].constructor))
+        for path, inner in found.items():
+            if not any(above in found for above in _above(path)):
+                self.tree.add(path, Leaf("module", self.program.rendered[inner].constructor))
         for weight in self.region.weights:
             kind = "buffer" if isinstance(weight.op, State) else "parameter"
             dtype = "" if weight.dtype is DType.FLOAT else f", dtype={self.dtype(weight.dtype)}"
@@ -187,6 +187,11 @@ class TorchWriter(FlowWriter):
     def assignment(self, state: Value, code: Code) -> str:
         value = f"{code.atom}.detach()" if state.dtype.is_float or state.dtype.is_complex else str(code)
         return f"{self.tree.target(self.region.relative(path_of(state)))} = {value}"
+
+
+def _above(path: str) -> Iterator[str]:
+    while path := path.rpartition(".")[0]:
+        yield path
 
 
 def _singular(name: str) -> str:

@@ -1,0 +1,116 @@
+"""The parts of which programs are written: expressions, sizes, templates, layout."""
+
+import pytest
+
+from architrave.backends.code import Code, infix, literal, prefix
+from architrave.backends.layout import wrapped
+from architrave.backends.merge import merge, template
+from architrave.backends.names import Names
+from architrave.backends.sizes import Sizes
+from architrave.ir.dims import floor_div, symbol
+
+A, B, C = Code("a"), Code("b"), Code("c")
+SUM, PRODUCT = infix(A, "+", B), infix(A, "*", B)
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        (infix(SUM, "*", C), "(a + b) * c"),
+        (infix(A, "-", infix(B, "-", C)), "a - (b - c)"),
+        (infix(infix(A, "-", B), "-", C), "a - b - c"),
+        (infix(infix(A, "**", B), "**", C), "(a ** b) ** c"),
+        (infix(literal(-2), "**", B), "(-2) ** b"),
+        (infix(A, "**", literal(-2)), "a ** -2"),
+        (prefix("-", PRODUCT), "-(a * b)"),
+        (infix(infix(A, "<", B), "==", C), "(a < b) == c"),
+        (infix(infix(A, "&", B), "<", C), "a & b < c"),
+        (prefix("~", infix(A, "<", B)), "~(a < b)"),
+        (infix(A, "/", prefix("-", B)), "a / -b"),
+    ],
+)
+def test_parentheses_stand_where_they_must(code, text):
+    assert code.text == text
+
+
+N, H, W, P = (symbol(name) for name in ("N", "H", "W", "P"))
+SHAPES = (("x", (N, 3, H, floor_div(W - 1, 2) + 1)), ("y", (2 * P + 1,)))
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (7, "7"),
+        (N, "N"),
+        (H * N * 2, "2 * H * N"),
+        (floor_div(H - 1, 2) + 1, "(H + 1) // 2"),
+        (floor_div(W - 1, 2) + 1, "W"),
+        (2 * floor_div(W - 1, 2) + 2, "2 * W"),
+        (2 * P + 1, "N"),
+        (P, "(N - 1) // 2"),
+        (P * P - 1, "(N - 1) // 2 * ((N - 1) // 2) - 1"),
+        (symbol("Q"), None),
+        (W, None),
+    ],
+)
+def test_sizes_are_computed_from_shapes(size, text):
+    sizes = Sizes(SHAPES, Names())
+    code = sizes.code(size)
+    assert (code.text if code is not None else None) == text
+
+
+def test_sizes_that_are_used_are_read_first():
+    sizes = Sizes(SHAPES, Names(["N"]))
+    assert [str(sizes.code(s)) for s in (N, H, P)] == ["N_2", "H", "(N_3 - 1) // 2"]
+    assert sizes.lines() == ["N_2, _, H, _ = x.shape", "N_3 = y.shape[0]"]
+
+
+MERGED = [
+    # What differs is named by the static argument with that value, a multiple of it is written as one.
+    (
+        ["a = nn.Linear(8, 32)  # f:1", "a = nn.Linear(16, 64)  # f:2"],
+        [{"width": 8}, {"width": 16}],
+        "a = nn.Linear(width, 4 * width)  # f:1",
+        (("8",), ("16",)),
+    ),
+    # Else by its role in a known call or its keyword.
+    (
+        ["nn.Conv2d(3, 8, 1, stride=1)", "nn.Conv2d(4, 9, 1, stride=2)"],
+        [{}, {}],
+        "nn.Conv2d(in_channels, out_channels, 1, stride=stride)",
+        (("3", "8", "1"), ("4", "9", "2")),
+    ),
+    # Numbers in names and strings are no numbers; truth values are.
+    (['x1 = f("1", True)', 'x1 = f("1", False)'], [{}, {}], 'x1 = f("1", size)', (("True",), ("False",))),
+    # A multiple that is part of an expression keeps its parentheses.
+    (["f(2, x / 4)", "f(3, x / 6)"], [{"n": 2}, {"n": 3}], "f(n, x / (2 * n))", (("2",), ("3",))),
+    (["y = 1e-05 * x", "y = 0.5 * x"], [{"eps": 1e-5}, {"eps": 0.5}], "y = eps * x", (("1e-05",), ("0.5",))),
+]
+
+
+@pytest.mark.parametrize(("texts", "static", "text", "arguments"), MERGED)
+def test_texts_that_differ_in_numbers_become_one(texts, static, text, arguments):
+    templates = [template(t) for t in texts]
+    assert templates[0].shape == templates[1].shape
+    merged = merge(templates, static, Names())
+    assert merged is not None
+    assert (merged.text({}), merged.arguments) == (text, arguments)
+
+
+@pytest.mark.parametrize(
+    ("a", "b"), [("f(1)", "g(1)"), ('f("a")', 'f("b")'), ("f(x1)", "f(x2)"), ("f(1, 2)", "f(1)"), ("f(-1)", "f(1)")]
+)
+def test_texts_that_differ_otherwise_stay_two(a, b):
+    assert template(a).shape != template(b).shape
+
+
+def test_long_calls_are_laid_out():
+    line = f"    y = call({', '.join(f'argument_{i}=f({i}, [1, 2])' for i in range(6))})[0]  # a.arch:1"
+    first, *inside, last = wrapped(line)
+    assert (first, last) == ("    y = call(  # a.arch:1", "    )[0]")
+    assert inside == [f"        argument_{i}=f({i}, [1, 2])," for i in range(6)]
+
+
+@pytest.mark.parametrize("line", ["y = short(1, 2)", "y = " + "x" * 200, f'f("{"a, b" * 60}")'])
+def test_what_cannot_be_parted_stays_whole(line):
+    assert wrapped(line) == [line]
