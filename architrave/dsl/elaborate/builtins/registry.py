@@ -62,9 +62,10 @@ KINDS: Mapping[str, Callable[[Any, Span, str], Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What a function takes; `rest` and `names` say whether also further arguments, and names of any kind."""
+    """What a function takes: the first `positional` parameters by position, too; `rest` and `names` say whether also further arguments, and names of any kind."""
 
     parameters: tuple[Parameter, ...]
+    positional: int
     rest: bool
     names: bool
 
@@ -78,7 +79,8 @@ def _signature(function: Function) -> Signature:
     parameters = tuple(
         Parameter(p.name, p.default is inspect.Parameter.empty, p.default, KINDS.get(p.annotation)) for p in named
     )
-    return Signature(parameters, open_ended[0] in kinds, open_ended[1] in kinds)
+    positional = sum(p.kind is not inspect.Parameter.KEYWORD_ONLY for p in named)
+    return Signature(parameters, positional, open_ended[0] in kinds, open_ended[1] in kinds)
 
 
 @calls(Builtin)
@@ -87,18 +89,19 @@ def _call(function: Builtin, args: Sequence[Any], kwargs: Mapping[str, Any], spa
     parameters = signature.parameters
     if not args and parameters and parameters[0].name == "x" and "x" not in kwargs:
         return Partial(function, (), kwargs)
-    if len(args) > len(parameters) and not signature.rest:
-        counted = "1 argument" if len(parameters) == 1 else f"{len(parameters)} arguments"
+    if len(args) > signature.positional and not signature.rest:
+        counted = "1 argument" if signature.positional == 1 else f"{signature.positional} arguments"
         raise error("E221", f"`{function.name}` takes {counted}, not {len(args)}", span)
-    _check_names(function, parameters, len(args), kwargs, signature.names, span)
-    for parameter in parameters[len(args) :]:
+    given = parameters[: min(len(args), signature.positional)]
+    _check_names(function, parameters, len(given), kwargs, signature.names, span)
+    for parameter in parameters[len(given) :]:
         if parameter.required and parameter.name not in kwargs:
             raise error("E224", f"`{function.name}` needs `{parameter.name}`", span)
     frame.here(span)
-    positional = [p.converted(v, function.name, span) for p, v in zip(parameters, args, strict=False)]
+    positional = [p.converted(v, function.name, span) for p, v in zip(given, args, strict=False)]
     known = {p.name: p for p in parameters}
     named = {k: known[k].converted(v, function.name, span) if k in known else v for k, v in kwargs.items()}
-    return function.run(frame, span, *positional, *args[len(parameters) :], **named)
+    return function.run(frame, span, *positional, *args[len(given) :], **named)
 
 
 def _check_names(
