@@ -23,7 +23,8 @@ def wrapped(line: str) -> list[str]:
     if len(arguments) < 2:
         return [line]
     margin = " " * (len(line) - len(line.lstrip()))
-    inside = [f"{margin}    {argument}," for argument in arguments]
+    # What is inside brackets is shorter than the whole: this comes to an end.
+    inside = [part for argument in arguments for part in wrapped(f"{margin}    {argument},")]
     return [f"{code[: start + 1]}{comment}{source}", *inside, f"{margin}{code[stop:]}"]
 
 

@@ -144,7 +144,7 @@ def _expression(tree: Tree, sequential: frozenset[str], path: str) -> list[str]:
         items = [
             f"{text_literal(key)}: {member.code}" for key, member in tree.members.items() if isinstance(member, Leaf)
         ]
-        return [f"nn.ModuleDict({{{', '.join(items)}}})"]
+        return ["nn.ModuleDict({", *(f"    {item}," for item in items), "})"]
     inside = list(elements(tree, sequential, path))
     if len(inside) == 1 and inside[0].startswith("*("):
         run = inside[0].removesuffix(",")
