@@ -13,12 +13,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from architrave.backends.base import Call, Rules
-from architrave.backends.code import ATOM, Code
+from architrave.backends.code import ATOM, Code, subscript
 from architrave.backends.docstrings import basename
 from architrave.backends.expansion import expanded
 from architrave.backends.hierarchy import Chain, Region, bodies_of, is_constant
 from architrave.backends.names import Names
 from architrave.backends.scope import FunctionScope, Held
+from architrave.backends.selection import index, selection
 from architrave.backends.sizes import Sizes
 from architrave.ir.dims import Dim
 from architrave.ir.graph import Node, Value
@@ -40,6 +41,8 @@ class Writer(FunctionScope):
         super().__init__(region, rules, names)
         self.lines: list[str] = []
         self.indent = ""
+        self._written: set[Node] = set()
+        """Nodes that were written together with one before them."""
 
     # What each backend says in its own way.
 
@@ -91,6 +94,8 @@ class Writer(FunctionScope):
 
     def node(self, node: Node) -> None:
         """Write a node; a composite without a rule as what it is made of."""
+        if node in self._written:
+            return
         composite = node.op.is_composite()
         if node.op.name not in self.rules and composite:
             self._expand(node)
@@ -100,6 +105,12 @@ class Writer(FunctionScope):
         for op in (node.op, *(v.op for v in node.operands if is_constant(v))):
             for name in op.attributes:
                 self.require(leaves(getattr(op, name)), node.operands)
+        whole = selection(node, self._users.get(node.outputs[0])) if self.uses(node.outputs[0]) == 1 else None
+        if whole is not None:
+            self._written.add(whole)
+            where = index(node, self.size)
+            self.results(whole.outputs, self.composed(node.operands, lambda x: subscript(x[0], where), whole.span))
+            return
 
         def make(codes: tuple[Code, ...]) -> Code | str | None:
             try:

@@ -2,12 +2,14 @@
 
 import pytest
 
+from architrave.backends.base import backend
 from architrave.backends.code import Code, infix, literal, prefix
 from architrave.backends.layout import wrapped
 from architrave.backends.merge import merge, template
 from architrave.backends.names import Names
 from architrave.backends.sizes import Sizes
 from architrave.ir.dims import floor_div, symbol
+from architrave.models import loads
 
 A, B, C = Code("a"), Code("b"), Code("c")
 SUM, PRODUCT = infix(A, "+", B), infix(A, "*", B)
@@ -114,3 +116,19 @@ def test_long_calls_are_laid_out():
 @pytest.mark.parametrize("line", ["y = short(1, 2)", "y = " + "x" * 200, f'f("{"a, b" * 60}")'])
 def test_what_cannot_be_parted_stays_whole(line):
     assert wrapped(line) == [line]
+
+
+SELECTED = [
+    ("x[:, 0]", "x[:, 0]"),
+    ("x[:, 0:2]", "x[:, :2]"),
+    ("x[0, :, 2]", "x[0, :, 2]"),
+    ("x[:, 0:1]", "x[:, :1]"),
+    ("x[..., 1]", "x[:, :, 1]"),
+]
+
+
+@pytest.mark.parametrize(("source", "text"), SELECTED)
+@pytest.mark.parametrize("target", ["numpy", "torch", "jax"])
+def test_single_elements_are_indexed(target, source, text):
+    emitted = backend(target).emit(loads(f"model M()(x: [4, 3, 5]) -> [*_] {{ return exp({source}) }}"))
+    assert f".exp({text})" in emitted

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from architrave.backends.code import literal, text_literal
 from architrave.ir.graph import Graph, Value
 from architrave.ir.initial import draw
-from architrave.ir.interpret import interpret
 from architrave.ir.ops.leaves import Param, State
 
 NUMBERS: dict[str, tuple[str, ...]] = {
@@ -69,6 +68,8 @@ def _split(members: Sequence[Start], position: int) -> list[list[Start]]:
 
 def _row(op: Param | State) -> Row:
     if isinstance(op.initial, Graph):
+        from architrave.ir.interpret import interpret  # brings NumPy, which few networks need to be compiled
+
         value = interpret(op.initial).outputs[0]
         return "stored", (base64.b64encode(value.astype("<f8").tobytes()).decode("ascii"),)
     shape = tuple(size for size in op.type.shape if isinstance(size, int))

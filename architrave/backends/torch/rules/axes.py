@@ -142,6 +142,14 @@ def _unsqueeze(at: Call) -> Code | None:
     return method(at.args[0], "unsqueeze", str(at.op.axes[0])) if len(at.op.axes) == 1 else None
 
 
+@axes.rule("squeeze")
+def _squeeze(at: Call) -> Code | None:
+    if at.op.axes is None or not at.op.axes:
+        return None
+    over = [normalize_axis(axis, at.types[0].rank) for axis in at.op.axes]
+    return method(at.args[0], "squeeze", str(over[0]) if len(over) == 1 else sequence(over))
+
+
 @axes.rule("flatten")
 def _flatten(at: Call) -> Code | None:
     if not at.types[0].rank:
