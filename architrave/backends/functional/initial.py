@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import architrave.ir
 from architrave.backends.code import Code, call, literal, text_literal
 from architrave.backends.definitions import Definition
+from architrave.backends.functional.dtypes import NUMPY_DTYPES
+from architrave.backends.functional.text import by_level, function, static, unmerged
 from architrave.backends.functional.writer import path_code
 from architrave.backends.hierarchy import Region
 from architrave.backends.hierarchy.chains import position
@@ -19,7 +21,6 @@ from architrave.backends.merge import Merged, Template, merge, template
 from architrave.backends.names import Names, function_name
 from architrave.ir.graph import Graph, Value
 from architrave.ir.initial import draw
-from architrave.ir.interpret import interpret
 from architrave.ir.ops.leaves import Param, State
 from architrave.ir.types import DType
 
@@ -61,8 +62,6 @@ class Initial:
 
     def functions(self, root: Region) -> list[str]:
         """The texts of the functions, `init` last."""
-        from architrave.backends.functional.program import by_level, function
-
         parts: list[str] = []
         for level in by_level(self.definitions):
             groups: dict[tuple[object, ...], list[tuple[Definition, Template]]] = {}
@@ -76,15 +75,16 @@ class Initial:
         lines = list(self._lines(root))
         parts.append(
             function(
-                "weights", (), "The path of each weight, its shape, and how it starts.", lines or ["yield from ()"]
+                "weights",
+                (),
+                "Every weight: its kind, path and shape, and what draws its first value.",
+                lines or ["yield from ()"],
             )
         )
         parts.append(self._init())
         return parts
 
     def _merged(self, group: Sequence[tuple[Definition, Template]]) -> Iterator[str]:
-        from architrave.backends.functional.program import static, unmerged
-
         merged = merge([t for _, t in group], [static(d) for d, _ in group], self.program.names)
         if merged is not None:
             yield self._define([d for d, _ in group], merged)
@@ -93,8 +93,6 @@ class Initial:
             yield self._define([definition], unmerged(text))
 
     def _define(self, definitions: Sequence[Definition], merged: Merged) -> str:
-        from architrave.backends.functional.program import function
-
         name = self.taken.fresh(f"{function_name(definitions[0].name)}_weights")
         for definition, values in zip(definitions, merged.arguments, strict=True):
             listing = Listing(name, tuple(zip(merged.parameters, values, strict=True)))
@@ -134,17 +132,10 @@ class Initial:
             _partial(self.program.use(kind), named),
         ]
         if op.type.dtype is not DType.FLOAT:
-            row.append(self._dtype(op.type.dtype))
+            row.append(NUMPY_DTYPES[op.type.dtype])
         yield f"yield {', '.join(row)}"
 
-    def _dtype(self, dtype: DType) -> str:
-        from architrave.backends.numpy.dtypes import DTYPES
-
-        return DTYPES[dtype]
-
     def _init(self) -> str:
-        from architrave.backends.functional.program import function
-
         self.program.use("nested")
         doc = (
             "The first params and states: nested dicts by the segments of the weights' paths. One seed, the same bits."
@@ -181,5 +172,7 @@ def _partial(name: str, numbers: Sequence[tuple[str, object]]) -> str:
 
 def _stored(graph: Graph) -> str:
     """What a graph of constants computes, as text."""
+    from architrave.ir.interpret import interpret
+
     value = interpret(graph).outputs[0]
     return base64.b64encode(value.astype("<f8").tobytes()).decode("ascii")

@@ -12,6 +12,7 @@ from architrave.backends.code import literal, sequence, text_literal
 from architrave.backends.definitions import Definition, define
 from architrave.backends.docstrings import docstring
 from architrave.backends.functional.initial import Initial
+from architrave.backends.functional.text import by_level, function, static, unmerged
 from architrave.backends.functional.writer import FunctionWriter
 from architrave.backends.hierarchy import Region, recover
 from architrave.backends.merge import Merged, Template, merge, template
@@ -22,12 +23,29 @@ from architrave.ir.graph import Graph
 from architrave.ir.ops.leaves import Constant
 from architrave.ir.place import Place
 from architrave.ir.source import error
-from architrave.ir.storage import numpy_dtype
 from architrave.ir.types import DType
 
 NEEDED = ("p", "s", "path", "training")
 """What functions may take beside tensors and numbers."""
 _RESERVED = (*NEEDED, "params", "state", "init", "apply", "weights", "partial", "annotations")
+
+_LITTLE_ENDIAN = {
+    DType.BOOL: '"|b1"',
+    DType.U8: '"|u1"',
+    DType.I8: '"|i1"',
+    DType.I16: '"<i2"',
+    DType.U32: '"<u4"',
+    DType.I32: '"<i4"',
+    DType.I64: '"<i8"',
+    DType.BF16: "ml_dtypes.bfloat16",
+    DType.F16: '"<f2"',
+    DType.F32: '"<f4"',
+    DType.FLOAT: '"<f8"',
+    DType.F64: '"<f8"',
+    DType.C64: '"<c8"',
+    DType.C128: '"<c16"',
+}
+"""How NumPy writes the dtypes of stored arrays."""
 
 
 @dataclass(frozen=True)
@@ -167,9 +185,8 @@ class Program:
             raise error("E403", f"the size {unknown} cannot be told from the inputs of `{self.graph.name}`", hint=hint)
         parameters = ["params", "state", *writer.parameters, "*", "training=False"]
         if None in writer.missing:
-            body.insert(
-                0, f"{writer.missing[None]} = {self.framework.asarray}(0.0, {self.framework.dtypes[DType.F32]})"
-            )
+            single = self.framework.dtypes[DType.F32]
+            body.insert(0, f"{writer.missing[None]} = {self.framework.asarray}(0.0, {single})")
         if self.needs_key:
             parameters.append("key=(0, 0)")
             body.insert(0, f"key = {self.framework.asarray}(key, {self.framework.dtypes[DType.U32]})")
@@ -200,33 +217,6 @@ class Program:
         return "\n\n\n".join(("\n".join(head), *self.parts, *copied)) + "\n"
 
 
-def by_level(definitions: Mapping[Region, Definition]) -> list[list[Definition]]:
-    """The definitions, those that others use before them."""
-    levels: dict[int, dict[Definition, None]] = {}
-    for definition in definitions.values():
-        levels.setdefault(definition.level, {})[definition] = None
-    return [sorted(levels[level], key=lambda d: d.index) for level in sorted(levels)]
-
-
-def static(definition: Definition) -> dict[str, object]:
-    """The static arguments of the block that a definition is of."""
-    place = definition.region.place
-    return dict(place.block.arguments) if place is not None and place.block is not None else {}
-
-
-def unmerged(text: Template) -> Merged:
-    """One text by itself."""
-    return Merged(lambda _: text.filled(text.numbers), (), ((),))
-
-
-def function(name: str, parameters: Sequence[str], doc: str | None, body: Sequence[str]) -> str:
-    """The text of a function."""
-    lines = [f"def {name}({', '.join(parameters)}):"]
-    if doc:
-        lines.append(docstring(doc, "    "))
-    return "\n".join([*lines, *(f"    {line}" if line else "" for line in body)])
-
-
 def _wanted(region: Region) -> str:
     return function_name(region.name or "network")
 
@@ -244,10 +234,9 @@ def _about(graph: Graph, framework: Framework) -> str:
 
 def _stored(op: Constant) -> str:
     """An array as source: its bytes in base 64."""
-    dtype = numpy_dtype(op.type.dtype).newbyteorder("<").str
     data = text_literal(base64.b64encode(op.data).decode("ascii"))
     shape = sequence(literal(size) for size in op.type.shape)
-    return f"np.frombuffer(base64.b64decode({data}), {text_literal(dtype)}).reshape({shape})"
+    return f"np.frombuffer(base64.b64decode({data}), {_LITTLE_ENDIAN[op.type.dtype]}).reshape({shape})"
 
 
 def _doc(place: Place | None) -> str | None:

@@ -12,6 +12,7 @@ from architrave.backends.jax.rules import rules
 from architrave.backends.jax.writer import JAXWriter
 from architrave.backends.prelude import Prelude
 from architrave.ir.graph import Graph
+from architrave.ir.memory import collector_paused
 from architrave.ir.types import DType
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class JAX(Backend):
     name: ClassVar[str] = "jax"
     rules: ClassVar[Rules] = rules
 
+    @collector_paused()
     def emit(self, graph: Graph) -> str:
         return Program(graph, JAX_FRAMEWORK).write()
 

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from architrave.backends.base import Backend, Rules
+from architrave.backends.functional.dtypes import NUMPY_DTYPES
 from architrave.backends.functional.initial import DRAWS
 from architrave.backends.functional.program import Framework, Program
 from architrave.backends.functional.writer import FunctionWriter
-from architrave.backends.numpy.dtypes import DTYPES
 from architrave.backends.numpy.rules import rules
 from architrave.backends.prelude import Prelude
 from architrave.ir.graph import Graph
+from architrave.ir.memory import collector_paused
 
 if TYPE_CHECKING:
     from architrave.backends.runner import Runner
@@ -25,7 +26,7 @@ NUMPY = Framework(
     title="NumPy",
     module="np",
     imports=("import numpy as np", "import ml_dtypes"),
-    dtypes=DTYPES,
+    dtypes=NUMPY_DTYPES,
     rules=rules,
     prelude=Prelude(Path(__file__).parent / "prelude", DRAWS),
     writer=FunctionWriter,
@@ -41,6 +42,7 @@ class NumPy(Backend):
     name: ClassVar[str] = "numpy"
     rules: ClassVar[Rules] = rules
 
+    @collector_paused()
     def emit(self, graph: Graph) -> str:
         return Program(graph, NUMPY).write()
 
