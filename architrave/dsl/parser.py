@@ -19,6 +19,7 @@ from architrave.dsl.lexer import TOP_LEVEL, Token, tokens
 from architrave.dsl.mistakes import explain
 from architrave.dsl.syntax import MAX_DEPTH, Call, Const, Evaluate, File, Identifier, Name
 from architrave.dsl.tables import dump_tables, load_tables
+from architrave.ir.memory import collector_paused
 from architrave.ir.source import ArchitraveError, Diagnostic, Source, Span, error
 
 MAX_ERRORS = 20
@@ -34,6 +35,7 @@ Entry: TypeAlias = tuple[int, object, int, int, int]
 """State, value, start, end and the depth of the value."""
 
 
+@collector_paused()
 def parse(source: Source) -> File:
     """The syntax tree of a file.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from architrave.ir.graph import Graph, Node, Value
+from architrave.ir.memory import collector_paused
 from architrave.ir.nested import innermost_first
 from architrave.ir.op import Op
 from architrave.ir.ops.leaves import Input, Param, State
@@ -14,6 +15,7 @@ OUTERMOST = (Param, State)
 """Leaves that stand in the outermost graph only; what is inside gets them passed in."""
 
 
+@collector_paused()
 def verify(graph: Graph) -> Graph:
     """The graph itself, if it is sound.
 

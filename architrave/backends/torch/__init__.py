@@ -8,6 +8,7 @@ from architrave.backends.base import Backend, Rules
 from architrave.backends.torch.program import Program
 from architrave.backends.torch.rules import rules
 from architrave.ir.graph import Graph
+from architrave.ir.memory import collector_paused
 
 if TYPE_CHECKING:
     from architrave.backends.runner import Runner
@@ -19,6 +20,7 @@ class Torch(Backend):
     name: ClassVar[str] = "torch"
     rules: ClassVar[Rules] = rules
 
+    @collector_paused()
     def emit(self, graph: Graph) -> str:
         return Program(graph, self.rules).write()
 

@@ -6,7 +6,6 @@ looks up the handler of the kind of thing it meets; the other files of this pack
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from architrave.dsl.elaborate.limits import (
     extent,
 )
 from architrave.ir.graph import Value
+from architrave.ir.memory import collector_paused
 from architrave.ir.place import Fact, Here, Place, mark
 from architrave.ir.source import ArchitraveError, Note, Span, error
 
@@ -254,11 +254,11 @@ def elaborating(span: Span) -> Generator[None]:
     """Inside, a program may nest as deeply as the limits of the language allow. Raises E452, and E255 where
     `training` is read outside of what is built once for each mode.
     """
-    limit, collecting = sys.getrecursionlimit(), gc.isenabled()
+    limit = sys.getrecursionlimit()
     sys.setrecursionlimit(max(limit, RECURSION))
-    gc.disable()  # what a build allocates stays: the collector would walk all of it again and again, in vain
     try:
-        yield
+        with collector_paused():
+            yield
     except RecursionError:
         raise error("E452", "the program nests too deeply", span) from None
     except ModeNeeded as need:
@@ -266,8 +266,6 @@ def elaborating(span: Span) -> Generator[None]:
         raise error("E255", "`training` is not known here", need.span, hint=hint) from None
     finally:
         sys.setrecursionlimit(limit)
-        if collecting:
-            gc.enable()
 
 
 Evaluator = Callable[[Any, Frame], Any]
