@@ -13,7 +13,7 @@ from architrave.dsl.elaborate.core import Frame, Layer, ModeNeeded, call, evalua
 from architrave.dsl.elaborate.indexing import index_tensor
 from architrave.dsl.elaborate.kinds import is_list, is_tuple
 from architrave.dsl.elaborate.limits import TURN_STEPS
-from architrave.dsl.elaborate.targets import assign
+from architrave.dsl.elaborate.targets import take
 from architrave.dsl.elaborate.values import BlockType, Builtin, Closure, Fn, Namespace, OpRef, Partial, describe
 from architrave.ir.dims import product
 from architrave.ir.graph import Value
@@ -64,7 +64,7 @@ def _comprehension(node: syntax.Comprehension, frame: Frame) -> list[Any]:
     before, frame.scope = frame.scope, Layer(frame.scope)
     result: list[Any] = []
     for item in elements(evaluate(node.source, frame), node.source, frame):
-        assign(node.target, item, frame)
+        take(node.target, item, frame)
         result.append(evaluate(node.item, frame))
     frame.build.handle(result, node.span)
     frame.scope = before

@@ -8,7 +8,18 @@ from typing import Any
 
 from architrave.dsl import syntax
 from architrave.dsl.elaborate.conversions import to_flag, to_int, to_number, to_size
-from architrave.dsl.elaborate.core import BRANCHED, Frame, Layer, ModeNeeded, Names, Returned, evaluate, executes, run
+from architrave.dsl.elaborate.core import (
+    BRANCHED,
+    Build,
+    Frame,
+    Layer,
+    ModeNeeded,
+    Names,
+    Returned,
+    evaluate,
+    executes,
+    run,
+)
 from architrave.dsl.elaborate.targets import assign
 from architrave.dsl.elaborate.values import apply_op, describe
 from architrave.ir.blame import origin
@@ -165,12 +176,11 @@ def _one_turn(
         start = build_.states.mark()
         elements.clear()
         side = replace(frame, scope=Layer(frame.scope), names=names)
+        _read_states(side, states)
         try:
             results = body(side, given[: len(first)])
             after = {p: build_.state(p) for p in states}
-            updated = [
-                p for p, v in build_.states.since(start).items() if v is not build_.weights[p] and p not in states
-            ]
+            updated = [p for p in _updated(build_, start) if p not in states]
         finally:
             build_.states.rollback(mark)
         if not updated:
@@ -186,12 +196,27 @@ def _one_turn(
     return Turn(graphs, captures, states, names)
 
 
+def _updated(build_: Build, since: int) -> list[str]:
+    """The states that got another value, those left out that were only declared."""
+    present = build_.states.since(since)
+    declared = {path for path, before in build_.states.journal[since:] if before is None}
+    return [p for p, v in present.items() if p not in declared or v is not build_.weights[p]]
+
+
+def _read_states(frame: Frame, states: Sequence[str]) -> None:
+    """Let the variables of states stand for their present values."""
+    for name, path in frame.states.items():
+        if path in states:
+            frame.scope[name] = frame.build.state(path)
+
+
 def _rebind(frame: Frame, turn: Turn, carries: list[str], results: Sequence[Value]) -> None:
     frame.names.merge(turn.names)
     for name, value in zip(carries, results, strict=False):
         frame.scope[name] = value.named(name, frame.place)
     for path, value in zip(turn.states, results[len(carries) :], strict=False):
         frame.build.states.set(path, value)
+    _read_states(frame, turn.states)
 
 
 def _run_body(body: Sequence[syntax.Statement], side: Frame) -> None:

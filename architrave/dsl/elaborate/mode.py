@@ -40,8 +40,9 @@ def branch_on_training(node: syntax.If, frame: Frame) -> None:
             states.rollback(mark)
     for own in names:
         frame.names.merge(own)
-    changed = _changed(scopes, node.span)
     pairs = _differing(updated, build_)
+    following = {n: p for n, p in frame.states.items() if p in pairs and _follows(n, scopes, pairs[p])}
+    changed = [n for n in _changed(scopes, node.span) if n not in following]
     results = [[scopes[i][n] for n in changed] + [pair[i] for pair in pairs.values()] for i in (0, 1)]
     merged = _mode(results, since, node.span, frame)
     for name, value in zip(changed, merged, strict=False):
@@ -49,6 +50,12 @@ def branch_on_training(node: syntax.If, frame: Frame) -> None:
     agreed = {n: v for n, v in scopes[0].items() if n not in changed and scopes[1].get(n, MISSING) is v}
     frame.scope.update(agreed)
     _update(updated, dict(zip(pairs, merged[len(changed) :], strict=True)), build_)
+    frame.scope.update({name: build_.state(path) for name, path in following.items()})
+
+
+def _follows(name: str, scopes: list[dict[str, Any]], values: tuple[Value, Value]) -> bool:
+    """Whether the variable of a state holds its present value on both sides."""
+    return all(scope.get(name) is value for scope, value in zip(scopes, values, strict=True))
 
 
 def _differing(updated: list[dict[str, Value]], build_: Build) -> dict[str, tuple[Value, Value]]:

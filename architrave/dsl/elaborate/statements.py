@@ -14,7 +14,7 @@ from architrave.dsl.elaborate.kinds import is_tuple
 from architrave.dsl.elaborate.mode import branch_on_training
 from architrave.dsl.elaborate.names import claim_name, weight_path
 from architrave.dsl.elaborate.shapes import tensor_type
-from architrave.dsl.elaborate.targets import assign
+from architrave.dsl.elaborate.targets import assign, take
 from architrave.dsl.elaborate.values import apply_op, describe
 from architrave.ir.graph import Value, make
 from architrave.ir.op import Op
@@ -55,7 +55,7 @@ def _if(node: syntax.If, frame: Frame) -> Returned | None:
 @executes(syntax.For)
 def _for(node: syntax.For, frame: Frame) -> Returned | None:
     for item in elements(evaluate(node.source, frame), node.source, frame):
-        assign(node.target, item, frame)
+        take(node.target, item, frame)
         returned = run(node.body, frame)
         if returned is not None:
             return returned
@@ -177,7 +177,8 @@ def _names(node: Any) -> list[str]:
 
 @executes(syntax.Constraint)
 def _constraint(node: syntax.Constraint, frame: Frame) -> None:
-    frame.build.constraints.append(node)
+    if node not in frame.build.constraints:  # a body that is built for each mode says it twice
+        frame.build.constraints.append(node)
 
 
 @executes(syntax.AnnotatedStatement)

@@ -62,7 +62,10 @@ KINDS: Mapping[str, Callable[[Any, Span, str], Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What a function takes: the first `positional` parameters by position, too; `rest` and `names` say whether also further arguments, and names of any kind."""
+    """What a function takes: the first `positional` parameters by position, too.
+
+    `rest` and `names` say whether also further arguments, and names of any kind.
+    """
 
     parameters: tuple[Parameter, ...]
     positional: int
