@@ -1,4 +1,5 @@
 """docs/language.md is the definition of the language, so every example on it must parse, as on the other pages.
+Its whole files are built, too, and their `expect` lines must hold.
 
 An example's info string says what it is: `arch` a whole file, `arch declarations` a file that names things from
 elsewhere, `arch statements` the body of a block, `arch expressions` and `arch types` one to a line.
@@ -11,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from architrave.dsl.elaborate.model import elaborate
+from architrave.dsl.expectations import check
+from architrave.dsl.modules import load_file
 from architrave.dsl.parser import parse
 from architrave.ir.source import Source
 
@@ -61,3 +65,16 @@ def test_every_fence_is_found(path: Path) -> None:
 @pytest.mark.parametrize("example", [example for path in PAGES for example in examples(path)], ids=str)
 def test_example_parses(example: Example) -> None:
     parse(Source(str(example), example.as_file()))
+
+
+WHOLE = [example for example in examples(ROOT / "docs" / "language.md") if example.kind == ""]
+
+
+@pytest.mark.parametrize("example", WHOLE, ids=str)
+def test_whole_file_builds_and_keeps_its_promises(example: Example, tmp_path: Path) -> None:
+    path = tmp_path / "example.arch"
+    path.write_text(example.text, encoding="utf-8")
+    module = load_file(path)
+    for model in module.models.values():
+        elaborate(model)
+    assert [outcome.text for outcome in check(module) if not outcome.holds] == []

@@ -54,3 +54,8 @@ def static(expression: str, before: str = "") -> Any:
 def paths(net: Graph) -> Sequence[str]:
     """The paths of the weights, in order."""
     return [v.op.path for v in net.weights]  # type: ignore[attr-defined]  # a leaf has a path
+
+
+def ops(net: Graph) -> list[str]:
+    """The operators of a graph, in order."""
+    return [n.op.name for n in net.nodes]

@@ -333,8 +333,7 @@ def is_callable(value: Any) -> bool:
 
 def call(callee: Any, args: Sequence[Any], kwargs: Mapping[str, Any], span: Span, frame: Frame) -> Any:
     """Apply `callee` to evaluated arguments. Errors get the span of the call and the chain of instances."""
-    kind: type[object] = type(callee)
-    caller = _CALLERS.get(kind)
+    caller = _CALLERS.get(callee.__class__)
     if caller is None:
         from architrave.dsl.elaborate.values import describe
 
