@@ -8,6 +8,7 @@ from typing import Any
 from architrave.dsl import syntax
 from architrave.dsl.elaborate.core import Frame, evaluate
 from architrave.dsl.elaborate.kinds import is_list
+from architrave.dsl.elaborate.limits import FACT_LIMIT, extent
 from architrave.dsl.elaborate.values import describe
 from architrave.ir.place import Fact
 from architrave.ir.source import Span, error
@@ -22,6 +23,8 @@ def _fact(annotation: syntax.Annotation, frame: Frame) -> Fact:
     evaluated = [(a, evaluate(a.value, frame)) for a in annotation.arguments]
     for argument, value in evaluated:
         frame.build.handle(value, argument.span)
+        if extent(value, argument.span) > FACT_LIMIT:
+            raise error("E453", f"an annotation may hold {FACT_LIMIT:,} values", argument.span)
     values = [(a.name, _plain(value, a.span)) for a, value in evaluated]
     positional = tuple(v for name, v in values if name is None)
     named = tuple((name.text, v) for name, v in values if name is not None)

@@ -9,7 +9,7 @@ from architrave.ir.source import Span, error
 
 STEP_LIMIT = 3_000_000
 """Loop turns, calls and whatever else is counted as work."""
-NODE_STEPS = 8
+NODE_STEPS = 10
 """What making a node counts for: it takes most of a build's time and memory."""
 TURN_STEPS = 3
 """What a turn of a loop counts for."""
@@ -23,6 +23,8 @@ LIST_LIMIT = 1_000_000
 """The length of the longest list, the lists inside of it included."""
 NESTING_LIMIT = 50
 """How deeply lists may nest."""
+FACT_LIMIT = 1_000
+"""How many values an annotation may hold: every node that it reaches carries them."""
 RECURSION = 40_000
 """Python frames that one elaboration may use; the limits of the language come first."""
 
