@@ -356,9 +356,12 @@ def _written(size: Dim) -> str:
         body = _monomial_text(monomial)
         if not monomial:
             body = str(magnitude)
-        elif magnitude != 1:
-            quotient = len(monomial) == 1 and isinstance(monomial[0][0], Quotient)
-            body = f"{magnitude}*({body})" if quotient else f"{magnitude}*{body}"
+        quotient = len(monomial) == 1 and monomial[0][1] == 1 and isinstance(monomial[0][0], Quotient)
+        # -N//2 would be (-N)//2.
+        if quotient and (magnitude != 1 or (sign == "-" and not text)):
+            body = f"({body})"
+        if monomial and magnitude != 1:
+            body = f"{magnitude}*{body}"
         if text:
             text += f" {sign} {body}"
         else:
