@@ -2,14 +2,12 @@
 
 Deep networks in training mode are not always well conditioned, and gradients jump where a `relu` or a `max` changes
 sides. So where a result in a narrow precision misses its tolerance, weights and inputs are moved a little, as rounding
-moves them, and float64 tells what that does. For gradients every intermediate result is moved, too: the gradient of a
-scale before a normalization is a sum that cancels to nothing, whatever the weights are. In float64 itself nothing is
-excused.
+moves them, and float64 tells what that does. In float64 itself nothing is excused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import reduce
 
@@ -18,17 +16,12 @@ import numpy as np
 from architrave.backends.agree.difference import difference
 from architrave.backends.agree.report import Comparison
 from architrave.backends.agree.trial import Trial
-from architrave.backends.agree.witness import Failure, Witness, gradient_arrays, in_precision, results, witness
-from architrave.ir import build
+from architrave.backends.agree.witness import Failure, Witness, gradient_arrays, in_precision, results
 from architrave.ir.arrays import Array
 from architrave.ir.draws import uniform
-from architrave.ir.graph import Graph, Node, Value
+from architrave.ir.graph import Graph
 from architrave.ir.interpret import Result, interpret
-from architrave.ir.nested import rebuild_nested, remade
-from architrave.ir.op import Op
-from architrave.ir.place import mark
 from architrave.ir.storage import is_float
-from architrave.ir.types import DType
 
 ROUNDING = {"float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 """The relative error of one rounding."""
@@ -63,46 +56,19 @@ def forward_noise(graph: Graph, training: bool, trial: Trial, expected: Result, 
     return reduce(_worst, map(moved, range(TRIES)))
 
 
-def gradient_noise(exact: Witness, trial: Trial, dtype: str, cotangents: list[Array | None], floor: float) -> Noise:
+def gradient_noise(witness: Witness, trial: Trial, dtype: str, cotangents: list[Array | None], floor: float) -> Noise:
     """What rounding does to the gradients: to any of them what it does to the worst, for where they jump is chance."""
-    given = exact.gradients(in_precision(trial, np.float64), np.float64, cotangents)
-    rough = witness(jittered(exact.program.graph, STEPS * ROUNDING[dtype]), exact.backend, exact.training)
-    if isinstance(given, Failure) or isinstance(rough, Failure):
+    given = witness.gradients(in_precision(trial, np.float64), np.float64, cotangents)
+    if isinstance(given, Failure):
         return {}
-    wanted = gradient_arrays(exact.program.graph, given)
+    wanted = gradient_arrays(witness.program.graph, given)
     worst = 0.0
     for number in range(TRIES):
-        found = rough.gradients(perturbed(trial, dtype, number), np.float64, cotangents)
+        found = witness.gradients(perturbed(trial, dtype, number), np.float64, cotangents)
         if not isinstance(found, Failure):
-            moved = gradient_arrays(rough.program.graph, found)
+            moved = gradient_arrays(witness.program.graph, found)
             worst = max(worst, *(difference(moved[name], wanted[name], floor).relative for name in wanted))
     return dict.fromkeys(wanted, worst)
-
-
-def jittered(graph: Graph, reach: float) -> Graph:
-    """The graph with each float result moved by up to `reach` of itself, element by element, as rounding moves it.
-
-    The movement is `reach * sin(1e6 * x)` of each element: a stand-in for chance that every backend computes, and that
-    has no gradient.
-    """
-
-    def moved(node: Node, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:
-        if not operands or op.graph_attributes or not any(v.dtype is DType.FLOAT for v in node.outputs):
-            return None
-        before = mark(node.marks)
-        try:
-            return [_jittered(v, reach) for v in remade(node, op, operands)]
-        finally:
-            mark(before)
-
-    return rebuild_nested(graph, moved)
-
-
-def _jittered(value: Value, reach: float) -> Value:
-    if value.dtype is not DType.FLOAT:
-        return value
-    shift: Value = build.call("stop_gradient", build.call("sin", value * 1e6) * value * reach)
-    return value + shift
 
 
 def perturbed(trial: Trial, dtype: str, number: int) -> Trial:
