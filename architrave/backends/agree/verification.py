@@ -18,7 +18,7 @@ from architrave.backends.agree.difference import (
     working_dtype,
 )
 from architrave.backends.agree.diverge import first_divergence
-from architrave.backends.agree.noise import excused, forward_noise, gradient_noise
+from architrave.backends.agree.noise import excused, forward_noise, gradient_noise, resolution
 from architrave.backends.agree.report import ORACLE, Comparison, Divergence, Report
 from architrave.backends.agree.trial import Trial, random_array, trial
 from architrave.backends.agree.witness import (
@@ -40,8 +40,6 @@ from architrave.ir.storage import numpy_dtype
 from architrave.ir.types import DType, TensorType
 
 MODES = ("inference", "training")
-NOISE = 1e-3
-"""Gradients this much smaller than the largest are measured against it: some are sums that cancel to nothing."""
 
 
 def verify(
@@ -197,7 +195,8 @@ class _Mode:
         """Compare the gradients of two backends."""
         a, b = found[pair[0]], found[pair[1]]
         tolerance = BACKWARD[working_dtype(self.graph, dtype)]
-        floor = NOISE * max((float(np.abs(g).max(initial=0.0)) for g in b.values()), default=0.0)
+        largest = max((float(np.abs(g).max(initial=0.0)) for g in b.values()), default=0.0)
+        floor = resolution(dtype) / tolerance * largest
         rows: list[Comparison] = []
         for name, ours in a.items():
             absolute, relative, problem = difference(ours, b[name], floor)
