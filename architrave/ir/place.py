@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -43,21 +43,23 @@ class Place:
     @cached_property
     def path(self) -> str:
         """The dotted name, `layer1.0.conv1`; the empty string for the model itself."""
-        above = self.parent.path if self.parent is not None else ""
-        return f"{above}.{self.segment}" if above and self.segment else above or self.segment
+        return ".".join(reversed([place.segment for place in self._upwards() if place.segment]))
 
     @cached_property
     def depth(self) -> int:
-        return 0 if self.parent is None else self.parent.depth + 1
+        """How many places stand above this one."""
+        return sum(1 for _ in self._upwards()) - 1
+
+    def _upwards(self) -> Iterator[Place]:
+        """This place and those above it. A loop, since places may nest deeper than Python's calls."""
+        place: Place | None = self
+        while place is not None:
+            yield place
+            place = place.parent
 
     def above(self, other: Place) -> int | None:
         """How many places above this one `other` is; None where it is none of them."""
-        place: Place | None = self
-        for up in range(self.depth - other.depth + 1):
-            if place is other:
-                return up
-            place = place.parent if place is not None else None
-        return None
+        return next((up for up, place in enumerate(self._upwards()) if place is other), None)
 
     def trail(self) -> tuple[Note, ...]:
         """The chain of instances from the model down, as errors show it."""
