@@ -11,7 +11,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, dataclass_transform
 
 from architrave.ir import arrays
 from architrave.ir.dims import Size
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from architrave.ir.graph import Value
+
+Values: TypeAlias = "tuple[Value, ...]"
+Gradients: TypeAlias = "Sequence[Value | None]"
 
 OPS: dict[str, type[Op]] = {}
 """Every operator by its name in the language, in the order of definition."""
@@ -83,11 +86,21 @@ def _no_expansion(op: Op, *operands: Value) -> Value | tuple[Value, ...]:
     raise NotImplementedError(f"{op.name} is primitive: it has `reference`")
 
 
+def _no_gradient(op: Op, operands: Values, results: Values, cotangents: Values) -> Gradients:
+    raise NotImplementedError(f"{op.name} has no `gradient`")
+
+
+def without_gradient(op: Op, operands: Values, results: Values, cotangents: Values) -> Gradients:
+    """The `gradient` of an operator that is constant wherever it has a slope, or whose results are no floats."""
+    return (None,) * len(operands)
+
+
 @dataclass_transform(frozen_default=True)
 class Op:
     """Base of all operators. Subclasses are frozen dataclasses and register under their snake-case name.
 
-    Define `infer`; and either `reference` (a primitive) or `expand` (a composite).
+    Define `infer`; and either `reference` and `gradient` (a primitive) or `expand` (a composite, which may
+    have a `gradient` that is cheaper than that of its expansion).
     """
 
     name: ClassVar[str]
@@ -117,6 +130,12 @@ class Op:
     """
     expand: ClassVar[Callable[..., Value | tuple[Value, ...]]] = _no_expansion
     """A composite in terms of other operators: values in, a value or a tuple of values out."""
+    gradient: ClassVar[Callable[..., Gradients]] = _no_gradient
+    """What flows back: `(operands, results, cotangents)` -> for each operand a value, or None where nothing flows.
+
+    There is a cotangent for each result, zeros where nothing came back to it. A gradient may have the shape to
+    which its operand was broadcast, and a dtype of its own: `autodiff.fit.fitted` sums and casts it.
+    """
 
     def multiply_adds(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Size:
         """Multiply-accumulate operations of one application; 0 for what is not a contraction."""
@@ -134,6 +153,11 @@ class Op:
     @classmethod
     def is_primitive(cls) -> bool:
         return cls.reference is not _no_reference
+
+    @classmethod
+    def has_gradient(cls) -> bool:
+        """Whether it defines `gradient` itself, if only to say that there is none."""
+        return cls.gradient is not _no_gradient
 
 
 def lookup(name: str) -> type[Op]:

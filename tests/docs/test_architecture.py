@@ -23,7 +23,6 @@ ELSEWHERE = {
     *("nn.Conv2d", "lax.scan", "lax.while_loop", "passes", "gradient"),  # of frameworks, and what is to come
     *("Half", "layer.0", "layer.1", "layer1.0.downsample.0.weight", "with"),  # of the example, and of others
 }
-TO_COME = {"ir/autodiff"}
 
 
 @cache
@@ -48,7 +47,7 @@ def exists(path: str) -> bool:
     return any(p.exists() for p in found) or ("/" not in path and any(PACKAGE.rglob(path)))
 
 
-@pytest.mark.parametrize("path", [path for path in PATHS if path not in ELSEWHERE | TO_COME])
+@pytest.mark.parametrize("path", [path for path in PATHS if path not in ELSEWHERE])
 def test_the_path_exists(path: str) -> None:
     assert exists(path.rstrip("/")) or path == ".arch"
 
@@ -62,8 +61,3 @@ def test_the_name_is_defined(name: str) -> None:
 def test_every_package_has_a_row() -> None:
     folders = [path for path in sorted(PACKAGE.iterdir()) if (path / "__init__.py").exists()]
     assert [f.name for f in folders if f"architrave/{f.name}" not in TEXT] == []
-
-
-@pytest.mark.parametrize("name", sorted(TO_COME))
-def test_what_is_to_come_is_not_there_yet(name: str) -> None:
-    assert not Path(PACKAGE / name).exists()
