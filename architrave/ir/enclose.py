@@ -14,6 +14,7 @@ from architrave.ir.graph import Graph, Node, Value, make
 from architrave.ir.ops.leaves import Input
 from architrave.ir.place import Here, here
 from architrave.ir.rewrite import kept
+from architrave.ir.types import TensorType
 
 OUTER_LEAVES = frozenset({"param", "state", "run_key"})
 """Leaves that live in the outermost graph only."""
@@ -44,9 +45,9 @@ def enclose(bodies: Sequence[Body], since: int) -> tuple[list[Graph], tuple[Valu
     return [_graph(b, n, found) for b, n in zip(bodies, inside, strict=True)], found
 
 
-def placeholder(label: str, like: Value, marks: Here | None = None) -> Value:
-    """A fresh input of the type of `like`."""
-    return make(Input(label, like.type), (), marks).outputs[0].named(label)
+def placeholder(label: str, type: TensorType, marks: Here | None = None) -> Value:
+    """A fresh input."""
+    return make(Input(label, type), (), marks).outputs[0].named(label)
 
 
 def _inside(body: Body, since: int) -> list[Node]:
@@ -62,7 +63,7 @@ def _inside(body: Body, since: int) -> list[Node]:
 
 
 def _graph(body: Body, nodes: Sequence[Node], captures: Sequence[Value]) -> Graph:
-    outside = tuple(placeholder(v.hint or f"outer_{i}", v, Here()) for i, v in enumerate(captures))
+    outside = tuple(placeholder(v.hint or f"outer_{i}", v.type, Here()) for i, v in enumerate(captures))
     new: dict[Value, Value] = {v: v for v in body.parameters}
     new.update(zip(captures, outside, strict=True))
     for node in nodes:

@@ -25,12 +25,12 @@ def call_with_gradient(fn: Fn, frame: Frame, span: Span) -> Any:
     tensors = {p.name.text: frame.scope[p.name.text] for p in tree.parameters if _is_operand(p, frame)}
     what = f"fn `{tree.name.text}`"
     since = serial_now()
-    own = {name: placeholder(name, value, Here()) for name, value in tensors.items()}
+    own = {name: placeholder(name, value.type, Here()) for name, value in tensors.items()}
     statics = {n: v for n, v in frame.scope.items() if n not in own}
     results = run_body(tree.body, tree.result, what, span, replace(frame, scope={**statics, **own}))
     outputs = flatten(results)
-    again = {name: placeholder(name, value, Here()) for name, value in tensors.items()}
-    gradients = [placeholder(f"grad_{i}", v, Here()) for i, v in enumerate(outputs)]
+    again = {name: placeholder(name, value.type, Here()) for name, value in tensors.items()}
+    gradients = [placeholder(f"grad_{i}", v.type, Here()) for i, v in enumerate(outputs)]
     names = [p.text for p in tree.gradient.parameters]
     if len(names) != len(outputs):
         results_ = "its result" if len(outputs) == 1 else f"each of its {len(outputs)} results"

@@ -170,7 +170,7 @@ def _one_turn(
         since = serial_now()
         names = frame.names.layer()
         carried = [*first.items(), *((path.rpartition(".")[2], build_.state(path)) for path in states)]
-        given = [placeholder(name, value, Here()) for name, value in carried]
+        given = [placeholder(name, value.type, Here()) for name, value in carried]
         for path, value in zip(states, given[len(first) :], strict=True):
             build_.states.set(path, value)
         start = build_.states.mark()

@@ -69,7 +69,7 @@ def _named(source: Value, found: Mapping[Value, Value]) -> Value:
 
 
 def _cotangent(position: int, value: Value) -> Value:
-    return placeholder(f"{value.hint or f'output_{position}'}_cotangent", value, Here())
+    return placeholder(f"{value.hint or f'output_{position}'}_cotangent", value.type, Here())
 
 
 def _sources(graph: Graph) -> tuple[Value, ...]:

@@ -68,7 +68,7 @@ def _bounded(op: While, operands: tuple[Value, ...]) -> tuple[Scan, tuple[Value,
     """A `while` as a `scan`, and its operands. A turn is a `while` of at most one turn."""
     since = serial_now()
     turn = make(Input("turn", TensorType(DType.I64, ())), ()).outputs[0]
-    carried = tuple(placeholder(v.hint or f"x{i}", v) for i, v in enumerate(operands[: op.carries]))
+    carried = tuple(placeholder(v.hint or f"x{i}", v.type) for i, v in enumerate(operands[: op.carries]))
     after = make(replace(op, limit=1), (*carried, *operands[op.carries :])).outputs
     (body,), captures = enclose([Body(op.body.name, (turn, *carried), after)], since)
     return Scan(body, op.carries, 0, op.limit), (*operands[: op.carries], *captures)

@@ -98,7 +98,7 @@ def pullback(graph: Graph, wanted: Sequence[int], given: Sequence[int]) -> Pullb
     """The gradient of a graph without weights by some of its inputs, for cotangents of some of its outputs."""
     wrt = [graph.inputs[i] for i in wanted]
     graph, kept = keep_carries(graph, active_values(graph, wrt))
-    cotangents = [placeholder(f"g{i}", graph.outputs[i], Here()) for i in given]
+    cotangents = [placeholder(f"g{i}", graph.outputs[i].type, Here()) for i in given]
     flowing: dict[Value, Value] = {}
     for i, cotangent in zip(given, cotangents, strict=True):
         value = graph.outputs[i]
