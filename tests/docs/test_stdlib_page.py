@@ -23,8 +23,10 @@ def networks() -> list[str]:
 
 
 def layers() -> list[str]:
-    found = [(core, entry) for core in CORE for entry in stdlib.entries(f"std.{core}")]
-    rows = [f"| `std.{core}` | `{e.kind} {e.name}{e.signature}` | {e.summary} |" for core, e in found]
+    core = [f"std.{name}" for name in CORE]
+    others = sorted({*stdlib.modules()} - {*core} - {*stdlib.models().values()})
+    found = [(module, entry) for module in (*core, *others) for entry in stdlib.entries(module)]
+    rows = [f"| `{module}` | `{e.kind} {e.name}{e.signature}` | {e.summary} |" for module, e in found]
     return ["| module | declares | which is |", "|---|---|---|", *rows]
 
 

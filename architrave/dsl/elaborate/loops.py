@@ -180,7 +180,7 @@ def _one_turn(
         try:
             results = body(side, given[: len(first)])
             after = {p: build_.state(p) for p in states}
-            updated = [p for p in _updated(build_, start) if p not in states]
+            updated = [p for p in updated_states(build_, start) if p not in states]
         finally:
             build_.states.rollback(mark)
         if not updated:
@@ -196,7 +196,7 @@ def _one_turn(
     return Turn(graphs, captures, states, names)
 
 
-def _updated(build_: Build, since: int) -> list[str]:
+def updated_states(build_: Build, since: int) -> list[str]:
     """The states that got another value, those left out that were only declared."""
     present = build_.states.since(since)
     declared = {path for path, before in build_.states.journal[since:] if before is None}

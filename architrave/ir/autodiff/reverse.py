@@ -112,12 +112,21 @@ def pullback(graph: Graph, wanted: Sequence[int], given: Sequence[int]) -> Pullb
 
 
 def active_values(graph: Graph, wrt: Collection[Value]) -> set[Value]:
-    """The values that depend on `wrt` by a path that gradients take."""
+    """The values on a path that gradients take from the outputs to `wrt`."""
     found = set(wrt)
     for node in graph.nodes:
-        if type(node.op).gradient is not without_gradient and any(v in found for v in node.operands):
+        if _passes(node) and any(v in found for v in node.operands):
             found.update(v for v in node.outputs if differentiable(v.type))
-    return found
+    needed = set(graph.outputs)
+    for node in reversed(graph.nodes):
+        if _passes(node) and any(v in needed for v in node.outputs):
+            needed.update(node.operands)
+    return found & needed
+
+
+def _passes(node: Node) -> bool:
+    """Whether gradients may flow through a node."""
+    return type(node.op).gradient is not without_gradient
 
 
 def copied(graph: Graph, arguments: Sequence[Value], marks: Here | None = None) -> tuple[Value, ...]:

@@ -2,7 +2,28 @@
 
 from __future__ import annotations
 
-from architrave.dsl.elaborate.builtins import arithmetic, einops, einsum, initial, making, reductions, shapes, static
+from architrave.dsl.elaborate.builtins import (
+    arithmetic,
+    calculus,
+    einops,
+    einsum,
+    initial,
+    making,
+    reductions,
+    shapes,
+    static,
+)
 from architrave.dsl.elaborate.builtins.registry import BUILTINS
 
-__all__ = ["BUILTINS", "arithmetic", "einops", "einsum", "initial", "making", "reductions", "shapes", "static"]
+__all__ = [
+    "BUILTINS",
+    "arithmetic",
+    "calculus",
+    "einops",
+    "einsum",
+    "initial",
+    "making",
+    "reductions",
+    "shapes",
+    "static",
+]
