@@ -86,11 +86,11 @@ def _no_expansion(op: Op, *operands: Value) -> Value | tuple[Value, ...]:
     raise NotImplementedError(f"{op.name} is primitive: it has `reference`")
 
 
-def _no_gradient(op: Op, operands: Values, results: Values, cotangents: Values) -> Gradients:
-    raise NotImplementedError(f"{op.name} has no `gradient`")
+def _no_gradient(self: Op, operands: Values, results: Values, cotangents: Values) -> Gradients:
+    raise NotImplementedError(f"{self.name} has no `gradient`")
 
 
-def without_gradient(op: Op, operands: Values, results: Values, cotangents: Values) -> Gradients:
+def without_gradient(self: Op, operands: Values, results: Values, cotangents: Values) -> Gradients:
     """The `gradient` of an operator that is constant wherever it has a slope, or whose results are no floats."""
     return (None,) * len(operands)
 

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeAlias
 
 from architrave.ir.arrays import Array, np
-from architrave.ir.op import Op, Sample, sample, typed
+from architrave.ir.dims import Dim
+from architrave.ir.graph import Value, apply
+from architrave.ir.op import Gradients, Op, Sample, Values, sample, typed, without_gradient
 from architrave.ir.ops import checks
+from architrave.ir.ops.elementwise import Log
+from architrave.ir.ops.leaves import Full
+from architrave.ir.ops.logic import Equal, LogicalAnd, Where
 from architrave.ir.types import DType, TensorType, broadcast, promote
+
+Number: TypeAlias = "float | int | Dim"
 
 
 class _Binary(Op, register=False):
@@ -43,6 +51,9 @@ class Add(_Binary):
     def reference(self, a: Array, b: Array) -> Array:
         return a + b
 
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        return cotangents * 2
+
 
 class Subtract(_Binary):
     """`a - b`."""
@@ -50,12 +61,19 @@ class Subtract(_Binary):
     def reference(self, a: Array, b: Array) -> Array:
         return a - b
 
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        return cotangents[0], -cotangents[0]
+
 
 class Multiply(_Binary):
     """`a * b`."""
 
     def reference(self, a: Array, b: Array) -> Array:
         return a * b
+
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        (a, b), (g,) = operands, cotangents
+        return g * b, g * a
 
 
 class Divide(_Binary):
@@ -68,12 +86,18 @@ class Divide(_Binary):
     def reference(self, a: Array, b: Array) -> Array:
         return np.true_divide(a, b)
 
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        (_, b), (g,) = operands, cotangents
+        return g / b, -g * results[0] / b
+
 
 class FloorDivide(_RealBinary):
     """`floor(a / b)`, rounded towards minus infinity as in Python."""
 
     def reference(self, a: Array, b: Array) -> Array:
         return np.floor_divide(a, b)
+
+    gradient = without_gradient
 
 
 class Remainder(_RealBinary):
@@ -82,12 +106,26 @@ class Remainder(_RealBinary):
     def reference(self, a: Array, b: Array) -> Array:
         return np.remainder(a, b)
 
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        (a, b), (g,) = operands, cotangents
+        return g, -g * (a // b)
+
 
 class Power(_RealBinary):
     """`a ** b`. An integer power of an integer must not be negative."""
 
     def reference(self, a: Array, b: Array) -> Array:
         return np.power(a, b)
+
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        (a, b), (g,) = operands, cotangents
+        if isinstance(b.op, Full):
+            return g * _power_slope(a, b.op.value), None
+        # Not 0 * inf where a power of 0 does not change with the base, or 0 to a power with the exponent.
+        by_base = apply(Where(), apply(Equal(), b, 0), 0.0, b * a ** (b - 1))
+        still = apply(LogicalAnd(), apply(Equal(), a, 0), b >= 0)
+        by_exponent = apply(Where(), still, 0.0, results[0] * apply(Log(), apply(Where(), still, 1.0, a)))
+        return g * by_base, g * by_exponent
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -105,6 +143,9 @@ class Maximum(_RealBinary):
     def reference(self, a: Array, b: Array) -> Array:
         return np.maximum(a, b)
 
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        return _to_the_winner(operands, results[0], cotangents[0])
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield from super().samples()
@@ -117,7 +158,25 @@ class Minimum(_RealBinary):
     def reference(self, a: Array, b: Array) -> Array:
         return np.minimum(a, b)
 
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        return _to_the_winner(operands, results[0], cotangents[0])
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield from super().samples()
         yield sample(np.array([np.nan, 1.0, -np.inf, 2.0]), np.array([0.0, np.nan, 3.0, 2.0]))
+
+
+def _power_slope(a: Value, exponent: Number) -> Value:
+    """The derivative of a power that is known."""
+    if exponent == 0:
+        return apply(Full(0.0, (), a.dtype))
+    if exponent == 2:
+        return a * 2
+    return a ** (exponent - 1) * exponent
+
+
+def _to_the_winner(operands: Values, y: Value, g: Value) -> Gradients:
+    """All to the one that is the result, half to each of equals."""
+    share = apply(Where(), apply(Equal(), *operands), g * 0.5, g)
+    return tuple(apply(Where(), apply(Equal(), x, y), share, 0.0) for x in operands)

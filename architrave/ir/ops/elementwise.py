@@ -6,17 +6,25 @@ import math
 from collections.abc import Iterator
 
 from architrave.ir.arrays import Array, np
-from architrave.ir.op import Op, Sample, sample, typed
+from architrave.ir.graph import Value, apply
+from architrave.ir.op import Gradients, Op, Sample, Values, sample, typed, without_gradient
 from architrave.ir.ops import checks
 from architrave.ir.types import DType, TensorType
 
 
 class _Unary(Op, register=False):
-    """Integers stay integers."""
+    """Integers stay integers. A subclass gives its `slope`, or is `without_gradient`."""
 
     def infer(self, x: TensorType) -> TensorType:
         checks.numeric(f"`{self.name}`", x)
         return x
+
+    def slope(self, x: Value, y: Value) -> Value:
+        """The derivative at `x`, where the function is `y`."""
+        raise NotImplementedError(f"{self.name} has no slope")
+
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        return (cotangents[0] * self.slope(operands[0], results[0]),)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -62,12 +70,18 @@ class Negative(_Unary):
     def reference(self, x: Array) -> Array:
         return -x
 
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        return (-cotangents[0],)
+
 
 class Abs(_RealUnary):
     """`|x|`."""
 
     def reference(self, x: Array) -> Array:
         return np.abs(x)
+
+    def slope(self, x: Value, y: Value) -> Value:
+        return apply(Sign(), x)
 
 
 class Sign(_RealUnary):
@@ -76,12 +90,17 @@ class Sign(_RealUnary):
     def reference(self, x: Array) -> Array:
         return np.sign(x)
 
+    gradient = without_gradient
+
 
 class Exp(_FloatUnary):
     """`e ** x`."""
 
     def reference(self, x: Array) -> Array:
         return np.exp(x)
+
+    def slope(self, x: Value, y: Value) -> Value:
+        return y
 
 
 class Log(_PositiveUnary):
@@ -90,12 +109,18 @@ class Log(_PositiveUnary):
     def reference(self, x: Array) -> Array:
         return np.log(x)
 
+    def slope(self, x: Value, y: Value) -> Value:
+        return 1.0 / x
+
 
 class Log1p(_PositiveUnary):
     """`log(1 + x)`, exact near 0."""
 
     def reference(self, x: Array) -> Array:
         return np.log1p(x)
+
+    def slope(self, x: Value, y: Value) -> Value:
+        return 1.0 / (1.0 + x)
 
 
 class Expm1(_FloatUnary):
@@ -104,12 +129,18 @@ class Expm1(_FloatUnary):
     def reference(self, x: Array) -> Array:
         return np.expm1(x)
 
+    def slope(self, x: Value, y: Value) -> Value:
+        return apply(Exp(), x)
+
 
 class Sqrt(_PositiveUnary):
     """The square root."""
 
     def reference(self, x: Array) -> Array:
         return np.sqrt(x)
+
+    def slope(self, x: Value, y: Value) -> Value:
+        return 0.5 / y
 
 
 class Rsqrt(_PositiveUnary):
@@ -118,12 +149,18 @@ class Rsqrt(_PositiveUnary):
     def reference(self, x: Array) -> Array:
         return 1.0 / np.sqrt(x)
 
+    def slope(self, x: Value, y: Value) -> Value:
+        return -0.5 * (y * y * y)
+
 
 class Sin(_FloatUnary):
     """The sine of an angle in radians."""
 
     def reference(self, x: Array) -> Array:
         return np.sin(x)
+
+    def slope(self, x: Value, y: Value) -> Value:
+        return apply(Cos(), x)
 
 
 class Cos(_FloatUnary):
@@ -132,12 +169,18 @@ class Cos(_FloatUnary):
     def reference(self, x: Array) -> Array:
         return np.cos(x)
 
+    def slope(self, x: Value, y: Value) -> Value:
+        return -apply(Sin(), x)
+
 
 class Tan(_FloatUnary):
     """The tangent of an angle in radians."""
 
     def reference(self, x: Array) -> Array:
         return np.tan(x)
+
+    def slope(self, x: Value, y: Value) -> Value:
+        return 1.0 + y * y
 
 
 class Tanh(_FloatUnary):
@@ -146,12 +189,18 @@ class Tanh(_FloatUnary):
     def reference(self, x: Array) -> Array:
         return np.tanh(x)
 
+    def slope(self, x: Value, y: Value) -> Value:
+        return 1.0 - y * y
+
 
 class Sigmoid(_FloatUnary):
     """`1 / (1 + exp(-x))`."""
 
     def reference(self, x: Array) -> Array:
         return 1.0 / (1.0 + np.exp(-x))
+
+    def slope(self, x: Value, y: Value) -> Value:
+        return y * (1.0 - y)
 
 
 class Erf(_FloatUnary):
@@ -160,12 +209,17 @@ class Erf(_FloatUnary):
     def reference(self, x: Array) -> Array:
         return np.asarray(np.vectorize(math.erf, otypes=[np.float64])(x))
 
+    def slope(self, x: Value, y: Value) -> Value:
+        return 2.0 / math.sqrt(math.pi) * apply(Exp(), -(x * x))
+
 
 class Floor(_RealUnary):
     """The largest integer that is not above `x`."""
 
     def reference(self, x: Array) -> Array:
         return np.floor(x).astype(x.dtype)
+
+    gradient = without_gradient
 
 
 class Ceil(_RealUnary):
@@ -174,9 +228,13 @@ class Ceil(_RealUnary):
     def reference(self, x: Array) -> Array:
         return np.ceil(x).astype(x.dtype)
 
+    gradient = without_gradient
+
 
 class Round(_RealUnary):
     """The nearest integer; of two that are equally near, the even one."""
 
     def reference(self, x: Array) -> Array:
         return np.rint(x).astype(x.dtype)
+
+    gradient = without_gradient

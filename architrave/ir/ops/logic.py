@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from architrave.ir.arrays import Array, held, np
-from architrave.ir.op import Op, Sample, sample, typed
+from architrave.ir.graph import apply
+from architrave.ir.op import Gradients, Op, Sample, Values, sample, typed, without_gradient
 from architrave.ir.ops import checks
 from architrave.ir.source import error
 from architrave.ir.types import DType, TensorType, broadcast, promote
@@ -16,6 +17,8 @@ class _Comparison(Op, register=False):
 
     def infer(self, a: TensorType, b: TensorType) -> TensorType:
         return TensorType(DType.BOOL, broadcast(a.shape, b.shape))
+
+    gradient = without_gradient
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -89,6 +92,8 @@ class _Connective(Op, register=False):
         checks.boolean(f"the second operand of `{self.name}`", b)
         return TensorType(DType.BOOL, broadcast(a.shape, b.shape))
 
+    gradient = without_gradient
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield sample(typed(DType.BOOL, 4, 3), typed(DType.BOOL, 3))
@@ -122,6 +127,8 @@ class LogicalNot(Op):
     def reference(self, x: Array) -> Array:
         return ~x
 
+    gradient = without_gradient
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield sample(np.array([True, False]))
@@ -138,6 +145,10 @@ class Where(Op):
 
     def reference(self, condition: Array, a: Array, b: Array) -> Array:
         return np.where(condition, a, b)
+
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        condition, (g,) = operands[0], cotangents
+        return None, apply(Where(), condition, g, 0.0), apply(Where(), condition, 0.0, g)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -157,6 +168,8 @@ class _FloatTest(Op, register=False):
         if not x.dtype.is_float:
             raise error("E303", f"`{self.name}` asks about floats, not {x}", hint="integers are always finite")
         return x.with_dtype(DType.BOOL)
+
+    gradient = without_gradient
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -197,6 +210,9 @@ class Cast(Op):
     def reference(self, x: Array) -> Array:
         return x.astype(held(self.dtype))
 
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        return cotangents
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield sample(np.array([-1.75, -0.5, 0.0, 0.5, 2.75]), dtype=DType.I64)
@@ -217,6 +233,8 @@ class StopGradient(Op):
 
     def reference(self, x: Array) -> Array:
         return x
+
+    gradient = without_gradient
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
