@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from architrave.ir import build
 from architrave.ir.arrays import Array, known, np
-from architrave.ir.dims import Size
+from architrave.ir.dims import Size, product
 from architrave.ir.graph import Value, apply
-from architrave.ir.op import Op, Sample, sample, typed
+from architrave.ir.op import Gradients, Op, Sample, Values, sample, typed
 from architrave.ir.ops import checks
 from architrave.ir.ops.arithmetic import Maximum
 from architrave.ir.ops.leaves import Arange, Full
@@ -38,6 +39,12 @@ class Gather(Op):
         axis = self.axis % x.ndim
         x = x[_leading(index, axis)]
         return np.take_along_axis(x, _clamped(index, x.shape[axis]), axis)
+
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        (x, index), (g,) = operands, cotangents
+        axis = normalize_axis(self.axis, x.rank)
+        inside = build.clip(index, 0, x.shape[axis] - 1)
+        return build.scatter_add(_zeros(x.shape, g), inside, g, axis=axis), None
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -71,6 +78,20 @@ class Take(Op):
     def reference(self, x: Array, index: Array) -> Array:
         return np.take(x, _clamped(index, x.shape[self.axis]), self.axis)
 
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        (x, index), (g,) = operands, cotangents
+        axis = normalize_axis(self.axis, x.rank)
+        # The axes of the index come first, as one, for the rows that they name.
+        named = range(axis, axis + index.rank)
+        order = (*named, *(i for i in range(g.rank) if i not in named))
+        rest = (*x.shape[:axis], *x.shape[axis + 1 :])
+        count = product(index.shape)
+        rows = build.reshape(g if order == tuple(range(g.rank)) else build.transpose(g, order), (count, *rest))
+        inside = build.clip(build.reshape(index, (count,)), 0, x.shape[axis] - 1)
+        table = build.segment_sum(rows, inside, count=x.shape[axis])
+        back = (*range(1, axis + 1), 0, *range(axis + 1, x.rank))
+        return table if axis == 0 else build.transpose(table, back), None
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield sample([4, 3], typed(DType.I64, 2, 5), axis=0)
@@ -103,6 +124,11 @@ class ScatterAdd(Op):
         result = x.astype(np.result_type(x, source))
         np.add.at(result, tuple(places), source[inside])
         return result
+
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        (x, index, _), (g,) = operands, cotangents
+        axis = normalize_axis(self.axis, x.rank)
+        return g, None, build.where(_within(index, x.shape[axis]), build.gather(g, index, axis=axis), 0.0)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -154,6 +180,10 @@ class SegmentSum(_Segments):
         np.add.at(result, segments[inside], x[inside])
         return result
 
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        (x, segments), (g,) = operands, cotangents
+        return _rows(g, segments, x, self.count), None
+
 
 class SegmentMax(_Segments):
     """The largest element of each segment.
@@ -171,6 +201,12 @@ class SegmentMax(_Segments):
         inside = (segments >= 0) & (segments < len(result))
         np.maximum.at(result, segments[inside], x[inside])
         return result
+
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        (x, segments), (g,) = operands, cotangents
+        chosen = build.equal(x, _rows(results[0], segments, x, self.count))
+        count = build.segment_sum(build.cast(chosen, g.dtype), segments, count=self.count)
+        return build.where(chosen, _rows(g / build.maximum(count, 1), segments, x, self.count), 0.0), None
 
 
 class SegmentMean(_Segments):
@@ -231,3 +267,20 @@ def _clamped(index: Array, size: int) -> Array:
 def _leading(index: Array, axis: int) -> tuple[slice, ...]:
     """The part of a tensor that an index reaches along the other axes."""
     return tuple(slice(None if i == axis else n) for i, n in enumerate(index.shape))
+
+
+def _zeros(shape: tuple[Size, ...], like: Value) -> Value:
+    return apply(Full(0.0, shape, like.dtype))
+
+
+def _within(index: Value, size: Size) -> Value:
+    """Whether each index names a place."""
+    return build.logical_and(index >= 0, index < size)  # type: ignore[no-any-return]
+
+
+def _rows(y: Value, segments: Value, x: Value, count: Size) -> Value:
+    """For each row of `x` that of its segment, zeros where that is out of range."""
+    inside = apply(Reshape((*segments.shape, *(1,) * (x.rank - 1))), _within(segments, count))
+    if count == 0:
+        return _zeros(x.shape, y)
+    return build.where(inside, build.take(y, segments, axis=0), 0.0)  # type: ignore[no-any-return]

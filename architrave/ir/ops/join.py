@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from functools import reduce
 from typing import Literal
 
+from architrave.ir import build
 from architrave.ir.arrays import Array, known, np
 from architrave.ir.dims import Size, ceil_div
 from architrave.ir.graph import Value, apply
-from architrave.ir.op import Op, Sample, sample, typed
+from architrave.ir.op import Gradients, Op, Sample, Values, sample, typed
 from architrave.ir.ops import checks
-from architrave.ir.ops.shape import Unsqueeze
+from architrave.ir.ops.leaves import Arange, Full
+from architrave.ir.ops.shape import Flip, Reshape, Unsqueeze
 from architrave.ir.source import error
 from architrave.ir.types import DType, TensorType, normalize_axis, promote
 
@@ -34,6 +36,17 @@ class Concat(Op):
 
     def reference(self, *xs: Array) -> Array:
         return np.concatenate(xs, self.axis)
+
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        axis = normalize_axis(self.axis, operands[0].rank)
+        parts: list[Value] = []
+        start: Size = 0
+        for x in operands:
+            starts = tuple(start if i == axis else 0 for i in range(x.rank))
+            stops = tuple(begin + size for begin, size in zip(starts, x.shape, strict=True))
+            parts.append(apply(Slice(starts, stops, (1,) * x.rank), cotangents[0]))
+            start = start + x.shape[axis]
+        return parts
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -110,6 +123,26 @@ class Slice(Op):
         length = ceil_div(high - low, abs(step))
         return max(length, 0) if isinstance(length, int) else length
 
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        (x,), (g,) = operands, cotangents
+        for axis in range(x.rank):
+            g = self._spread(g, axis, x.shape[axis])
+        return (g,)
+
+    def _spread(self, g: Value, axis: int, size: Size) -> Value:
+        """The elements back at their places along one axis, zeros between and around them."""
+        start, step = self.starts[axis], self.steps[axis]
+        count = g.shape[axis]
+        if count == 0:
+            return apply(Full(0.0, (*g.shape[:axis], size, *g.shape[axis + 1 :]), g.dtype))
+        first, last = (start, start + (count - 1) * step)[:: 1 if step > 0 else -1]
+        g = g if step > 0 else apply(Flip((axis,)), g)
+        g = _apart(g, axis, abs(step))
+        if (first, last) == (0, size - 1):
+            return g
+        widths = tuple((first, size - 1 - last) if i == axis else (0, 0) for i in range(g.rank))
+        return apply(Pad(widths), g)
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield sample([5, 4], starts=(1, 0), stops=(4, 4), steps=(1, 1))
@@ -164,6 +197,14 @@ class Pad(Op):
                 )
         return before + size + after
 
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        (x,), (g,) = operands, cotangents
+        if self.mode != "constant":
+            return (_folded(g, x, self),)
+        starts = tuple(before for before, _ in self.widths)
+        stops = tuple(before + size for before, size in zip(starts, x.shape, strict=True))
+        return (apply(Slice(starts, stops, (1,) * x.rank), g),)
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield sample([2, 3], widths=((1, 0), (0, 2)))
@@ -189,3 +230,35 @@ def _check_joins(first: TensorType, x: TensorType, axis: int | None, position: i
     for other, (a, b) in enumerate(zip(first.shape, x.shape, strict=True)):
         if other != axis:
             checks.same(f"the sizes of axis {other}", a, f"tensor 0, {first}", b, f"tensor {position}, {x}")
+
+
+def _apart(g: Value, axis: int, step: int) -> Value:
+    """The elements along an axis `step` apart, with zeros between them."""
+    if step == 1:
+        return g
+    count, rest = g.shape[axis], (0, 0)
+    wide = apply(Reshape((*g.shape[: axis + 1], 1, *g.shape[axis + 1 :])), g)
+    wide = apply(Pad(tuple((0, step - 1) if i == axis + 1 else rest for i in range(wide.rank))), wide)
+    flat = apply(Reshape((*g.shape[:axis], count * step, *g.shape[axis + 1 :])), wide)
+    stops = tuple((count - 1) * step + 1 if i == axis else size for i, size in enumerate(flat.shape))
+    return apply(Slice((0,) * g.rank, stops, (1,) * g.rank), flat)
+
+
+def _folded(g: Value, x: Value, pad: Pad) -> Value:
+    """Each element with what came to its copies, along one axis after the other."""
+    for axis, (before, after) in enumerate(pad.widths):
+        if (before, after) == (0, 0):
+            continue
+        size = x.shape[axis]
+        # Which element stands at each place: its own number, moved, mirrored or held at the edge.
+        places = apply(Arange(before + size + after)) - before
+        if pad.mode == "edge":
+            places = build.clip(places, 0, size - 1)
+        elif pad.mode == "wrap":
+            places = places % size
+        else:
+            places = (size - 1) - build.abs((size - 1) - build.abs(places))
+        order = (axis, *(i for i in range(g.rank) if i != axis))
+        rows = build.segment_sum(build.transpose(g, order), places, count=size)
+        g = build.transpose(rows, tuple(order.index(i) for i in range(g.rank)))
+    return g

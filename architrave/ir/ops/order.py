@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from architrave.ir import build
 from architrave.ir.arrays import Array, known, np
 from architrave.ir.dims import Size
-from architrave.ir.op import Op, Sample, sample, typed
+from architrave.ir.graph import Value
+from architrave.ir.op import Gradients, Op, Sample, Values, sample, typed, without_gradient
 from architrave.ir.ops import checks
 from architrave.ir.source import error
 from architrave.ir.types import DType, TensorType, normalize_axis
@@ -44,6 +46,11 @@ class Sort(_Sorting):
     def reference(self, x: Array) -> Array:
         return np.take_along_axis(x, stable_order(x, self.axis, self.descending), self.axis)
 
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        (x,), (g,) = operands, cotangents
+        order = build.argsort(x, axis=self.axis, descending=self.descending)
+        return (_returned(g, order, x, self.axis),)
+
 
 class Argsort(_Sorting):
     """Where the elements in order stand in `x`; an i64."""
@@ -53,6 +60,8 @@ class Argsort(_Sorting):
 
     def reference(self, x: Array) -> Array:
         return stable_order(x, self.axis, self.descending)
+
+    gradient = without_gradient
 
 
 class Topk(Op):
@@ -80,6 +89,9 @@ class Topk(Op):
         first = np.take(order, range(known(self.k)), self.axis)
         return np.take_along_axis(x, first, self.axis), first
 
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        return (_returned(cotangents[0], results[1], operands[0], self.axis),)
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield sample([2, 5], k=3)
@@ -100,3 +112,9 @@ def stable_order(x: Array, axis: int, descending: bool) -> Array:
     # Backwards before and after, so that equal elements keep their order.
     backwards = np.argsort(np.flip(x, axis), axis=axis, kind="stable")
     return np.asarray(x.shape[axis] - 1 - np.flip(backwards, axis))
+
+
+def _returned(g: Value, places: Value, x: Value, axis: int) -> Value:
+    """What came to chosen elements, back at their places in `x`."""
+    zeros = build.full(value=0.0, shape=x.shape, dtype=g.dtype)
+    return zeros if x.rank == 0 else build.scatter_add(zeros, places, g, axis=axis)  # type: ignore[no-any-return]

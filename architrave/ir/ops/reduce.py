@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from architrave.ir import build
 from architrave.ir.arrays import Array, np
-from architrave.ir.op import Op, Sample, sample, typed
+from architrave.ir.dims import product
+from architrave.ir.graph import Graph, Value, apply, make
+from architrave.ir.op import Gradients, Op, Sample, Values, sample, typed, without_gradient
 from architrave.ir.ops import checks
+from architrave.ir.ops.control import Scan
+from architrave.ir.ops.leaves import Input
 from architrave.ir.types import DType, TensorType, normalize_axis
 
 
@@ -52,12 +57,19 @@ class Sum(_Total):
     def reference(self, x: Array) -> Array:
         return np.sum(counted(x), axis=self.axes, keepdims=self.keep)
 
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        return (restored(cotangents[0], operands[0], self.axes),)
+
 
 class Prod(_Total):
     """The product; 1 of nothing."""
 
     def reference(self, x: Array) -> Array:
         return np.asarray(np.prod(counted(x), axis=self.axes, keepdims=self.keep))
+
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        (x,), g = operands, restored(cotangents[0], operands[0], self.axes)
+        return (g * _product_of_others(x, checks.axis_set(self.axes, x.rank)),)
 
 
 class _Extremum(_Reduction, register=False):
@@ -67,6 +79,13 @@ class _Extremum(_Reduction, register=False):
         checks.real(f"`{self.name}`", x)
         checks.not_empty(f"`{self.name}`", x, checks.axis_set(self.axes, x.rank))
         return super().infer(x)
+
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        (x,) = operands
+        y, g = (restored(v, x, self.axes) for v in (results[0], cotangents[0]))
+        chosen = build.equal(x, y)
+        count = build.sum(build.cast(chosen, g.dtype), axes=self.axes, keep=True)
+        return (build.where(chosen, g / build.maximum(count, 1), 0.0),)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -97,6 +116,8 @@ class _Quantifier(_Reduction, register=False):
     def infer(self, x: TensorType) -> TensorType:
         checks.boolean(f"the operand of `{self.name}`", x)
         return super().infer(x)
+
+    gradient = without_gradient
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -136,6 +157,8 @@ class _Position(Op, register=False):
         checks.real(f"`{self.name}`", x)
         checks.not_empty(f"`{self.name}`", x, checks.axis_set(axes, x.rank))
         return reduced(x, axes, self.keep).with_dtype(DType.I64)
+
+    gradient = without_gradient
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -191,12 +214,21 @@ class Cumsum(_Running):
     def reference(self, x: Array) -> Array:
         return np.cumsum(counted(x), axis=self.axis)
 
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        return (build.flip(apply(self, build.flip(cotangents[0], [self.axis])), [self.axis]),)
+
 
 class Cumprod(_Running):
     """Running products."""
 
     def reference(self, x: Array) -> Array:
         return np.cumprod(counted(x), axis=self.axis)
+
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        # `s[i] = g[i] + x[i + 1] * s[i + 1]` gathers what comes after, without dividing by what may be 0.
+        (x,), (g,) = operands, cotangents
+        axis = normalize_axis(self.axis, x.rank)
+        return (_before(x, axis) * _gathered(g, x, axis),)
 
 
 def reduced(x: TensorType, axes: tuple[int, ...] | None, keep: bool) -> TensorType:
@@ -210,3 +242,40 @@ def reduced(x: TensorType, axes: tuple[int, ...] | None, keep: bool) -> TensorTy
 def counted(x: Array) -> Array:
     """Integers and truth values as i64, so that their totals are."""
     return x if x.dtype.kind in "fc" else x.astype(np.int64)
+
+
+def restored(y: Value, x: Value, axes: tuple[int, ...] | None) -> Value:
+    """A reduction of `x` with size 1 where an axis was reduced, so that it broadcasts against `x`."""
+    shape = reduced(x.type, axes, keep=True).shape
+    return y if y.shape == shape else build.reshape(y, shape)
+
+
+def _product_of_others(x: Value, axes: tuple[int, ...]) -> Value:
+    """For each element the product of all others over `axes`, which may hold zeros."""
+    order = [*(i for i in range(x.rank) if i not in axes), *axes]
+    moved = build.transpose(x, order)
+    count = product(x.shape[axis] for axis in axes)
+    flat = build.reshape(moved, [*moved.shape[: x.rank - len(axes)], count])
+    last = flat.rank - 1
+    after = build.flip(_before(build.flip(flat, [last]), last), [last])
+    others = build.reshape(_before(flat, last) * after, moved.shape)
+    back: Value = build.transpose(others, [order.index(i) for i in range(x.rank)])
+    return back
+
+
+def _before(x: Value, axis: int) -> Value:
+    """The product of the elements before each along an axis; 1 for the first."""
+    widths = [[1, 0] if i == axis else [0, 0] for i in range(x.rank)]
+    shifted = build.pad(x, widths, value=1)
+    running: Value = build.cumprod(build.slice(shifted, [0] * x.rank, x.shape, [1] * x.rank), axis)
+    return running
+
+
+def _gathered(g: Value, x: Value, axis: int) -> Value:
+    """`s[i] = g[i] + x[i + 1] * s[i + 1]` along an axis."""
+    row = x.type.with_shape((*x.shape[:axis], *x.shape[axis + 1 :]))
+    carried, here, factor = (make(Input(name, row), ()).outputs[0] for name in ("carried", "g", "x"))
+    total = here + carried
+    body = Graph("gathered", (carried, here, factor), (factor * total, total))
+    loop = Scan(body, carries=1, sequences=2, length=x.shape[axis], axis=axis, reverse=True)
+    return make(loop, (build.expand(build.full(value=0.0, shape=[], dtype=x.dtype), row.shape), g, x)).outputs[1]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from architrave.ir.arrays import Array, known, np
 from architrave.ir.dims import Size, divide, product
 from architrave.ir.graph import Value, apply
-from architrave.ir.op import Op, Sample, sample, typed
+from architrave.ir.op import Gradients, Op, Sample, Values, sample, typed
 from architrave.ir.ops import checks
 from architrave.ir.source import error
 from architrave.ir.types import DType, TensorType, broadcast, normalize_axis, shape_text
@@ -53,6 +53,9 @@ class Reshape(Op):
         reason = f"which {wanted} does not divide" if exact else f"which {wanted} is not known to divide"
         return error("E306", message + reason)
 
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        return (apply(Reshape(operands[0].shape), cotangents[0]),)
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield sample([2, 3, 4], shape=(6, 4))
@@ -82,6 +85,10 @@ class Transpose(Op):
     def reference(self, x: Array) -> Array:
         return np.transpose(x, self.axes)
 
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        axes = checks.distinct(self.axes, operands[0].rank)
+        return (apply(Transpose(tuple(axes.index(i) for i in range(len(axes)))), cotangents[0]),)
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield sample([2, 3, 4], axes=(2, 0, 1))
@@ -109,6 +116,9 @@ class Expand(Op):
     def reference(self, x: Array) -> Array:
         return np.broadcast_to(x, tuple(map(known, self.shape)))
 
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        return cotangents
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield sample([2, 1], shape=(2, 3))
@@ -131,6 +141,9 @@ class Flip(Op):
 
     def reference(self, x: Array) -> Array:
         return np.flip(x, self.axes)
+
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        return (apply(self, cotangents[0]),)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -155,6 +168,9 @@ class Roll(Op):
     def reference(self, x: Array) -> Array:
         return np.roll(x, tuple(map(known, self.shifts)), self.axes)
 
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        return (apply(Roll(tuple(-shift for shift in self.shifts), self.axes), cotangents[0]),)
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield sample([5, 3], shifts=(2,), axes=(0,))
@@ -172,6 +188,9 @@ class _Triangle(Op, register=False):
     def infer(self, x: TensorType) -> TensorType:
         checks.at_least(f"`{self.name}`", x, 2)
         return x
+
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        return (apply(self, cotangents[0]),)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
