@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import reduce
+from string import ascii_letters
 
 from architrave.ir.arrays import Array, np
 from architrave.ir.dims import Size, product
 from architrave.ir.graph import Value, apply
-from architrave.ir.op import Op, Sample, sample, typed
+from architrave.ir.op import Gradients, Op, Sample, Values, sample, typed
 from architrave.ir.ops import checks
+from architrave.ir.ops.leaves import Arange
+from architrave.ir.ops.logic import Cast, Equal
+from architrave.ir.ops.shape import Reshape, Transpose
 from architrave.ir.source import error
 from architrave.ir.types import DType, TensorType, broadcast, promote
 
@@ -38,6 +42,21 @@ class Matmul(Op):
 
     def reference(self, a: Array, b: Array) -> Array:
         return np.asarray(np.matmul(a, b))
+
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        (a, b), (g,) = operands, cotangents
+        left, right = _matrix(a, a.rank == 1, 0), _matrix(b, b.rank == 1, 1)
+        rows = () if a.rank == 1 else a.shape[-2:-1]
+        columns = () if b.rank == 1 else b.shape[-1:]
+        lead = g.shape[: g.rank - len(rows) - len(columns)]
+        g = _shaped(g, (*lead, *(rows or (1,)), *(columns or (1,))))
+        by_a = apply(Matmul(), g, _turned(right))
+        if right.rank == 2:
+            # One product, instead of one for each matrix on the left and their sum.
+            left, g = (_shaped(v, (product(v.shape[:-1]), v.shape[-1])) for v in (left, g))
+        by_b = apply(Matmul(), _turned(left), g)
+        by_a = _shaped(by_a, (*by_a.shape[:-2], by_a.shape[-1])) if a.rank == 1 else by_a
+        return by_a, _shaped(by_b, by_b.shape[:-1]) if b.rank == 1 else by_b
 
     def multiply_adds(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Size:
         return results[0].size * operands[0].shape[-1]
@@ -68,7 +87,7 @@ class Einsum(Op):
 
     def infer(self, *xs: TensorType) -> TensorType:
         checks.numeric("`einsum`", *xs)
-        inputs, output = _terms(self.equation)
+        inputs, output = terms(self.equation)
         if len(inputs) != len(xs):
             raise error("E308", f'"{self.equation}" is for {len(inputs)} operands, not {len(xs)}')
         sizes: dict[str, Size] = {}
@@ -88,9 +107,12 @@ class Einsum(Op):
     def reference(self, *xs: Array) -> Array:
         return np.asarray(np.einsum(self.equation, *xs))
 
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        return [_by_operand(self.equation, operands, i, cotangents[0]) for i in range(len(operands))]
+
     def multiply_adds(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Size:
         """Every combination of letters, times the multiplications in one product; 0 for one operand."""
-        inputs, _ = _terms(self.equation)
+        inputs, _ = terms(self.equation)
         sizes: dict[str, Size] = {}
         hidden: list[tuple[Size, ...]] = []
         for term, x in zip(inputs, operands, strict=True):
@@ -155,6 +177,12 @@ class Linear(Op):
         y = apply(Einsum("...i,oi->...o"), x, weight)
         return y if bias is None else y + bias
 
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        x, weight = operands[:2]
+        by_x = apply(Matmul(), cotangents[0], weight)
+        rows, g = (_shaped(v, (product(v.shape[:-1]), v.shape[-1])) for v in (x, cotangents[0]))
+        return (by_x, apply(Matmul(), _turned(g), rows), g)[: len(operands)]
+
     def multiply_adds(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Size:
         return results[0].size * operands[0].shape[-1]
 
@@ -173,7 +201,7 @@ class Linear(Op):
 Term = tuple[str, ...]
 
 
-def _terms(equation: str) -> tuple[list[Term], Term]:
+def terms(equation: str) -> tuple[list[Term], Term]:
     """The terms of an equation: letters and `...`. Raises E308."""
     left, arrow, right = equation.partition("->")
     if not arrow:
@@ -206,3 +234,69 @@ def _term(equation: str, text: str) -> Term:
 
 def _malformed(equation: str, why: str) -> Exception:
     return error("E308", f'"{equation}" is not an equation for `einsum`: {why}', hint='one looks like "ij,jk->ik"')
+
+
+def _shaped(x: Value, shape: tuple[Size, ...]) -> Value:
+    return x if x.shape == shape else apply(Reshape(shape), x)
+
+
+def _matrix(x: Value, vector: bool, axis: int) -> Value:
+    """A vector as a row (axis 0) or as a column (axis 1)."""
+    if not vector:
+        return x
+    return _shaped(x, (1, x.shape[0]) if axis == 0 else (x.shape[0], 1))
+
+
+def _turned(x: Value) -> Value:
+    """The transposes of matrices."""
+    return apply(Transpose((*range(x.rank - 2), x.rank - 1, x.rank - 2)), x)
+
+
+def _by_operand(equation: str, operands: Sequence[Value], position: int, g: Value) -> Value:
+    """The gradient of an `einsum` by one operand: an `einsum` of what flows back and the other operands.
+
+    Axes of `...` get letters. Axes of size 1 that broadcast are left out, and so are letters that stand in one operand
+    alone: what flows back to them is the same all along them, as size 1 in the result says.
+    """
+    inputs, output = terms(equation)
+    hidden = g.rank - sum(part != "..." for part in output)
+    letters = [c for c in ascii_letters if c not in equation]
+    ellipsis, spare = letters[:hidden], letters[hidden:]
+    wanted = dict(zip(_lettered(output, ellipsis, hidden), g.shape, strict=True))
+    named: list[tuple[list[str], Value]] = [(list(wanted), g)]
+    own: list[str] = []
+    for i, (term, x) in enumerate(zip(inputs, operands, strict=True)):
+        axes = _lettered(term, ellipsis, x.rank - sum(part != "..." for part in term))
+        kept = [c not in wanted or size == wanted[c] for c, size in zip(axes, x.shape, strict=True)]
+        if i == position:
+            own = [c if keep else "" for c, keep in zip(axes, kept, strict=True)]
+            continue
+        shape = tuple(size for size, keep in zip(x.shape, kept, strict=True) if keep)
+        named.append(([c for c, keep in zip(axes, kept, strict=True) if keep], _shaped(x, shape)))
+    known = {c for axes, _ in named for c in axes}
+    own = [c if c in known else "" for c in own]
+    result = [c for c in own if c]
+    for i, c in enumerate(result):
+        if c in result[:i]:
+            # A diagonal: what flows back to it stands on it, with zeros beside it.
+            result[i] = spare.pop()
+            named.append(([c, result[i]], _identity(operands[position].shape[own.index(c)], g)))
+    own = [result.pop(0) if c else "" for c in own]
+    target = "".join(own)
+    text = ",".join("".join(axes) for axes, _ in named)
+    y = apply(Einsum(f"{text}->{target}"), *(x for _, x in named))
+    shape = operands[position].shape
+    return _shaped(y, tuple(size if c else 1 for c, size in zip(own, shape, strict=True)))
+
+
+def _lettered(term: Term, ellipsis: Sequence[str], hidden: int) -> list[str]:
+    """The letters of a term, those of `...` counted from its end."""
+    axes: list[str] = []
+    for part in term:
+        axes += ellipsis[len(ellipsis) - hidden :] if part == "..." else [part]
+    return axes
+
+
+def _identity(size: Size, like: Value) -> Value:
+    places = apply(Arange(size))
+    return apply(Cast(like.dtype), apply(Equal(), _shaped(places, (size, 1)), places))

@@ -11,8 +11,12 @@ from string import ascii_lowercase
 
 from architrave.ir.arrays import Array, known, np
 from architrave.ir.dims import Size, divide, product
-from architrave.ir.op import Op, Sample, sample
+from architrave.ir.graph import Value, apply
+from architrave.ir.op import Gradients, Op, Sample, Values, sample
 from architrave.ir.ops import checks
+from architrave.ir.ops.join import Slice
+from architrave.ir.ops.reduce import Sum
+from architrave.ir.ops.shape import Reshape, Transpose
 from architrave.ir.source import error
 from architrave.ir.types import DType, TensorType, promote
 
@@ -57,6 +61,21 @@ class Conv(Op):
         widths = [(0, 0), (0, 0), *((known(before), known(after)) for before, after in padding)]
         y = _correlate(np.pad(x, widths), weight, stride, dilation, known(self.groups))
         return y if bias is None else y + _channelwise(bias, x.ndim)
+
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        x, weight = operands[:2]
+        (g,) = cotangents
+        stride, padding, dilation = window_defaults(x.rank - 2, self.stride, self.padding, self.dilation)
+        # How far the last window ends from the end of x, or else as far as it can: the rest is cut off.
+        extra: list[int] = []
+        sizes = zip(x.shape[2:], g.shape[2:], weight.shape[2:], stride, padding, dilation, strict=True)
+        for size, count, k, s, (before, after), d in sizes:
+            missing = size - ((count - 1) * s - before - after + d * (k - 1) + 1)
+            extra.append(missing if isinstance(missing, int) else s - 1)
+        transposed = ConvTranspose(tuple(stride), padding, tuple(extra), tuple(dilation), self.groups)
+        by_x = _cut(apply(transposed, g, weight), x.shape)
+        by_weight = _kernel_gradient(x, g, weight, self)
+        return (by_x, by_weight, _over_channels(g))[: len(operands)]
 
     def multiply_adds(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Size:
         return results[0].size * product(operands[1].shape[1:])
@@ -130,6 +149,13 @@ class ConvTranspose(Op):
         kept = (slice(known(lo), n - known(hi)) for n, (lo, hi) in zip(y.shape[2:], padding, strict=True))
         y = y[(slice(None), slice(None), *kept)]
         return y if bias is None else y + _channelwise(bias, x.ndim)
+
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        x, weight = operands[:2]
+        (g,) = cotangents
+        by_x = _cut(apply(Conv(self.stride, self.padding, self.dilation, self.groups), g, weight), x.shape)
+        by_weight = _kernel_gradient(g, x, weight, self)
+        return (by_x, by_weight, _over_channels(g))[: len(operands)]
 
     def multiply_adds(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Size:
         return operands[0].size * product(operands[1].shape[1:])
@@ -239,3 +265,30 @@ def _every(skipped: int, steps: Sequence[int]) -> tuple[slice, ...]:
 
 def _channelwise(bias: Array, rank: int) -> Array:
     return bias.reshape(-1, *(1,) * (rank - 2))
+
+
+def _kernel_gradient(x: Value, g: Value, weight: Value, op: Conv | ConvTranspose) -> Value:
+    """What flows back to the kernel [O, C / groups, *K] of a convolution of x [N, C, *S] to which g [N, O, *T] came.
+
+    Of a transposed convolution x is what flows back and g its operand. It is a convolution of x with g as its kernel:
+    examples take the place of channels, channels that of examples, and stride and dilation change places.
+    """
+    stride, padding, dilation = window_defaults(x.rank - 2, op.stride, op.padding, op.dilation)
+    groups, share, spatial = op.groups, weight.shape[1], tuple(range(3, x.rank + 1))
+    split = apply(Reshape((x.shape[0], groups, share, *x.shape[2:])), x)
+    examples = apply(Transpose((2, 1, 0, *spatial)), split)
+    examples = apply(Reshape((share, groups * x.shape[0], *x.shape[2:])), examples)
+    swapped = (1, 0, *range(2, x.rank))
+    exchanged = Conv(tuple(dilation), padding, tuple(stride), groups)
+    y = apply(exchanged, examples, apply(Transpose(swapped), g))
+    return apply(Transpose(swapped), _cut(y, (share, weight.shape[0], *weight.shape[2:])))
+
+
+def _cut(y: Value, shape: tuple[Size, ...]) -> Value:
+    """The first elements of `y` along each axis."""
+    return y if y.shape == shape else apply(Slice((0,) * y.rank, shape, (1,) * y.rank), y)
+
+
+def _over_channels(g: Value) -> Value:
+    """The sum over all axes but that of channels."""
+    return apply(Sum((0, *range(2, g.rank))), g)

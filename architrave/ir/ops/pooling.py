@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from architrave.ir.arrays import Array, known, np
-from architrave.ir.dims import Size
-from architrave.ir.op import Op, Sample, sample, typed
+from architrave.ir.dims import Size, product
+from architrave.ir.graph import apply
+from architrave.ir.op import Gradients, Op, Sample, Values, sample, typed
 from architrave.ir.ops import checks
-from architrave.ir.ops.conv import Pairs, window_defaults, windows_that_fit
+from architrave.ir.ops.conv import Conv, Pairs, window_defaults, windows_that_fit
+from architrave.ir.ops.leaves import Full
+from architrave.ir.ops.shape import Reshape
 from architrave.ir.source import error
 from architrave.ir.types import DType, TensorType
 
@@ -65,6 +69,21 @@ class AvgPool(Op):
         inside = _windows(np.ones(x.shape), self.kernel, self.stride or self.kernel, self.padding, (), 0.0)
         total = np.sum(np.where(inside > 0, windows, 0.0), axis=axes)
         return np.asarray(total / np.sum(inside, axis=axes))
+
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        (x,), (g,) = operands, cotangents
+        rank = len(self.kernel)
+        stride, padding, dilation = window_defaults(rank, self.stride or self.kernel, self.padding, ())
+        plane = (1, 1, *x.shape[x.rank - rank :])
+        ones = apply(Full(1.0, (1, 1, *self.kernel), g.dtype))
+        planes = apply(Reshape((product(g.shape[: g.rank - rank]), 1, *g.shape[g.rank - rank :])), g)
+        inside = math.prod(self.kernel)
+        sums = Conv(tuple(stride), padding, tuple(dilation))
+        count = apply(sums, apply(Full(1.0, plane, g.dtype)), ones) if not self.count_padding else inside
+        example = apply(Full(0.0, (planes.shape[0], *plane[1:]), g.dtype))
+        back, *_ = sums.gradient((example, ones), (planes,), (planes / count,))
+        assert back is not None
+        return (apply(Reshape(x.shape), back),)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from string import ascii_lowercase
 from typing import Literal
 
+from architrave.ir import build
 from architrave.ir.arrays import Array, known, np
 from architrave.ir.dims import Size
-from architrave.ir.op import Op, Sample, sample, typed
+from architrave.ir.graph import Value, apply
+from architrave.ir.op import Gradients, Op, Sample, Values, sample, typed
 from architrave.ir.ops import checks
+from architrave.ir.ops.contraction import Einsum
+from architrave.ir.ops.leaves import Arange
+from architrave.ir.ops.logic import Cast
 from architrave.ir.source import error
 from architrave.ir.types import DType, TensorType
 
@@ -49,6 +55,16 @@ class Resize(Op):
             x = np.moveaxis(np.tensordot(weights, x, (1, axis)), 0, axis)
         return x
 
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        (x,), (g,) = operands, cotangents
+        lead = x.rank - len(self.size)
+        for axis in reversed(range(lead, x.rank)):
+            shares = _shares(x.shape[axis], g.shape[axis], self.mode, g.dtype)
+            letters = ascii_lowercase[: x.rank]
+            new = letters.replace(letters[axis], "z")
+            g = apply(Einsum(f"{letters},{letters[axis]}z->{new}"), g, shares)
+        return (g,)
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield sample([2, 3, 4], size=(8,))
@@ -84,3 +100,33 @@ def _keys(t: Array, a: float = CUBIC) -> Array:
     near = ((a + 2) * t - (a + 3)) * t * t + 1
     far = ((a * t - 5 * a) * t + 8 * a) * t - 4 * a
     return np.where(t <= 1, near, far)
+
+
+def _shares(n: Size, m: Size, mode: str, dtype: DType) -> Value:
+    """The weight of each of `n` cells in each of `m` cells, as the reference has it: [m, n]."""
+    cells = apply(Arange(n))
+    new = build.reshape(apply(Arange(m)), (m, 1))
+    if mode == "nearest":
+        return _cast(build.equal((new * 2 + 1) * n // (2 * m), cells), dtype)
+    cubic = "cubic" in mode
+    position = (build.cast(new, dtype) + 0.5) * n / m - 0.5
+    position = position if cubic else build.clip(position, 0.0, n - 1)
+    first = build.floor(position)
+    total = build.full(value=0.0, shape=[], dtype=dtype)
+    for offset in range(-1, 3) if cubic else range(2):
+        distance = build.abs(position - (first + offset))
+        share = _keys_of(distance) if cubic else 1.0 - distance
+        place = build.clip(build.cast(first, DType.I64) + offset, 0, n - 1)
+        total = total + build.where(build.equal(place, cells), share, 0.0)
+    return _cast(total, dtype)
+
+
+def _keys_of(t: Value, a: float = CUBIC) -> Value:
+    near = ((a + 2) * t - (a + 3)) * t * t + 1
+    far = ((a * t - 5 * a) * t + 8 * a) * t - 4 * a
+    chosen: Value = build.where(t <= 1, near, far)
+    return chosen
+
+
+def _cast(x: Value, dtype: DType) -> Value:
+    return x if x.dtype is dtype else apply(Cast(dtype), x)
