@@ -150,8 +150,9 @@ class Node:
         self.hints: dict[tuple[int, int], str] = {}
         """Names of the outputs, by their index and how many places further out they were given."""
         self.serial = next(_serial)
-        # With the name: operators without attributes all have one hash.
-        self.hash: int = hash((op.name, op, *((v.node.hash, v.index) for v in operands)))
+        # With the name: operators without attributes all have one hash. Captures may stand in any order (see compare).
+        ordered = () if op.graph_attributes else operands
+        self.hash: int = hash((op.name, op, *((v.node.hash, v.index) for v in ordered)))
 
     @property
     def types(self) -> tuple[TensorType, ...]:

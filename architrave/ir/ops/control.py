@@ -15,9 +15,18 @@ from architrave.ir.source import error
 from architrave.ir.types import TensorType
 
 Types = tuple[TensorType, ...]
+Entries = tuple[tuple[int | None, ...], ...]
 
 
-class Mode(Op):
+class Control(Op, register=False):
+    """An operator that holds graphs."""
+
+    def entries(self) -> Entries:
+        """For each graph, which operand each of its inputs is; None where the input is the graph's own."""
+        raise NotImplementedError(f"{self.name} does not say what its graphs are given")
+
+
+class Mode(Control):
     """The training and the inference side of `if training`. Operands are the captures of both."""
 
     training: Graph
@@ -28,8 +37,11 @@ class Mode(Op):
         _check_inputs("the inference side", self.inference, captures)
         return _same_results("training and inference", self.training, self.inference)
 
+    def entries(self) -> Entries:
+        return _all(self.training), _all(self.inference)
 
-class Choice(Op):
+
+class Choice(Control):
     """A decision that is still open: every alternative, under its label. Operands are the captures of all."""
 
     path: str
@@ -43,8 +55,11 @@ class Choice(Op):
             _same_results(f"alternatives `{self.labels[0]}` and `{label}`", self.alternatives[0], graph)
         return tuple(v.type for v in self.alternatives[0].outputs)
 
+    def entries(self) -> Entries:
+        return tuple(map(_all, self.alternatives))
 
-class Scan(Op):
+
+class Scan(Control):
     """A loop over one axis of `sequences` tensors, or over a counter where there is none.
 
     Operands: `carries` initial values, the sequences, the captures. The body's inputs: the step (an i64
@@ -72,6 +87,10 @@ class Scan(Op):
             _check_carry(before, after)
         return (*first, *(self._stacked(t) for t in results[self.carries :]))
 
+    def entries(self) -> Entries:
+        own = self.carries + (self.sequences or 1)
+        return (_after(own, self.body, self.carries + self.sequences),)
+
     def _slice(self, sequence: TensorType) -> TensorType:
         if not 0 <= self.axis < sequence.rank:
             raise error("E320", f"scan runs over axis {self.axis}, but a sequence is {sequence}")
@@ -86,7 +105,7 @@ class Scan(Op):
         return emitted.with_shape((*emitted.shape[: self.axis], self.length, *emitted.shape[self.axis :]))
 
 
-class While(Op):
+class While(Control):
     """A loop that runs until `condition` is false, at most `limit` times.
 
     Operands: `carries` initial values, then the captures; both graphs take all of them. `condition`
@@ -112,8 +131,11 @@ class While(Op):
             _check_carry(before, after)
         return operands[: self.carries]
 
+    def entries(self) -> Entries:
+        return _after(self.carries, self.condition, self.carries), _after(self.carries, self.body, self.carries)
 
-class CustomGrad(Op):
+
+class CustomGrad(Control):
     """A function with a gradient of its own.
 
     `forward` takes the operands; `backward` takes the operands and then the gradient of each result, and
@@ -136,6 +158,19 @@ class CustomGrad(Op):
                 "E322", f"grad must return {wanted}, as the parameters are, not {', '.join(map(str, gradients))}"
             )
         return results
+
+    def entries(self) -> Entries:
+        given = _all(self.forward)
+        return given, (*given, *(None for _ in self.forward.outputs))
+
+
+def _all(graph: Graph) -> tuple[int, ...]:
+    return tuple(range(len(graph.inputs)))
+
+
+def _after(own: int, graph: Graph, first: int) -> tuple[int | None, ...]:
+    """Inputs of the graph's own, and then the operands from `first` on."""
+    return (*(None for _ in range(own)), *range(first, first + len(graph.inputs) - own))
 
 
 def _check_inputs(what: str, graph: Graph, given: Types) -> None:
