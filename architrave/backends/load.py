@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from architrave.backends.base import backend as find
+from architrave.backends.differentiated import Differentiated
 from architrave.backends.runner import Execution, Gradients, Runner
 from architrave.ir.arrays import Array
 from architrave.ir.bind import sizes_of
@@ -79,7 +80,7 @@ class Program:
         """The gradients of `sum(<output, cotangent>)` by params and float inputs.
 
         There is one cotangent for each output: an array of its shape, or None to leave it out. Without any, each
-        float output is summed. Raises E523 for a backend that computes no gradients.
+        float output is summed.
         """
         execution = self._execution(weights, inputs, training, key)
         if cotangents is None:
@@ -88,7 +89,14 @@ class Program:
         given = [None if c is None else np.asarray(c) for c in cotangents]
         if len(given) != len(self.graph.outputs):
             raise error("E518", f"there are {len(self.graph.outputs)} outputs, but {len(given)} cotangents")
-        return self.runner.gradients(execution, given)
+        if self.runner.differentiates:
+            return self.runner.gradients(execution, given)
+        mode, backward = self._backward(training)
+        return mode.gradients(
+            lambda values: backward.run(execution.weights, *values, training=training, key=key).outputs,
+            execution.inputs,
+            given,
+        )
 
     @cached_property
     def runner(self) -> Runner:
@@ -105,6 +113,17 @@ class Program:
         module = load(self.source, f"{self.graph.name}_{self.backend}")
         weakref.finalize(self, forget, module.__name__)
         return module
+
+    def _backward(self, training: bool) -> tuple[Differentiated, Program]:
+        """The gradients of one mode, and the program that computes them."""
+        if training not in self._differentiated:
+            mode = Differentiated.of(self.graph, training)
+            self._differentiated[training] = mode, compile(mode.backward, self.backend)
+        return self._differentiated[training]
+
+    @cached_property
+    def _differentiated(self) -> dict[bool, tuple[Differentiated, Program]]:
+        return {}
 
     def _execution(
         self, weights: Mapping[str, Any], inputs: Sequence[Any], training: bool, key: tuple[int, int]

@@ -61,14 +61,15 @@ class Runner(ABC):
     """Runs the programs of one backend. Making one imports the framework: an ImportError says that it is not there."""
 
     differentiates: ClassVar[bool] = True
+    """Whether the framework has gradients of its own; where not, they are emitted, as a program like any other."""
 
     @abstractmethod
     def run(self, execution: Execution) -> Result:
         """The outputs, and in training mode the new states."""
 
-    @abstractmethod
     def gradients(self, execution: Execution, cotangents: Sequence[Array | None]) -> Gradients:
         """Of the sum over all outputs of `<output, cotangent>`; None leaves an output out."""
+        raise NotImplementedError(f"{type(self).__name__} has no gradients of its own")
 
 
 def listed(results: Any) -> tuple[Any, ...]:

@@ -57,7 +57,7 @@ def command(
 
     Runs a model in every backend, on the same weights and inputs.
     Outputs and states are compared with a float64 interpreter and between each pair of backends,
-    gradients between backends. The worst relative errors are shown; where one is larger than it
+    gradients with the interpreter. The worst relative errors are shown; where one is larger than it
     may be, the first operator that differs is named, with its line. A backend whose framework is
     not installed is left out, unless it was asked for.
     """

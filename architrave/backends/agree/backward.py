@@ -1,13 +1,18 @@
-"""Where the gradients of two backends part ways: the node through which one of them goes back otherwise."""
+"""Where the gradients of a backend part ways with the oracle's: the node through which it goes back otherwise."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
 
 from architrave.backends.agree.difference import difference
+from architrave.backends.agree.gradient import GradientOracle
 from architrave.backends.agree.trial import Trial
 from architrave.backends.agree.witness import Failure, attempt
+from architrave.backends.differentiated import Differentiated
 from architrave.backends.load import compile
 from architrave.ir.arrays import Array
 from architrave.ir.graph import Graph, Node, Value, make
@@ -21,10 +26,10 @@ from architrave.weights import weight_path
 
 @dataclass(frozen=True)
 class Backward:
-    """Two backends whose gradients differ by more than `tolerance` of the scale of a gradient, or of `floor`."""
+    """A backend whose gradients are off by more than `tolerance` of the scale of a gradient, or of `floor`."""
 
     graph: Graph
-    backends: tuple[str, str]
+    backend: str
     training: bool
     trial: Trial
     cotangents: Sequence[Array | None]
@@ -56,28 +61,25 @@ class Backward:
     def _problem(self, graph: Graph, value: Value, user: Node | None, number: Array) -> str | None:
         """How the gradients of one value differ, or the part of them that comes back through one user."""
         part = cut(graph, value, user)
-        first, second = (self._gradient(part, name, number) for name in self.backends)
-        if isinstance(first, Failure):
-            return first.reason
-        if isinstance(second, Failure):
-            return second.reason
-        found = difference(first, second, self.floor)
+        weights = {weight_path(w): self.trial.weights[weight_path(w)] for w in part.weights}
+        given = replace(self.trial, weights=weights, inputs=(*self.trial.inputs, number))
+        actual = attempt(lambda: self._actual(part, given))
+        if isinstance(actual, Failure):
+            return actual.reason
+        found = difference(actual, self._expected(part, given), self.floor)
         if found.problem is None and found.relative <= self.tolerance:
             return None
         return found.problem or f"relative error {found.relative:.1e} of gradients"
 
-    def _gradient(self, part: Graph, backend: str, number: Array) -> Array | Failure:
-        weights = {weight_path(w): self.trial.weights[weight_path(w)] for w in part.weights}
-        inputs = (*self.trial.inputs, number)
-        found = attempt(
-            lambda: compile(part, backend).gradients(
-                weights, *inputs, cotangents=self.cotangents, training=self.training, key=self.trial.key
-            )
-        )
-        if isinstance(found, Failure):
-            return found
-        gradient = found.inputs[-1]
-        return gradient if gradient is not None else Failure("there is no gradient")
+    def _actual(self, part: Graph, given: Trial) -> Array:
+        """The backend's gradient of the last input."""
+        options: Any = {"cotangents": self.cotangents, "training": self.training, "key": given.key}
+        gradients = compile(part, self.backend).gradients(given.weights, *given.inputs, **options)
+        return np.asarray(gradients.inputs[-1])
+
+    def _expected(self, part: Graph, given: Trial) -> Array:
+        oracle = GradientOracle(Differentiated.of(part, self.training), given, list(self.cotangents))
+        return list(oracle.expected.values())[-1]
 
 
 def cut(graph: Graph, value: Value, user: Node | None = None) -> Graph:

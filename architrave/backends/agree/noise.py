@@ -14,9 +14,10 @@ from functools import reduce
 import numpy as np
 
 from architrave.backends.agree.difference import difference
+from architrave.backends.agree.gradient import GradientOracle
 from architrave.backends.agree.report import Comparison
 from architrave.backends.agree.trial import Trial
-from architrave.backends.agree.witness import Failure, Witness, gradient_arrays, in_precision, results
+from architrave.backends.agree.witness import results
 from architrave.ir.arrays import Array
 from architrave.ir.draws import uniform
 from architrave.ir.graph import Graph
@@ -65,19 +66,14 @@ def forward_noise(graph: Graph, training: bool, trial: Trial, expected: Result, 
     return reduce(_worst, map(moved, range(TRIES)))
 
 
-def gradient_noise(witness: Witness, trial: Trial, dtype: str, cotangents: list[Array | None], floor: float) -> Noise:
+def gradient_noise(oracle: GradientOracle, trial: Trial, dtype: str, floor: float) -> Noise:
     """What rounding does to the gradients: to any of them what it does to the worst, for where they jump is chance."""
-    given = witness.gradients(in_precision(trial, np.float64), np.float64, cotangents)
-    if isinstance(given, Failure):
-        return {}
-    wanted = gradient_arrays(witness.program.graph, given)
     worst = 0.0
     for number in range(TRIES):
-        found = witness.gradients(perturbed(trial, dtype, number), np.float64, cotangents)
-        if not isinstance(found, Failure):
-            moved = gradient_arrays(witness.program.graph, found)
-            worst = max(worst, *(difference(moved[name], wanted[name], floor).relative for name in wanted))
-    return dict.fromkeys(wanted, worst)
+        moved = oracle.gradients(perturbed(trial, dtype, number))
+        pairs = ((moved[name], wanted) for name, wanted in oracle.expected.items())
+        worst = max(worst, *(difference(a, b, floor).relative for a, b in pairs))
+    return dict.fromkeys(oracle.expected, worst)
 
 
 def perturbed(trial: Trial, dtype: str, number: int) -> Trial:

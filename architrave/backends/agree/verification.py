@@ -18,12 +18,14 @@ from architrave.backends.agree.difference import (
     working_dtype,
 )
 from architrave.backends.agree.diverge import first_divergence
+from architrave.backends.agree.gradient import GradientOracle
 from architrave.backends.agree.noise import excused, forward_noise, gradient_noise, resolution
 from architrave.backends.agree.report import ORACLE, Comparison, Divergence, Report
-from architrave.backends.agree.trial import Trial, random_array, trial
+from architrave.backends.agree.trial import Trial, trial
 from architrave.backends.agree.witness import (
     Failure,
     Witness,
+    attempt,
     gradient_arrays,
     gradient_sources,
     in_precision,
@@ -37,7 +39,7 @@ from architrave.ir.interpret import Result, interpret
 from architrave.ir.mode import specialize
 from architrave.ir.source import error
 from architrave.ir.storage import numpy_dtype
-from architrave.ir.types import DType, TensorType
+from architrave.ir.types import DType
 
 MODES = ("inference", "training")
 
@@ -90,10 +92,11 @@ class _Mode:
         witnesses = [w for w in map(self._witness, backends) if w is not None]
         self._tell("the oracle")
         expected = interpret(self.graph, self.trial.inputs, self.trial.weights, self._training, key=self.trial.key)
+        oracle = self._oracle(expected)
         for dtype in dtypes:
             ran = self._forward(witnesses, dtype, expected)
-            if self.gradients:
-                self._backward([w for w in witnesses if w.backend in ran], dtype, expected)
+            if oracle is not None:
+                self._backward([w for w in witnesses if w.backend in ran], dtype, oracle)
 
     @property
     def _training(self) -> bool:
@@ -167,67 +170,48 @@ class _Mode:
         if divergence is not None:
             self.report.divergences.append(divergence)
 
-    def _backward(self, witnesses: Sequence[Witness], dtype: str, expected: Result) -> None:
-        able = [w for w in witnesses if w.program.runner.differentiates]
-        if len(able) < 2:
-            self.report.skipped["gradients"] = "there are no two backends here that compute them"
-            return
-        cotangents = _cotangents(self.graph, expected, self.trial.seed)
-        found: dict[str, Mapping[str, Array]] = {}
-        for each in able:
-            self._tell(f"gradients of {each.backend} in {dtype}")
-            gradients = each.gradients(self.trial, _numpy(dtype), cotangents)
-            if isinstance(gradients, Failure):
-                self._failed(each.backend, dtype, "gradient", gradients)
-            else:
-                found[each.backend] = gradient_arrays(self.graph, gradients)
-        for pair in itertools.combinations(found, 2):
-            self._gradients(dtype, pair, found, cotangents, able[0])
+    def _oracle(self, expected: Result) -> GradientOracle | None:
+        """What the gradients are; None where they are not asked for or cannot be said."""
+        if not self.gradients:
+            return None
+        self._tell("gradients of the oracle")
+        oracle = attempt(lambda: GradientOracle.of(self.graph, self._training, self.trial, expected))
+        if isinstance(oracle, GradientOracle):
+            return oracle
+        self._failed(ORACLE, "any", "gradient", oracle)
+        return None
 
-    def _gradients(
-        self,
-        dtype: str,
-        pair: tuple[str, str],
-        found: Mapping[str, Mapping[str, Array]],
-        cotangents: list[Array | None],
-        first: Witness,
-    ) -> None:
-        """Compare the gradients of two backends."""
-        a, b = found[pair[0]], found[pair[1]]
+    def _backward(self, witnesses: Sequence[Witness], dtype: str, oracle: GradientOracle) -> None:
+        """Compare the gradients of every backend with the oracle's."""
+        for each in witnesses:
+            self._tell(f"gradients of {each.backend} in {dtype}")
+            found = each.gradients(self.trial, _numpy(dtype), oracle.cotangents)
+            if isinstance(found, Failure):
+                self._failed(each.backend, dtype, "gradient", found)
+            else:
+                self._gradients(dtype, each.backend, gradient_arrays(self.graph, found), oracle)
+
+    def _gradients(self, dtype: str, name: str, found: Mapping[str, Array], oracle: GradientOracle) -> None:
         tolerance = BACKWARD[working_dtype(self.graph, dtype)]
-        largest = max((float(np.abs(g).max(initial=0.0)) for g in b.values()), default=0.0)
-        floor = resolution(dtype) / tolerance * largest
+        floor = resolution(dtype) / tolerance * oracle.largest
         rows: list[Comparison] = []
-        for name, ours in a.items():
-            absolute, relative, problem = difference(ours, b[name], floor)
-            where = (self.mode, dtype, "gradient", name, *pair)
+        for source, wanted in oracle.expected.items():
+            absolute, relative, problem = difference(found[source], wanted, floor)
+            where = (self.mode, dtype, "gradient", source, name, ORACLE)
             rows.append(Comparison(*where, absolute, relative, tolerance, problem))
-        rows = excused(rows, lambda narrow: gradient_noise(first, self.trial, narrow, cotangents, floor))
+        rows = excused(rows, lambda narrow: gradient_noise(oracle, self.trial, narrow, floor))
         self.report.comparisons.extend(rows)
         wrong = [row.name for row in rows if not row.ok]
-        both = " and ".join(pair)
-        if not wrong or any(d.backend == both for d in self.report.divergences):
+        if not wrong or any(d.backend == name for d in self.report.divergences):
             return
-        self._tell(f"looking for where the gradients of {both} differ")
+        self._tell(f"looking for where the gradients of {name} differ")
         given = in_precision(self.trial, _numpy(dtype))
-        search = Backward(self.graph, pair, self._training, given, cotangents, tolerance, floor)
+        search = Backward(self.graph, name, self._training, given, oracle.cotangents, tolerance, floor)
         # What was declared last is nearest to the outputs, as a rule.
         divergence = search.first(gradient_sources(self.graph)[wrong[-1]])
         if divergence is not None:
             node, problem = divergence
-            self.report.divergences.append(Divergence.at(node, both, self.mode, dtype, problem))
-
-
-def _cotangents(graph: Graph, expected: Result, seed: int) -> list[Array | None]:
-    """One for each float output, zero where the output itself is not a finite number."""
-    cotangents: list[Array | None] = []
-    for i, (value, output) in enumerate(zip(graph.outputs, expected.outputs, strict=True)):
-        if not value.dtype.is_float:
-            cotangents.append(None)
-            continue
-        drawn = random_array(TensorType(DType.F32, output.shape), seed, f"cotangent {i}", np.float32)
-        cotangents.append(np.where(np.isfinite(output), drawn, 0))
-    return cotangents
+            self.report.divergences.append(Divergence.at(node, name, self.mode, dtype, problem))
 
 
 def _has_training(graph: Graph) -> bool:

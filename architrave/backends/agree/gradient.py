@@ -1,0 +1,63 @@
+"""What the gradients are: those of `ir.autodiff`, run by the oracle in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from architrave.backends.agree.trial import Trial, random_array
+from architrave.backends.agree.witness import gradient_arrays
+from architrave.backends.differentiated import Differentiated
+from architrave.ir.arrays import Array
+from architrave.ir.graph import Graph
+from architrave.ir.interpret import Result, interpret
+from architrave.ir.types import DType, TensorType
+
+
+@dataclass(frozen=True)
+class GradientOracle:
+    """The gradients of one mode of a network. `cotangents` are what flows back to its outputs."""
+
+    mode: Differentiated
+    trial: Trial
+    cotangents: list[Array | None]
+
+    @classmethod
+    def of(cls, graph: Graph, training: bool, trial: Trial, expected: Result) -> GradientOracle:
+        """The oracle of a network whose outputs on the trial are `expected`."""
+        return cls(Differentiated.of(graph, training), trial, _cotangents(graph, expected, trial.seed))
+
+    @cached_property
+    def expected(self) -> Mapping[str, Array]:
+        """The gradients on the trial, by the names of what they are of."""
+        return self.gradients(self.trial)
+
+    @property
+    def largest(self) -> float:
+        """The largest number of all gradients."""
+        return max((float(np.abs(g).max(initial=0.0)) for g in self.expected.values()), default=0.0)
+
+    def gradients(self, trial: Trial) -> Mapping[str, Array]:
+        """The gradients on other numbers."""
+        mode = self.mode
+        found = mode.gradients(
+            lambda inputs: interpret(mode.backward, inputs, trial.weights, key=trial.key).outputs,
+            trial.inputs,
+            self.cotangents,
+        )
+        return gradient_arrays(mode.graph, found)
+
+
+def _cotangents(graph: Graph, expected: Result, seed: int) -> list[Array | None]:
+    """One for each float output, zero where the output itself is not a finite number."""
+    cotangents: list[Array | None] = []
+    for i, (value, output) in enumerate(zip(graph.outputs, expected.outputs, strict=True)):
+        if not value.dtype.is_float:
+            cotangents.append(None)
+            continue
+        drawn = random_array(TensorType(DType.F32, output.shape), seed, f"cotangent {i}", np.float32)
+        cotangents.append(np.where(np.isfinite(output), drawn, 0))
+    return cotangents
