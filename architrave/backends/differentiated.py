@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from architrave.backends.runner import Gradients
-from architrave.ir.arrays import Array
+from architrave.ir.arrays import Array, known
 from architrave.ir.autodiff import with_gradients
 from architrave.ir.autodiff.fit import differentiable
 from architrave.ir.bind import bind_type, sizes_of
@@ -56,5 +55,5 @@ def _sources(graph: Graph) -> list[Value]:
     return [v for v in (*params, *graph.inputs) if differentiable(v.type)]
 
 
-def _cotangent(output: Value, given: Array | None, sizes: Mapping[str, int]) -> Any:
-    return np.zeros(bind_type(output.type, sizes).shape) if given is None else given
+def _cotangent(output: Value, given: Array | None, sizes: Mapping[str, int]) -> Array:
+    return np.zeros(tuple(map(known, bind_type(output.type, sizes).shape))) if given is None else given

@@ -19,11 +19,11 @@ def add_windows(rules: Rules, np: str) -> None:
         name = at.use(at.op.name.replace("conv", "convolve"))
         return call(name, *promoted(at, np), **options)
 
-    @rules.rule("max_pool")
+    @rules.rule("max_pool", "max_pool_places")
     def _max_pool(at: Call) -> Code:
         stride = _short(at, at.op.stride or at.op.kernel)
         options = _window(at, "padding", "dilation")
-        return call(at.use("max_pool"), at.args[0], literal(at.op.kernel), stride=stride, **options)
+        return call(at.use(at.op.name), at.args[0], literal(at.op.kernel), stride=stride, **options)
 
     @rules.rule("avg_pool")
     def _avg_pool(at: Call) -> Code:

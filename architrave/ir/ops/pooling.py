@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from architrave.ir.arrays import Array, known, np
 from architrave.ir.dims import Size, product
 from architrave.ir.graph import apply
-from architrave.ir.op import Gradients, Op, Sample, Values, sample, typed
+from architrave.ir.op import Gradients, Op, Sample, Values, sample, typed, without_gradient
 from architrave.ir.ops import checks
 from architrave.ir.ops.conv import Conv, Pairs, window_defaults, windows_that_fit
+from architrave.ir.ops.index import ScatterAdd
 from architrave.ir.ops.leaves import Full
 from architrave.ir.ops.shape import Reshape
 from architrave.ir.source import error
@@ -36,12 +37,57 @@ class MaxPool(Op):
         windows = _windows(x, self.kernel, self.stride or self.kernel, self.padding, self.dilation, lowest)
         return np.asarray(np.max(windows, axis=tuple(range(x.ndim, windows.ndim))))
 
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        (x,), (g,) = operands, cotangents
+        rank = len(self.kernel)
+        lead = x.shape[: x.rank - rank]
+        places = apply(MaxPoolPlaces(self.kernel, self.stride, self.padding, self.dilation), x)
+        chosen, flat = (apply(Reshape((*lead, product(g.shape[x.rank - rank :]))), v) for v in (places, g))
+        nothing = apply(Full(0.0, (*lead, product(x.shape[x.rank - rank :])), g.dtype))
+        back = apply(ScatterAdd(len(lead)), nothing, chosen, flat)
+        return (apply(Reshape(x.shape), back),)
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield from _samples()
         yield sample([1, 2, 9], kernel=(3,), stride=(2,), padding=((2, 1),), dilation=(2,))
         yield sample(typed(DType.I32, 2, 5), kernel=(2,), padding=((1, 0),))
         yield sample(np.array([1.0, np.nan, 3.0, 4.0]), kernel=(2,), stride=(1,))
+
+
+class MaxPoolPlaces(Op):
+    """Where `max_pool` finds the largest element of each window, the first of equals: an i64.
+
+    Places count through the last `len(kernel)` axes of `x` in row-major order. Of NaNs it is the first.
+    """
+
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...] = ()
+    padding: tuple[tuple[Size, Size], ...] = ()
+    dilation: tuple[int, ...] = ()
+
+    def infer(self, x: TensorType) -> TensorType:
+        pooled = _pooled("max_pool_places", x, self.kernel, self.stride or self.kernel, self.padding, self.dilation)
+        return pooled.with_dtype(DType.I64)
+
+    def reference(self, x: Array) -> Array:
+        rank = len(self.kernel)
+        shape: tuple[int, ...] = x.shape[x.ndim - rank :]
+        options = (self.kernel, self.stride or self.kernel, self.padding, self.dilation)
+        places = _windows(np.asarray(np.arange(math.prod(shape)).reshape(shape)), *options, -1)
+        windows = _windows(x, *options, 0)
+        pooled = MaxPool(self.kernel, self.stride, self.padding, self.dilation).reference(x)
+        largest = pooled.reshape(*pooled.shape, *(1,) * rank)
+        chosen = (places >= 0) & ((windows == largest) | ((windows != windows) & (largest != largest)))
+        return np.asarray(np.min(np.where(chosen, places, x.size), axis=tuple(range(x.ndim, chosen.ndim))))
+
+    gradient = without_gradient
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield from MaxPool.samples()
+        yield sample(np.array([[1.0, 1.0, 0.0], [1.0, 1.0, 2.0]]), kernel=(2, 2), stride=(1, 1))
+        yield sample(np.array([[-np.inf, -np.inf, 3.0]]), kernel=(2,), stride=(1,), padding=((1, 1),))
 
 
 class AvgPool(Op):
@@ -133,6 +179,6 @@ def _windows(
     lead = x.ndim - rank
     widths = [*((0, 0),) * lead, *((known(before), known(after)) for before, after in padding)]
     reach = tuple(d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True))
-    padded = np.pad(x, widths, constant_values=outside)
+    padded = np.pad(x, widths, constant_values=outside) if widths else x
     windows = np.lib.stride_tricks.sliding_window_view(padded, reach, tuple(range(lead, x.ndim)))
     return windows[(*(slice(None),) * lead, *(slice(None, None, step) for step in (*stride, *dilation)))]

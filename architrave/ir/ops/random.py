@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from architrave.ir.arrays import Array, known, np
 from architrave.ir.dims import Size
 from architrave.ir.graph import Value, apply
-from architrave.ir.op import Op, Sample, sample, typed
+from architrave.ir.op import Op, Sample, sample, typed, without_gradient
 from architrave.ir.ops import checks
 from architrave.ir.ops.elementwise import Cos, Log, Sqrt
 from architrave.ir.ops.join import Slice
@@ -79,6 +79,8 @@ class RandomBits(_Random):
         number = np.arange((count + 1) // 2, dtype=np.uint64)
         words = np.stack([number & 0xFFFFFFFF, number >> 32]).astype(np.uint32)
         return threefry(place, words).T.reshape(-1)[:count].reshape(shape)
+
+    gradient = without_gradient
 
 
 class RandomUniform(_Random):

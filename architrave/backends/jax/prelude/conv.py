@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -80,7 +81,29 @@ def max_pool(
 ) -> jax.Array:
     """The largest value of each window over the last axes of x; padding is never chosen."""
     lowest = np.iinfo(x.dtype).min if np.issubdtype(x.dtype, np.integer) else -np.inf
-    return reduce_windows(lax.max, lowest, x, kernel, stride, padding, dilation)
+    return reduce_windows(lax.max, np.asarray(lowest, x.dtype), x, kernel, stride, padding, dilation)
+
+
+def max_pool_places(
+    x: jax.Array,
+    kernel: tuple[int, ...],
+    stride: int | tuple[int, ...],
+    padding: int | tuple[tuple[int, int], ...] = 0,
+    dilation: int | tuple[int, ...] = 1,
+) -> jax.Array:
+    """Where `max_pool` finds its values, the first of equals: places in the plane of the last axes, row by row."""
+    plane = x.shape[x.ndim - len(kernel) :]
+    places = jnp.broadcast_to(jnp.arange(math.prod(plane)).reshape(plane), x.shape)
+
+    def better(a: tuple[jax.Array, jax.Array], b: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        (x, i), (y, j) = a, b
+        x_nan, y_nan = x != x, y != y
+        before = (x > y) | (x_nan & ~y_nan) | (((x == y) | (x_nan & y_nan)) & (i < j))
+        chosen = (j < 0) | ((i >= 0) & before)
+        return jnp.where(chosen, x, y), jnp.where(chosen, i, j)
+
+    start = (np.zeros((), x.dtype), np.asarray(-1, places.dtype))
+    return reduce_windows(better, start, (lax.stop_gradient(x), places), kernel, stride, padding, dilation)[1]
 
 
 def avg_pool(
@@ -91,28 +114,28 @@ def avg_pool(
     count_padding: bool = True,
 ) -> jax.Array:
     """The mean of each window over the last axes of x; with `count_padding`, padding is zeros that count."""
-    total = reduce_windows(lax.add, 0, x, kernel, stride, padding)
+    total = reduce_windows(lax.add, np.zeros((), x.dtype), x, kernel, stride, padding)
     if count_padding or padding == 0:
         return total / math.prod(kernel)
     inside = jnp.ones(x.shape[x.ndim - len(kernel) :], x.dtype)
-    return total / reduce_windows(lax.add, 0, inside, kernel, stride, padding)
+    return total / reduce_windows(lax.add, np.zeros((), x.dtype), inside, kernel, stride, padding)
 
 
 def reduce_windows(
-    combine: Callable[..., jax.Array],
-    start: float,
-    x: jax.Array,
+    combine: Callable[..., Any],
+    start: Any,
+    x: Any,
     kernel: tuple[int, ...],
     stride: int | tuple[int, ...],
     padding: int | tuple[tuple[int, int], ...],
     dilation: int | tuple[int, ...] = 1,
-) -> jax.Array:
-    """`combine` over the cells of each window over the last axes of x; padding is `start`."""
+) -> Any:
+    """`combine` over the cells of each window over the last axes of x; padding is `start`. Both may be tuples."""
     rank = len(kernel)
-    lead = x.ndim - rank
+    lead = jax.tree.leaves(x)[0].ndim - rank
     return lax.reduce_window(
         x,
-        np.asarray(start, x.dtype),
+        start,
         combine,
         (1,) * lead + kernel,
         (1,) * lead + per_axis(stride, rank),

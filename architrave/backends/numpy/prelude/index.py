@@ -28,11 +28,15 @@ def gather(x: np.ndarray, index: np.ndarray, axis: int) -> np.ndarray:
 
 def scatter_add(x: np.ndarray, index: np.ndarray, source: np.ndarray, axis: int) -> np.ndarray:
     """x with the cells of source added where `index` says along `axis`, without those outside: undoes `gather`."""
-    y = x.copy()
+    y = np.array(x, order="C")
+    if not (index.size and x.size):
+        return y
+    # One flat index: that is what `np.add.at` is fast with.
+    places = list(np.ogrid[tuple(slice(n) for n in index.shape)])
+    places[axis] = index
+    flat = np.ravel_multi_index(tuple(places), x.shape, mode="clip")
     inside = (index >= 0) & (index < x.shape[axis])
-    places = list(np.nonzero(inside))
-    places[axis] = index[inside]
-    np.add.at(y, tuple(places), source[inside])
+    np.add.at(y.reshape(-1), flat[inside], source[inside])
     return y
 
 

@@ -54,7 +54,28 @@ def max_pool(
     """The largest element of each window over the last axes of x; padding is never chosen."""
     lowest = -math.inf if x.is_floating_point() else torch.iinfo(x.dtype).min
     x = F.pad(x, [width for pair in reversed(padding) for width in pair], value=lowest)
-    return torch.stack(windows(x, kernel, stride, dilation)).amax(0)
+    return torch.stack(windows(x, kernel, stride, dilation)).max(0).values
+
+
+def max_pool_places(
+    x: torch.Tensor,
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    padding: tuple[tuple[int, int], ...],
+    dilation: tuple[int, ...],
+) -> torch.Tensor:
+    """Where `max_pool` finds its values, the first of equals: places in the plane of the last axes, row by row."""
+    plane = x.shape[x.dim() - len(kernel) :]
+    widths = [width for pair in reversed(padding) for width in pair]
+    inside = torch.arange(math.prod(plane), device=x.device).reshape(plane)
+    seen, places = (
+        torch.stack(windows(F.pad(y, widths, value=value), kernel, stride, dilation))
+        for y, value in ((x, 0), (inside, -1))
+    )
+    places = places.reshape(len(places), *(1,) * (x.dim() - len(kernel)), *places.shape[1:])
+    largest = max_pool(x, kernel, stride, padding, dilation)
+    chosen = (places >= 0) & ((seen == largest) | (seen.isnan() & largest.isnan()))
+    return torch.where(chosen, places, math.prod(plane)).amin(0)
 
 
 def avg_pool(

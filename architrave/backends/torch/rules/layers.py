@@ -129,6 +129,18 @@ def _max_pool(at: Call) -> Code:
     return call(f"F.max_pool{rank}d", x, same(kernel), **given)
 
 
+@layers.rule("max_pool_places")
+def _max_pool_places(at: Call) -> Code:
+    rank = len(at.op.kernel)
+    padding: Pairs = at.op.padding or ((0, 0),) * rank
+    stride, dilation = at.op.stride or at.op.kernel, at.op.dilation or (1,) * rank
+    return call(
+        at.use("max_pool_places"),
+        at.args[0],
+        *(sequence(at.op.kernel), sequence(stride), sequence(at.shape(p) for p in padding), sequence(dilation)),
+    )
+
+
 @layers.rule("avg_pool")
 def _avg_pool(at: Call) -> Code:
     kernel, rank = at.op.kernel, len(at.op.kernel)
