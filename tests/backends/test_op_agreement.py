@@ -6,9 +6,11 @@ import pytest
 import architrave.ir.ops  # noqa: F401  # fills the registry
 from architrave.backends.base import backend
 from architrave.backends.load import compile
+from architrave.ir.autodiff import with_gradients
+from architrave.ir.autodiff.fit import differentiable
 from architrave.ir.graph import Graph, make
 from architrave.ir.interpret import interpret
-from architrave.ir.op import OPS, Sample
+from architrave.ir.op import OPS, Sample, without_gradient
 from architrave.ir.ops.leaves import Input
 from architrave.ir.types import DType
 
@@ -61,6 +63,36 @@ def test_operator_agrees_with_its_reference(target, name, precision):
         for value, wanted, found in zip(graph.outputs, expected, results, strict=True):
             assert_close(found, wanted, TOLERANCE[chosen], f"{target}, sample {number}\n{program.source}")
             assert value.dtype is not DType.FLOAT or found.dtype == chosen, program.source
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if OPS[name].gradient is not without_gradient])
+@pytest.mark.parametrize("target", BACKENDS)
+def test_gradient_agrees_with_that_of_the_graph(target, name):
+    if target != "numpy":
+        pytest.importorskip(target)
+    rng = np.random.default_rng(0)
+    for number, sample in enumerate(good_samples(name)):
+        graph = graph_of(name, sample)
+        if not has_gradients(graph):
+            continue
+        inputs = sample.draw(number)
+        outputs = interpret(graph, inputs).outputs
+        pairs = [(y, differentiable(v.type)) for v, y in zip(graph.outputs, outputs, strict=True)]
+        flowing = [rng.normal(size=y.shape).astype(y.dtype) if flows else None for y, flows in pairs]
+        given = [*inputs, *(g for g in flowing if g is not None)]
+        wanted = iter(interpret(with_gradients(graph), given).outputs[len(outputs) :])
+        program = compile(graph, target)
+        found = program.gradients({}, *inputs, cotangents=flowing).inputs
+        tolerance = TOLERANCE["float64" if any(x.dtype == np.float64 for x in inputs) else "float32"]
+        for position, value in enumerate(graph.inputs):
+            if differentiable(value.type):
+                about = f"{target}, sample {number}, input {position}\n{program.source}"
+                assert_close(found[position], next(wanted), tolerance, about)
+
+
+def has_gradients(graph: Graph) -> bool:
+    """Whether there is something to differentiate, and by something."""
+    return all(any(differentiable(v.type) for v in values) for values in (graph.inputs, graph.outputs))
 
 
 def assert_close(found: np.ndarray, wanted: np.ndarray, tolerance: float, about: str) -> None:
