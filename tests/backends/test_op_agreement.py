@@ -10,7 +10,7 @@ from architrave.ir.autodiff import with_gradients
 from architrave.ir.autodiff.fit import differentiable
 from architrave.ir.graph import Graph, make
 from architrave.ir.interpret import interpret
-from architrave.ir.op import OPS, Sample, without_gradient
+from architrave.ir.op import OPS, Sample
 from architrave.ir.ops.leaves import Input
 from architrave.ir.types import DType
 
@@ -65,7 +65,7 @@ def test_operator_agrees_with_its_reference(target, name, precision):
             assert value.dtype is not DType.FLOAT or found.dtype == chosen, program.source
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if OPS[name].gradient is not without_gradient])
+@pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("target", BACKENDS)
 def test_gradient_agrees_with_that_of_the_graph(target, name):
     if target != "numpy":
@@ -77,6 +77,8 @@ def test_gradient_agrees_with_that_of_the_graph(target, name):
             continue
         inputs = sample.draw(number)
         outputs = interpret(graph, inputs).outputs
+        if any(np.isnan(y).any() for y in outputs if y.dtype.kind in "fc"):
+            continue  # what flows back through a NaN is left open
         pairs = [(y, differentiable(v.type)) for v, y in zip(graph.outputs, outputs, strict=True)]
         flowing = [rng.normal(size=y.shape).astype(y.dtype) if flows else None for y, flows in pairs]
         given = [*inputs, *(g for g in flowing if g is not None)]
@@ -87,7 +89,7 @@ def test_gradient_agrees_with_that_of_the_graph(target, name):
         for position, value in enumerate(graph.inputs):
             if differentiable(value.type):
                 about = f"{target}, sample {number}, input {position}\n{program.source}"
-                assert_close(found[position], next(wanted), tolerance, about)
+                assert_close(found[position], next(wanted), tolerance, about, largest(flowing))
 
 
 def has_gradients(graph: Graph) -> bool:
@@ -95,10 +97,16 @@ def has_gradients(graph: Graph) -> bool:
     return all(any(differentiable(v.type) for v in values) for values in (graph.inputs, graph.outputs))
 
 
-def assert_close(found: np.ndarray, wanted: np.ndarray, tolerance: float, about: str) -> None:
+def largest(arrays: list[np.ndarray | None]) -> float:
+    """The largest number among what flows back."""
+    return max((float(np.max(np.abs(x), initial=0)) for x in arrays if x is not None), default=0.0)
+
+
+def assert_close(found: np.ndarray, wanted: np.ndarray, tolerance: float, about: str, least: float = 1e-30) -> None:
+    """Compare by the scale of the result, which is `least` at least."""
     assert found.shape == wanted.shape, about
     if wanted.dtype.kind not in "fc":
         np.testing.assert_array_equal(found, wanted, about)
         return
-    scale = np.max(np.abs(wanted), initial=1e-30, where=np.isfinite(wanted))
+    scale = np.max(np.abs(wanted), initial=least, where=np.isfinite(wanted))
     np.testing.assert_allclose(found.astype(wanted.dtype), wanted, rtol=0, atol=tolerance * scale, err_msg=about)

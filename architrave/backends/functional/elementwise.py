@@ -13,7 +13,6 @@ _INFIX = {
     "multiply": "*",
     "floor_divide": "//",
     "remainder": "%",
-    "power": "**",
     "equal": "==",
     "not_equal": "!=",
     "less": "<",
@@ -23,7 +22,6 @@ _INFIX = {
 }
 _CONNECTIVES = {"logical_and": "&", "logical_or": "|"}
 _OF_TWO = ("maximum", "minimum")
-_KEEPS_INTEGERS = ("abs", "sign")
 _OF_FLOATS = ("exp", "log", "log1p", "expm1", "sqrt", "sin", "cos", "tan", "tanh", "isnan", "isfinite")
 _PLAIN = {"0.0": "zeros", "1.0": "ones"}
 _TO_WHOLE = {"floor": "floor", "ceil": "ceil", "round": "rint"}
@@ -46,9 +44,9 @@ def add_elementwise(rules: Rules, np: str) -> None:
     def _of_two(at: Call) -> Code:
         return call(f"{np}.{at.op.name}", *promoted(at, np))
 
-    @rules.rule(*_KEEPS_INTEGERS)
-    def _unary(at: Call) -> Code:
-        return call(f"{np}.{at.op.name}", *at.args)
+    @rules.rule("sign")
+    def _sign(at: Call) -> Code:
+        return call(f"{np}.sign", *at.args)
 
     @rules.rule("negative")
     def _negative(at: Call) -> Code:

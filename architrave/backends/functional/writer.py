@@ -169,8 +169,11 @@ class FunctionWriter(FlowWriter):
         return f"{self.program.framework.module}.arange({self.size(length)}){'[::-1]' if reverse else ''}"
 
     def stacked(self, values: Code, axis: int, reverse: bool, like: Value) -> Code:
+        module = self.program.framework.module
+        if like.shape[axis] == 0:
+            return call(f"{module}.zeros", self.shape(like.shape), self.dtype(like.dtype))
         listed = f"{values}[::-1]" if reverse else str(values)
-        return call(f"{self.program.framework.module}.stack", listed, **({"axis": str(axis)} if axis else {}))
+        return call(f"{module}.stack", listed, **({"axis": str(axis)} if axis else {}))
 
     def assignment(self, state: Value, code: Code) -> str:
         return f"{self.weight(state)} = {code}"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from architrave.backends.base import Call, Rules
-from architrave.backends.code import Code, call, literal
+from architrave.backends.code import Code, call, infix, literal
 from architrave.backends.functional.axes import add_axes, reduction
 from architrave.backends.functional.contraction import add_contraction, as_matmul, linear
 from architrave.backends.functional.dtypes import as_float, promoted
 from architrave.backends.functional.elementwise import add_elementwise
 from architrave.backends.functional.index import add_index
+from architrave.backends.functional.linalg import add_linalg
 from architrave.backends.functional.windows import add_windows
 from architrave.ir.types import normalize_axis
 
@@ -18,11 +19,26 @@ add_axes(rules, "jnp")
 add_contraction(rules, "jnp")
 add_windows(rules, "jnp")
 add_index(rules, "jnp")
+add_linalg(rules)
 
 
 @rules.rule("stop_gradient")
 def _stop_gradient(at: Call) -> Code:
     return call("jax.lax.stop_gradient", at.args[0])
+
+
+@rules.rule("abs")
+def _abs(at: Call) -> Code:
+    # The gradient of jnp.abs at 0 is 1.
+    return call(at.use("absolute") if at.types[0].dtype.is_float else "jnp.abs", at.args[0])
+
+
+@rules.rule("power", scalars=True)
+def _power(at: Call) -> Code:
+    a, b = promoted(at, "jnp")
+    if at.results[0].dtype.is_float and a.number is None and b.number is None:
+        return call(at.use("power"), a, b)
+    return infix(a, "**", b)
 
 
 @rules.rule("rsqrt", "erf")
@@ -79,6 +95,9 @@ def _sort(at: Call) -> Code:
 
 @rules.rule("segment_sum", "segment_max")
 def _segments(at: Call) -> Code:
+    if 0 in at.results[0].shape:
+        # JAX cannot differentiate one without segments.
+        return call("jnp.zeros", at.shape(at.results[0].shape), at.dtype(at.results[0].dtype))
     return call(f"jax.ops.{at.op.name}", *at.args, at.size(at.op.count))
 
 

@@ -9,6 +9,7 @@ from architrave.backends.functional.contraction import add_contraction, as_matmu
 from architrave.backends.functional.dtypes import as_float, promoted
 from architrave.backends.functional.elementwise import add_elementwise
 from architrave.backends.functional.index import add_index
+from architrave.backends.functional.linalg import add_linalg
 from architrave.backends.functional.windows import add_windows
 from architrave.ir.types import normalize_axis
 
@@ -18,11 +19,23 @@ add_axes(rules, "np")
 add_contraction(rules, "np")
 add_windows(rules, "np")
 add_index(rules, "np")
+add_linalg(rules)
 
 
 @rules.rule("stop_gradient")
 def _stop_gradient(at: Call) -> Code:
     return at.args[0]
+
+
+@rules.rule("abs")
+def _abs(at: Call) -> Code:
+    return call("np.abs", *at.args)
+
+
+@rules.rule("power", scalars=True)
+def _power(at: Call) -> Code:
+    a, b = promoted(at, "np")
+    return infix(a, "**", b)
 
 
 @rules.rule("rsqrt")

@@ -182,6 +182,9 @@ class TorchWriter(FlowWriter):
         return f"{numbers}.flip(0)" if reverse else numbers
 
     def stacked(self, values: Code, axis: int, reverse: bool, like: Value) -> Code:
+        if like.shape[axis] == 0:
+            options = {"dtype": self.dtype(like.dtype), "device": f"{self.anchor()}.device"}
+            return call("torch.zeros", self.shape(like.shape), **options)
         return Code(f"torch.stack({values}[::-1], {axis})" if reverse else f"torch.stack({values}, {axis})")
 
     def assignment(self, state: Value, code: Code) -> str:

@@ -16,7 +16,6 @@ _INFIX = {
     "subtract": "-",
     "multiply": "*",
     "divide": "/",
-    "floor_divide": "//",
     "remainder": "%",
     "power": "**",
     "equal": "==",
@@ -33,7 +32,6 @@ _OF_FLOATS = ("exp", "log", "log1p", "expm1", "sqrt", "rsqrt", "sin", "cos", "ta
 _OF_ACTIVATIONS = {
     "silu": "silu",
     "selu": "selu",
-    "hard_sigmoid": "hardsigmoid",
     "hard_swish": "hardswish",
     "mish": "mish",
 }
@@ -52,13 +50,27 @@ def _infix(at: Call) -> Code:
     return result
 
 
+@elementwise.rule("floor_divide", scalars=True)
+def _floor_divide(at: Call) -> Code:
+    dtype = at.results[0].dtype
+    operands = with_tensor(at, promoted(at, dtype), dtype)
+    if dtype.is_float:
+        # PyTorch has no gradient for it, not even zero.
+        operands = tuple(x if x.number is not None else method(x, "detach") for x in operands)
+    return infix(operands[0], "//", operands[1])
+
+
 @elementwise.rule("maximum", "minimum", scalars=True)
 def _bound(at: Call) -> Code:
-    a, b = with_tensor(at, promoted(at), at.results[0].dtype)
+    dtype = at.results[0].dtype
+    a, b = with_tensor(at, promoted(at), dtype)
     if a.number is None and b.number is None:
         return call(f"torch.{at.op.name}", a, b)
     x, bound = (a, b) if a.number is None else (b, a)
-    return method(x, "clamp", **{_BOUNDS[at.op.name]: bound})
+    if not dtype.is_float:
+        return method(x, "clamp", **{_BOUNDS[at.op.name]: bound})
+    # Not `clamp`: at the bound its whole gradient goes to x, not half of it.
+    return call(f"torch.{at.op.name}", x, method(x, "new_tensor", bound))
 
 
 @elementwise.rule(*_OF_FLOATS)
@@ -156,6 +168,12 @@ def _gelu(at: Call) -> Code:
 @elementwise.rule(*_OF_ACTIVATIONS)
 def _activation(at: Call) -> Code:
     return call(f"F.{_OF_ACTIVATIONS[at.op.name]}", as_float(at))
+
+
+@elementwise.rule("hard_sigmoid")
+def _hard_sigmoid(at: Call) -> Code:
+    # Not `F.hardsigmoid`, whose slope is the sixth that float32 knows in every precision.
+    return infix(call("F.relu6", infix(as_float(at), "+", literal(3))), "/", literal(6))
 
 
 @elementwise.rule("elu")
