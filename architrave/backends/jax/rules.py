@@ -84,13 +84,16 @@ def _einsum(at: Call) -> Code:
     return simple or call("jnp.einsum", literal(at.op.equation.replace(" ", "")), *promoted(at, "jnp"))
 
 
-@rules.rule("sort", "argsort")
+@rules.rule("sort")
 def _sort(at: Call) -> Code:
-    axis = normalize_axis(at.op.axis, at.types[0].rank)
-    options: dict[str, Code | str] = {"axis": literal(axis)}
-    if at.op.descending:
-        options["descending"] = "True"
-    return call(f"jnp.{at.op.name}", at.args[0], **options)
+    function = at.use("sort_down") if at.op.descending else "jnp.sort"
+    return call(function, at.args[0], axis=literal(normalize_axis(at.op.axis, at.types[0].rank)))
+
+
+@rules.rule("argsort")
+def _argsort(at: Call) -> Code:
+    options = {"descending": literal(True)} if at.op.descending else {}
+    return call("jnp.argsort", at.args[0], axis=literal(normalize_axis(at.op.axis, at.types[0].rank)), **options)
 
 
 @rules.rule("segment_sum", "segment_max")

@@ -25,3 +25,8 @@ def scatter_add(x: jax.Array, index: jax.Array, source: jax.Array, axis: int) ->
     places = list(jnp.indices(index.shape, sparse=True))
     places[axis] = jnp.where(index < 0, x.shape[axis], index)  # a negative index would count from the end
     return x.at[tuple(places)].add(source, mode="drop")
+
+
+def sort_down(x: jax.Array, axis: int) -> jax.Array:
+    """The elements from large to small, NaN first. Equal ones keep their order, and so do their gradients."""
+    return jnp.take_along_axis(x, jnp.argsort(x, axis=axis, descending=True), axis=axis)

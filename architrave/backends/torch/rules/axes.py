@@ -113,7 +113,9 @@ def _softmax(at: Call) -> Code:
 
 @axes.rule("sort")
 def _sort(at: Call) -> Code:
-    options = {"descending": literal(True)} if at.op.descending else {}
+    # Stable, so that of equals each gets what flows back to its own place.
+    options = {"stable": literal(True)} if at.types[0].dtype.is_float else {}
+    options |= {"descending": literal(True)} if at.op.descending else {}
     return Code(f"{call('torch.sort', at.args[0], dim=str(at.op.axis), **options)}.values")
 
 
