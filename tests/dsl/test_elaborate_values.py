@@ -72,6 +72,8 @@ def softmax(x: Array) -> Array:
     return e / e.sum(-1, keepdims=True)
 
 
+S = X.T @ X + 2 * np.eye(4)
+
 TENSORS: dict[str, Any] = {
     "x + 1": X + 1,
     "2 - x": 2 - X,
@@ -178,6 +180,19 @@ TENSORS: dict[str, Any] = {
     "op.softmax(x, axis = 1)": softmax(X),
     "op.relu(x = x)": np.maximum(X, 0),
     "sum([x, x])": 2 * X,
+    "cholesky((transpose(x) @ x + 2 * eye(4))) + eigh((transpose(x) @ x + 2 * eye(4)))[1] * 0 + slogdet((transpose(x) @ x + 2 * eye(4)))[1] * 0": np.linalg.cholesky(
+        S
+    ),
+    "solve((transpose(x) @ x + 2 * eye(4)), x[0])": np.linalg.solve(S, X[0]),
+    "triangular_solve((transpose(x) @ x + 2 * eye(4)), transpose(x))": np.linalg.solve(np.tril(S), X.T),
+    "(transpose(x) @ x + 2 * eye(4)) @ inverse((transpose(x) @ x + 2 * eye(4))) + det((transpose(x) @ x + 2 * eye(4)))": np.eye(
+        4
+    )
+    + np.linalg.det(S),
+    "matrix_exp((transpose(x) @ x + 2 * eye(4)) * 0) @ matrix_power((transpose(x) @ x + 2 * eye(4)), 3)": S @ S @ S,
+    "qr((transpose(x) @ x + 2 * eye(4)))[0] @ qr((transpose(x) @ x + 2 * eye(4)))[1]": S,
+    "svd((transpose(x) @ x + 2 * eye(4)))[1]": np.linalg.svd(S)[1],
+    "lstsq((transpose(x) @ x + 2 * eye(4)), x[0]) - pinv((transpose(x) @ x + 2 * eye(4))) @ x[0]": np.zeros(4),
     "vjp((y) => y * y, x, 3)": 6 * X,
     "random.uniform([2], 3, 3) + random.normal([2]) * 0 + random.bernoulli(1, [2])": np.full(2, 4.0),
 }

@@ -10,6 +10,7 @@ import pytest
 
 from architrave.ir.op import OPS, Sample, sample
 from tests.ir.apply import Array, evaluate
+from tests.ir.matrices import MATRICES
 
 
 def sigmoid(x: Array) -> Array:
@@ -151,6 +152,7 @@ FORMULAS: dict[str, Callable[..., Any]] = {
     "rms_norm": rms_norm,
     "group_norm": group_norm,
     "attention": attention,
+    **MATRICES,
 }
 """Composites by other formulas; None where a formula does not hold for a sample."""
 

@@ -83,10 +83,9 @@ class Svd(Op):
 
     def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
         (u, s, vt), (by_u, by_s, by_vt) = results, cotangents
-        v, by_v = transposed(vt), transposed(by_vt)
         row, column = apply(Unsqueeze((-2,)), s), apply(Unsqueeze((-1,)), s)
         apart = _apart(row * row - column * column)
-        left, right = product(transposed(u), by_u), product(vt, by_v)
+        left, right = product(transposed(u), by_u), product(vt, transposed(by_vt))
         middle = apart * (left - transposed(left)) * row + column * apart * (right - transposed(right))
         middle = middle + identity(s.shape[-1], s.dtype) * apply(Unsqueeze((-2,)), by_s)
         outside = (by_u - product(u, left)) / row
@@ -110,7 +109,7 @@ class Svd(Op):
 
 
 class Eigh(Op):
-    """`(a + a') / 2 = v diag(w) v'`: a [..., N, N] -> w [..., N], ascending, and v [..., N, N] with orthonormal columns.
+    """`(a + a') / 2 = v diag(w) v'`: a [..., N, N] -> w [..., N], ascending, and orthonormal v [..., N, N].
 
     Of each column of `v` the leading entry is positive: the first of those whose size is at least 0.9 of the largest.
     """

@@ -4,7 +4,8 @@ from architrave.backends.base import Rules
 from architrave.backends.torch.rules.axes import axes
 from architrave.backends.torch.rules.elementwise import elementwise
 from architrave.backends.torch.rules.layers import layers
+from architrave.backends.torch.rules.linalg import linalg
 
-rules = Rules.joined(elementwise, axes, layers)
+rules = Rules.joined(elementwise, axes, layers, linalg)
 
 __all__ = ["rules"]
