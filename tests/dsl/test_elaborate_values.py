@@ -73,6 +73,7 @@ def softmax(x: Array) -> Array:
 
 
 S = X.T @ X + 2 * np.eye(4)
+SQUARE = "(transpose(x) @ x + 2 * eye(4))"
 
 TENSORS: dict[str, Any] = {
     "x + 1": X + 1,
@@ -180,19 +181,14 @@ TENSORS: dict[str, Any] = {
     "op.softmax(x, axis = 1)": softmax(X),
     "op.relu(x = x)": np.maximum(X, 0),
     "sum([x, x])": 2 * X,
-    "cholesky((transpose(x) @ x + 2 * eye(4))) + eigh((transpose(x) @ x + 2 * eye(4)))[1] * 0 + slogdet((transpose(x) @ x + 2 * eye(4)))[1] * 0": np.linalg.cholesky(
-        S
-    ),
-    "solve((transpose(x) @ x + 2 * eye(4)), x[0])": np.linalg.solve(S, X[0]),
-    "triangular_solve((transpose(x) @ x + 2 * eye(4)), transpose(x))": np.linalg.solve(np.tril(S), X.T),
-    "(transpose(x) @ x + 2 * eye(4)) @ inverse((transpose(x) @ x + 2 * eye(4))) + det((transpose(x) @ x + 2 * eye(4)))": np.eye(
-        4
-    )
-    + np.linalg.det(S),
-    "matrix_exp((transpose(x) @ x + 2 * eye(4)) * 0) @ matrix_power((transpose(x) @ x + 2 * eye(4)), 3)": S @ S @ S,
-    "qr((transpose(x) @ x + 2 * eye(4)))[0] @ qr((transpose(x) @ x + 2 * eye(4)))[1]": S,
-    "svd((transpose(x) @ x + 2 * eye(4)))[1]": np.linalg.svd(S)[1],
-    "lstsq((transpose(x) @ x + 2 * eye(4)), x[0]) - pinv((transpose(x) @ x + 2 * eye(4))) @ x[0]": np.zeros(4),
+    f"cholesky({SQUARE}) + eigh({SQUARE})[1] * 0 + slogdet({SQUARE})[1] * 0": np.linalg.cholesky(S),
+    f"solve({SQUARE}, x[0])": np.linalg.solve(S, X[0]),
+    f"triangular_solve({SQUARE}, transpose(x))": np.linalg.solve(np.tril(S), X.T),
+    f"{SQUARE} @ inverse({SQUARE}) + det({SQUARE})": np.eye(4) + np.linalg.det(S),
+    f"matrix_exp({SQUARE} * 0) @ matrix_power({SQUARE}, 3)": S @ S @ S,
+    f"qr({SQUARE})[0] @ qr({SQUARE})[1]": S,
+    f"svd({SQUARE})[1]": np.linalg.svd(S)[1],
+    f"lstsq({SQUARE}, x[0]) - pinv({SQUARE}) @ x[0]": np.zeros(4),
     "vjp((y) => y * y, x, 3)": 6 * X,
     "random.uniform([2], 3, 3) + random.normal([2]) * 0 + random.bernoulli(1, [2])": np.full(2, 4.0),
 }
