@@ -14,6 +14,7 @@ import pytest
 from architrave.ir.arrays import Array
 from architrave.ir.autodiff import with_gradients
 from architrave.ir.autodiff.fit import differentiable
+from architrave.ir.expand import expansion
 from architrave.ir.graph import Graph
 from architrave.ir.interpret import interpret
 from architrave.ir.op import OPS, Sample, without_gradient
@@ -42,6 +43,7 @@ SAMPLES = [
 ]
 CONSTANT = [(name, n, s) for name, n, s in SAMPLES if OPS[name].gradient is without_gradient]
 SLOPED = [(name, n, s) for name, n, s in SAMPLES if OPS[name].gradient is not without_gradient]
+SHORTENED = [(name, n, s) for name, n, s in SLOPED if OPS[name].is_composite() and OPS[name].has_gradient()]
 FIRST = [next(case for case in SLOPED if case[0] == name) for name in dict.fromkeys(name for name, _, _ in SLOPED)]
 
 
@@ -64,6 +66,18 @@ def test_gradient_of_the_gradient_agrees_with_differences(name: str, number: int
     graph = graph_of(name, sample)
     inputs = sample.draw(number)
     check(with_gradients(graph), [*inputs, *cotangents(graph, inputs)])
+
+
+@pytest.mark.parametrize(("name", "number", "sample"), SHORTENED, ids=named(SHORTENED))
+def test_a_gradient_that_a_composite_defines_is_that_of_its_expansion(name: str, number: int, sample: Sample) -> None:
+    graph, inputs = graph_of(name, sample), sample.draw(number)
+    flowing = cotangents(graph, inputs)
+    expanded = expansion(OPS[name](**sample.attributes), sample.types)
+    pairs = zip(gradients(graph, inputs, flowing), gradients(expanded, inputs, flowing), strict=True)
+    for found, wanted in pairs:
+        scale = np.max(np.abs(wanted), initial=1.0, where=np.isfinite(wanted))
+        known = np.isfinite(wanted)
+        np.testing.assert_allclose(found[known], wanted[known], rtol=0, atol=1e-7 * scale)
 
 
 @pytest.mark.parametrize(("name", "number", "sample"), CONSTANT, ids=named(CONSTANT))

@@ -8,7 +8,7 @@ from typing import Literal
 
 from architrave.ir.arrays import np
 from architrave.ir.graph import Value, apply
-from architrave.ir.op import Op, Sample, sample, typed
+from architrave.ir.op import Gradients, Op, Sample, Values, sample, typed
 from architrave.ir.ops import checks
 from architrave.ir.ops.elementwise import Erf, Exp, Expm1, Log, Log1p, Sigmoid, Tanh
 from architrave.ir.ops.logic import StopGradient, Where
@@ -71,6 +71,10 @@ class Silu(_Activation):
     def expand(self, x: Value) -> Value:
         return x * apply(Sigmoid(), x)
 
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        gate = apply(Sigmoid(), operands[0])
+        return (cotangents[0] * (gate + results[0] * (1.0 - gate)),)
+
 
 class Softplus(_Activation):
     """`log(1 + exp(x))`."""
@@ -79,6 +83,9 @@ class Softplus(_Activation):
         # In pieces that are smooth at 0, as the whole is, and whose exponential does not overflow.
         below = apply(Where(), x > 0, -x, x)
         return apply(Where(), x > 0, x, 0.0) + apply(Log1p(), apply(Exp(), below))
+
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        return (cotangents[0] * apply(Sigmoid(), operands[0]),)
 
 
 class Elu(_Activation):
@@ -208,6 +215,10 @@ class Softmax(_AlongAxis):
         powers = apply(Exp(), _shifted(x, self.axis))
         return powers / apply(Sum(axes=(self.axis,), keep=True), powers)
 
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        (y,), (g,) = results, cotangents
+        return (y * (g - apply(Sum(axes=(self.axis,), keep=True), g * y)),)
+
 
 class LogSoftmax(_AlongAxis):
     """`x - log(sum(exp(x)))` along an axis."""
@@ -215,6 +226,10 @@ class LogSoftmax(_AlongAxis):
     def expand(self, x: Value) -> Value:
         shifted = _shifted(x, self.axis)
         return shifted - apply(Log(), apply(Sum(axes=(self.axis,), keep=True), apply(Exp(), shifted)))
+
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        (y,), (g,) = results, cotangents
+        return (g - apply(Exp(), y) * apply(Sum(axes=(self.axis,), keep=True), g),)
 
 
 def _shifted(x: Value, axis: int) -> Value:

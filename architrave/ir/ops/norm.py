@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from architrave.ir.arrays import np
 from architrave.ir.dims import Size, divide
 from architrave.ir.graph import Value, apply, make
-from architrave.ir.op import Op, Sample, sample
+from architrave.ir.op import Gradients, Op, Sample, Values, sample
 from architrave.ir.ops import checks
 from architrave.ir.ops.elementwise import Rsqrt
+from architrave.ir.ops.reduce import Sum
 from architrave.ir.ops.shape import Reshape
 from architrave.ir.ops.statistics import Mean, Moments
 from architrave.ir.source import error
@@ -44,6 +45,16 @@ class BatchNorm(Op):
         y = (x - _along(mean, 1, x.rank)) * _along(scale, 1, x.rank)
         return _affine(y, weight, bias, 1)
 
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        (x, mean, var, *affine), (g,) = operands, cotangents
+        over_channels = Sum(tuple(axis for axis in range(x.rank) if axis != 1))
+        total = apply(over_channels, g)
+        moment = apply(over_channels, g * (x - _along(mean, 1, x.rank)))
+        scale = apply(Rsqrt(), var + self.eps)
+        slope = scale * affine[0] if affine else scale
+        by_var = -0.5 * moment * slope * (scale * scale)
+        return g * _along(slope, 1, x.rank), -total * slope, by_var, *(moment * scale, total)[: len(affine)]
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         var = np.array([0.5, 1.0, 2.0])
@@ -71,6 +82,14 @@ class LayerNorm(Op):
 
     def expand(self, x: Value, weight: Value | None = None, bias: Value | None = None) -> Value:
         return _affine(_standardized(x, (-1,), self.eps), weight, bias, -1)
+
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        (x, *affine), (g,) = operands, cotangents
+        mean, var = make(Moments((-1,), keep=True), (x,)).outputs
+        scale = apply(Rsqrt(), var + self.eps)
+        y = (x - mean) * scale
+        by_x = scale * _unstandardized(g * affine[0] if affine else g, y, (-1,))
+        return by_x, *(g * y, g)[: len(affine)]
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -100,6 +119,14 @@ class RmsNorm(Op):
         y = x * apply(Rsqrt(), apply(Mean((-1,), keep=True), x * x) + self.eps)
         return _affine(y, weight, None, -1)
 
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        (x, *weight), (g,) = operands, cotangents
+        mean = Mean((-1,), keep=True)
+        scale = apply(Rsqrt(), apply(mean, x * x) + self.eps)
+        y = x * scale
+        inner = g * weight[0] if weight else g
+        return scale * (inner - y * apply(mean, inner * y)), *(g * y for _ in weight)
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield sample([2, 5, 3], [3])
@@ -128,11 +155,28 @@ class GroupNorm(Op):
         return _normalized("group_norm", x, 1, {"weight": weight, "bias": bias}, self.eps)
 
     def expand(self, x: Value, weight: Value | None = None, bias: Value | None = None) -> Value:
-        share = divide(x.shape[1], self.groups)
-        assert share is not None
-        grouped = apply(Reshape((x.shape[0], self.groups, share, *x.shape[2:])), x)
+        grouped = self._grouped(x)
         y = _standardized(grouped, tuple(range(2, grouped.rank)), self.eps)
         return _affine(apply(Reshape(x.shape), y), weight, bias, 1)
+
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        (x, *affine), (g,) = operands, cotangents
+        grouped = self._grouped(x)
+        inside = tuple(range(2, grouped.rank))
+        mean, var = make(Moments(inside, keep=True), (grouped,)).outputs
+        scale = apply(Rsqrt(), var + self.eps)
+        y = (grouped - mean) * scale
+        inner = g * _along(affine[0], 1, x.rank) if affine else g
+        by_x = apply(Reshape(x.shape), scale * _unstandardized(self._grouped(inner), y, inside))
+        over_channels = Sum(tuple(axis for axis in range(x.rank) if axis != 1))
+        by_affine = (g * apply(Reshape(x.shape), y), g)[: len(affine)]
+        return by_x, *(apply(over_channels, part) for part in by_affine)
+
+    def _grouped(self, x: Value) -> Value:
+        """`x` [N, C, *S] as [N, groups, C / groups, *S]."""
+        share = divide(x.shape[1], self.groups)
+        assert share is not None
+        return apply(Reshape((x.shape[0], self.groups, share, *x.shape[2:])), x)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -164,6 +208,12 @@ def _standardized(x: Value, axes: tuple[int, ...], eps: float) -> Value:
     """`x` with mean 0 and variance 1 over `axes`."""
     mean, var = make(Moments(axes, keep=True), (x,)).outputs
     return (x - mean) * apply(Rsqrt(), var + eps)
+
+
+def _unstandardized(g: Value, y: Value, axes: tuple[int, ...]) -> Value:
+    """What flows back through `y = (x - mean) / std` over `axes`, but for the factor `1 / std`."""
+    mean = Mean(axes, keep=True)
+    return g - apply(mean, g) - y * apply(mean, g * y)
 
 
 def _affine(y: Value, weight: Value | None, bias: Value | None, axis: int) -> Value:

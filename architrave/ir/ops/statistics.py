@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from architrave.ir.arrays import np
 from architrave.ir.dims import Size, product
 from architrave.ir.graph import Value, apply
-from architrave.ir.op import Op, Sample, sample, typed
+from architrave.ir.op import Gradients, Op, Sample, Values, sample, typed
 from architrave.ir.ops import checks
 from architrave.ir.ops.elementwise import Abs, Exp, Log, Sqrt
 from architrave.ir.ops.logic import Isfinite, StopGradient, Where
-from architrave.ir.ops.reduce import Max, Sum, reduced
+from architrave.ir.ops.reduce import Max, Sum, reduced, restored
 from architrave.ir.ops.shape import Reshape
 from architrave.ir.source import error
 from architrave.ir.types import DType, TensorType
@@ -76,6 +76,12 @@ class Var(_Spread):
         count = counted(x, self.axes) - self.correction
         return apply(Sum(self.axes, self.keep), d * d) / (max(count, 0) if isinstance(count, int) else count)
 
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        (x,), g = operands, restored(cotangents[0], operands[0], self.axes)
+        count = counted(x, self.axes) - self.correction
+        scaled = 2 * g / (max(count, 0) if isinstance(count, int) else count)
+        return (scaled * (x - apply(Mean(self.axes, keep=True), x)),)
+
 
 class Std(_Spread):
     """`sqrt(var(x))`; of elements that are all equal the gradient is 0."""
@@ -97,6 +103,11 @@ class Moments(Op):
     def expand(self, x: Value) -> tuple[Value, Value]:
         return apply(Mean(self.axes, self.keep), x), apply(Var(self.axes, self.keep), x)
 
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        (x,), count = operands, counted(operands[0], self.axes)
+        by_mean, by_var = (restored(g, x, self.axes) / count for g in cotangents)
+        return (by_mean + 2 * by_var * (x - restored(results[0], x, self.axes)),)
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         return _Statistic.samples()
@@ -115,6 +126,10 @@ class Logsumexp(_Statistic):
         top = apply(Where(), apply(Isfinite(), top), top, 0.0)
         total = apply(Log(), apply(Sum(self.axes, self.keep), apply(Exp(), x - top)))
         return total + (top if self.keep else apply(Reshape(total.shape), top))
+
+    def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
+        (x,), (y, g) = operands, (restored(v, operands[0], self.axes) for v in (results[0], cotangents[0]))
+        return (g * apply(Exp(), x - apply(Where(), apply(Isfinite(), y), y, 0.0)),)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
