@@ -57,6 +57,12 @@ def read(path: str | os.PathLike[str]) -> Weights:
         return {key: _tensor(path, file, key) for key in file.keys()}  # noqa: SIM118  # not a mapping
 
 
+def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
+    """The texts in the header of a safetensors file. Raises E501 for a file that is not one."""
+    with _opened(path) as file:
+        return dict(file.metadata() or {})
+
+
 def fit(weights: Mapping[str, Any], graph: Graph, dtype: Any = None, source: str = "the weights") -> Weights:
     """The graph's weights among `weights`, in its order and in its dtypes. Raises E502 to E505 as `load` does."""
     arrays = {key: np.asarray(value) for key, value in weights.items() if key.split(".")[-1] != IGNORED}

@@ -17,7 +17,7 @@ import numpy as np
 
 from architrave.backends.base import backend as find
 from architrave.backends.differentiated import Differentiated
-from architrave.backends.runner import Execution, Gradients, Runner
+from architrave.backends.runner import Execution, Gradients, Runner, Session
 from architrave.ir.arrays import Array
 from architrave.ir.bind import sizes_of
 from architrave.ir.graph import Graph, Value
@@ -98,6 +98,13 @@ class Program:
             given,
         )
 
+    def session(self, weights: Mapping[str, Any], *inputs: Any, training: bool = True) -> Session:
+        """Start to run the program again and again, which keeps its states: `run(inputs, key)` makes a step.
+
+        `inputs` are an example of what the steps get, in shape and dtype. Errors are those of `run`.
+        """
+        return self.runner.session(self._execution(weights, inputs, training, (0, 0)))
+
     @cached_property
     def runner(self) -> Runner:
         """What runs programs of the backend here."""
@@ -140,7 +147,8 @@ class Program:
     def _precision(self, weights: Mapping[str, Any], inputs: Sequence[Array]) -> np.dtype[Any]:
         held = [np.asarray(weights[path]).dtype for path in _open_paths(self.graph) if path in weights]
         held += [x.dtype for x, v in zip(inputs, self.graph.inputs, strict=True) if v.dtype is DType.FLOAT]
-        return next((dtype for dtype in held if is_float(dtype)), np.dtype(np.float32))
+        parts = [x.real.dtype for x, v in zip(inputs, self.graph.inputs, strict=True) if v.dtype is DType.COMPLEX]
+        return next((dtype for dtype in (*held, *parts) if is_float(dtype)), np.dtype(np.float32))
 
 
 def load(source: str, name: str) -> ModuleType:

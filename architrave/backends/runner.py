@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any, ClassVar
 
@@ -70,6 +70,32 @@ class Runner(ABC):
     def gradients(self, execution: Execution, cotangents: Sequence[Array | None]) -> Gradients:
         """Of the sum over all outputs of `<output, cotangent>`; None leaves an output out."""
         raise NotImplementedError(f"{type(self).__name__} has no gradients of its own")
+
+    def session(self, execution: Execution) -> Session:
+        """Start to run the program again and again, from the weights of the execution."""
+        return Session(self, execution)
+
+
+class Session:
+    """A program that runs again and again and keeps its states between runs, as training does.
+
+    A backend that can leave them where it computes has a session of its own; this one goes through NumPy.
+    """
+
+    def __init__(self, runner: Runner, execution: Execution) -> None:
+        self.runner = runner
+        self.execution = execution
+        self.weights = dict(execution.weights)
+
+    def run(self, inputs: Sequence[Array], key: tuple[int, int]) -> tuple[Array, ...]:
+        """The outputs; the new states stay here. The inputs have the dtypes of the execution's."""
+        result = self.runner.run(replace(self.execution, weights=self.weights, inputs=inputs, key=key))
+        self.weights |= result.updates
+        return result.outputs
+
+    def states(self) -> dict[str, Array]:
+        """All weights as they are now, by path."""
+        return dict(self.weights)
 
 
 def listed(results: Any) -> tuple[Any, ...]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from architrave.backends.runner import Execution, Gradients, Runner, listed
+from architrave.backends.runner import Execution, Gradients, Runner, Session, listed
 from architrave.ir.arrays import Array
 from architrave.ir.interpret import Result
 from architrave.ir.storage import is_float
@@ -28,16 +29,16 @@ class JAXRunner(Runner):
         self._compiled: dict[object, Callable[..., Any]] = {}
 
     def run(self, execution: Execution) -> Result:
-        with self._precision(execution):
-            params, state, inputs = self._arguments(execution)
-            outputs, new = self._applied(execution)(params, state, inputs, execution.options())
+        with self.precision(execution):
+            params, state, inputs = self.arguments(execution)
+            outputs, new = self.applied(execution)(params, state, inputs, execution.options())
             flat = unnest(new)
             paths = [weight_path(old) for old, _ in execution.graph.updates]
             return Result(tuple(map(np.array, outputs)), {path: np.array(flat[path]) for path in paths})
 
     def gradients(self, execution: Execution, cotangents: Sequence[Array | None]) -> Gradients:
-        with self._precision(execution):
-            params, state, inputs = self._arguments(execution)
+        with self.precision(execution):
+            params, state, inputs = self.arguments(execution)
             floats = {i: x for i, x in enumerate(inputs) if is_float(np.dtype(x.dtype))}
             differentiate = self._differentiated(execution)
             of_params, of_inputs = differentiate(params, floats, state, inputs, execution.options(), list(cotangents))
@@ -46,7 +47,10 @@ class JAXRunner(Runner):
                 tuple(np.array(of_inputs[i]) if i in floats else None for i in range(len(inputs))),
             )
 
-    def _applied(self, execution: Execution) -> Callable[..., Any]:
+    def session(self, execution: Execution) -> Session:
+        return JAXSession(self, execution)
+
+    def applied(self, execution: Execution) -> Callable[..., Any]:
         """The compiled program of one mode: the outputs as a tuple, and the states after."""
         apply, training = execution.module.apply, execution.training
 
@@ -59,7 +63,7 @@ class JAXRunner(Runner):
 
     def _differentiated(self, execution: Execution) -> Callable[..., Any]:
         """The compiled gradients of one mode: by the params, and by the inputs that are floats."""
-        applied, zero = self._applied(execution), self.jax.numpy.zeros
+        applied, zero = self.applied(execution), self.jax.numpy.zeros
 
         def total(params: Any, floats: Any, state: Any, inputs: Any, options: Any, cotangents: Any) -> Any:
             given = [floats.get(i, x) for i, x in enumerate(inputs)]
@@ -74,14 +78,37 @@ class JAXRunner(Runner):
             self._compiled[key] = self.jax.jit(function)
         return self._compiled[key]
 
-    def _arguments(self, execution: Execution) -> tuple[Any, Any, list[Any]]:
+    def arguments(self, execution: Execution) -> tuple[Any, Any, list[Any]]:
         asarray = self.jax.numpy.asarray
         params, state = (
             nest({path: asarray(w) for path, w in part.items()}) for part in (execution.params(), execution.states())
         )
         return params, state, [asarray(x) for x in execution.inputs]
 
-    def _precision(self, execution: Execution) -> AbstractContextManager[Any]:
+    def precision(self, execution: Execution) -> AbstractContextManager[Any]:
         arrays = [*execution.weights.values(), *execution.inputs]
         wide = any(x.dtype in (np.float64, np.complex128) for x in arrays)
         return self.jax.enable_x64(True) if wide else nullcontext()
+
+
+class JAXSession(Session):
+    """The states stay on the device; those of the step before are given up."""
+
+    runner: JAXRunner
+
+    def __init__(self, runner: JAXRunner, execution: Execution) -> None:
+        super().__init__(runner, execution)
+        with runner.precision(execution):
+            self.params, self.state, _ = runner.arguments(execution)
+        self.step = runner.jax.jit(runner.applied(execution), donate_argnums=1)
+
+    def run(self, inputs: Sequence[Array], key: tuple[int, int]) -> tuple[Array, ...]:
+        options = replace(self.execution, key=key).options()
+        with self.runner.precision(self.execution):
+            given = [self.runner.jax.numpy.asarray(x) for x in inputs]
+            outputs, self.state = self.step(self.params, self.state, given, options)
+            return tuple(map(np.array, outputs))
+
+    def states(self) -> dict[str, Array]:
+        held = unnest(self.params) | unnest(self.state)
+        return {path: np.array(held[path]) for path in self.weights}

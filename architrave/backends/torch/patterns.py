@@ -18,7 +18,7 @@ from architrave.ir.ops.contraction import Linear
 from architrave.ir.ops.control import Mode
 from architrave.ir.ops.conv import Conv, ConvTranspose
 from architrave.ir.ops.index import Take
-from architrave.ir.ops.leaves import Full
+from architrave.ir.ops.leaves import Full, Param
 from architrave.ir.ops.norm import BatchNorm, GroupNorm, LayerNorm, RmsNorm
 from architrave.ir.ops.statistics import Moments, Var
 from architrave.ir.types import DType
@@ -71,7 +71,9 @@ def _module(node: Node, region: Region) -> str | None:
 
 
 def _takes(node: Node, region: Region, *wanted: str) -> bool:
-    """Whether the operands are the region's input, `x`, and all its weights, by these names; the last are optional."""
+    """Whether the operands are the region's input, `x`, and all its params, by these names; the last are optional."""
+    if any(not isinstance(w.op, Param) for w in region.weights):
+        return False
     operands = [region.captured.get(v, v) for v in node.operands]
     found = [region.relative(path_of(v)) if v in region.weights else "x" for v in operands]
     others = [v for v in operands if v not in region.weights]
@@ -104,6 +106,8 @@ def _batch_norm(node: Node, mode: Mode, region: Region) -> str | None:
     """Statistics of the batch in training, running ones after it; both updated as PyTorch does."""
     named = {region.relative(path_of(w)): w for w in region.weights}
     if tuple(named) not in (("weight", "bias", "running_mean", "running_var"), ("running_mean", "running_var")):
+        return None
+    if any(not isinstance(w.op, Param) for name, w in named.items() if name in ("weight", "bias")):
         return None
     news = {region.relative(path_of(old)): new for old, new in region.updates}
     (result,) = region.outputs

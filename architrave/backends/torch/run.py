@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import ml_dtypes
 import numpy as np
 
-from architrave.backends.runner import Execution, Gradients, Runner, listed
+from architrave.backends.runner import Execution, Gradients, Runner, Session, listed
 from architrave.ir.arrays import Array
 from architrave.ir.interpret import Result
 from architrave.weights import weight_path
@@ -50,6 +50,9 @@ class TorchRunner(Runner):
             tuple(next(of_inputs) if x.requires_grad else None for x in inputs),
         )
 
+    def session(self, execution: Execution) -> Session:
+        return TorchSession(self, execution)
+
     def _options(self, execution: Execution) -> dict[str, torch.Tensor]:
         return {name: self.tensor(value) for name, value in execution.options().items()}
 
@@ -79,3 +82,23 @@ class TorchRunner(Runner):
             return [np.zeros(tuple(s.shape), self.array(s).dtype) for s in sources]
         found = self.torch.autograd.grad(total, sources, allow_unused=True, materialize_grads=True)
         return [self.array(gradient) for gradient in found]
+
+
+class TorchSession(Session):
+    """The module stays, with its buffers."""
+
+    runner: TorchRunner
+
+    def __init__(self, runner: TorchRunner, execution: Execution) -> None:
+        super().__init__(runner, execution)
+        self.model = runner.model(execution)
+        self.drawn = bool(execution.options())
+
+    def run(self, inputs: Sequence[Array], key: tuple[int, int]) -> tuple[Array, ...]:
+        options = {"key": self.runner.tensor(np.array(key, np.uint32))} if self.drawn else {}
+        with self.runner.torch.no_grad():
+            return tuple(map(self.runner.array, listed(self.model(*map(self.runner.tensor, inputs), **options))))
+
+    def states(self) -> dict[str, Array]:
+        held: Mapping[str, torch.Tensor] = self.model.state_dict()
+        return {path: self.runner.array(held[path]) for path in self.weights}

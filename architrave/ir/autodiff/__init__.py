@@ -5,6 +5,6 @@ operators that hold graphs, `loops` keeps what loops need on the way back; `grap
 """
 
 from architrave.ir.autodiff import control, scan
-from architrave.ir.autodiff.graphs import grad, with_gradients
+from architrave.ir.autodiff.graphs import grad, value_and_grad, with_gradients
 
-__all__ = ["control", "grad", "scan", "with_gradients"]
+__all__ = ["control", "grad", "scan", "value_and_grad", "with_gradients"]

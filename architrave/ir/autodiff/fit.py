@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from architrave.ir.graph import Value, apply
+from architrave.ir.ops.complex import Real
 from architrave.ir.ops.leaves import Full
 from architrave.ir.ops.logic import Cast
 from architrave.ir.ops.reduce import Sum
@@ -12,7 +13,7 @@ from architrave.ir.types import TensorType
 
 def differentiable(type: TensorType) -> bool:
     """Whether values of this type have gradients: integers and truth values do not."""
-    return type.dtype.is_float
+    return type.dtype.is_float or type.dtype.is_complex
 
 
 def zeros(type: TensorType) -> Value:
@@ -22,7 +23,12 @@ def zeros(type: TensorType) -> Value:
 
 
 def fitted(gradient: Value, type: TensorType) -> Value:
-    """A gradient as one of this type: summed over axes that were broadcast, expanded along those of size 1, cast."""
+    """A gradient as one of this type: summed over axes that were broadcast, expanded along those of size 1, cast.
+
+    Of a real number the gradient is the real part of what flows back.
+    """
+    if gradient.dtype.is_complex and not type.dtype.is_complex:
+        gradient = apply(Real(), gradient)
     extra = max(gradient.rank - type.rank, 0)
     within = gradient.shape[extra:]
     narrow = [i for i, (size, wanted) in enumerate(zip(within, type.shape, strict=False)) if wanted == 1 != size]

@@ -27,10 +27,7 @@ def grad(graph: Graph, of: Value | None = None, wrt: Sequence[Value] | None = No
     sources = _sources(graph) if wrt is None else tuple(wrt)
     _check_sources(graph, sources)
     target = _only_output(graph) if of is None else of
-    if target.rank or not differentiable(target.type):
-        hint = "reduce it first, `sum(y)`; or use `with_gradients`, which takes what flows back to each output"
-        raise error("E371", f"a gradient is of one number, not of {target.type}", target.node.span, hint=hint)
-    one = apply(Full(1.0, (), target.dtype))
+    one = _one(target)
     plain = replace(graph, outputs=(target,), updates=(), name=f"{graph.name}_gradient")
     plain, gradients = _gradients(plain, sources, [one])
     return replace(plain, outputs=gradients)
@@ -48,6 +45,26 @@ def with_gradients(graph: Graph, wrt: Sequence[Value] | None = None) -> Graph:
     plain, gradients = _gradients(graph, sources, cotangents)
     given = tuple(c for c in cotangents if c is not None)
     return replace(plain, inputs=(*graph.inputs, *given), outputs=(*plain.outputs, *gradients))
+
+
+def value_and_grad(graph: Graph, wrt: Sequence[Value] | None = None) -> Graph:
+    """The graph of one number, with its gradients by `wrt` as further outputs. Updates of states stay.
+
+    `wrt` and errors are those of `grad`.
+    """
+    sources = _sources(graph) if wrt is None else tuple(wrt)
+    _check_sources(graph, sources)
+    one = _one(_only_output(graph))
+    plain, gradients = _gradients(graph, sources, [one])
+    return replace(plain, outputs=(*plain.outputs, *gradients))
+
+
+def _one(target: Value) -> Value:
+    """What flows back to a number of which the gradient is asked for."""
+    if target.rank or not differentiable(target.type):
+        hint = "reduce it first, `sum(y)`; or use `with_gradients`, which takes what flows back to each output"
+        raise error("E371", f"a gradient is of one number, not of {target.type}", target.node.span, hint=hint)
+    return apply(Full(1.0, (), target.dtype))
 
 
 def _gradients(

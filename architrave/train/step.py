@@ -1,0 +1,151 @@
+"""One training step as one graph: the network, its gradients, clipping, the optimizer, and what is remembered.
+
+Weights, what the optimizer remembers of them, and the network's own states are the states of this graph; it prints,
+is verified and compiled like any other, and every backend runs the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from architrave.ir import build
+from architrave.ir.autodiff import value_and_grad
+from architrave.ir.graph import Graph, Node, Value, make
+from architrave.ir.initial import initial
+from architrave.ir.mode import specialize
+from architrave.ir.ops.leaves import Param, State
+from architrave.ir.place import Block, Place, marked
+from architrave.ir.rewrite import rebuild
+from architrave.ir.source import error
+from architrave.ir.types import DType, TensorType
+from architrave.train.clipping import Clipping
+from architrave.train.groups import Group, Rule, rule
+from architrave.train.objective import Objective
+from architrave.train.optimizers import Moment, Optimizer
+from architrave.train.precision import mixed
+from architrave.weights import weight_path
+
+MEMORY = "optimizer"
+"""What the paths of everything that the optimizer remembers begin with."""
+COUNT = f"{MEMORY}.count"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained: everything that the step depends on, but its rate and the data.
+
+    `decay` is the weight decay, `accumulate` the number of batches whose gradients are averaged for one update, and
+    with `mixed` the network computes in bfloat16.
+    """
+
+    optimizer: Optimizer
+    objective: Objective = field(default_factory=Objective)
+    decay: float = 0.0
+    groups: tuple[Group, ...] = ()
+    clipping: Clipping = field(default_factory=Clipping)
+    accumulate: int = 1
+    mixed: bool = False
+
+
+def step_graph(network: Graph, recipe: Recipe, target: TensorType | None = None, gradients: bool = False) -> Graph:
+    """The graph of a step. It takes the network's inputs, the target if there is a loss, and the rate, a number.
+
+    It gives the loss, and with `gradients` those of all weights that learn, in their order. Raises E542 and E543 for a
+    loss that does not suit, E544 where no weight learns.
+    """
+    graph = specialize(recipe.objective.attached(network, target), training=True)
+    graph = mixed(graph) if recipe.mixed else graph
+    rules = {weight_path(w): rule(w, recipe.groups, recipe.decay) for w in graph.weights if isinstance(w.op, Param)}
+    learning = [w for w in graph.weights if isinstance(w.op, Param) and w.dtype.is_float and rules[w.op.path].rate]
+    if not learning:
+        raise error("E544", f"`{network.name}` has no weight that learns")
+    both = _with_states(value_and_grad(graph, learning))
+    weights = {weight_path(w): w for w in both.weights}
+    found = dict(zip([weight_path(w) for w in learning], both.outputs[1:], strict=True))
+    step = _Step(recipe, rules, weights, found, both.place)
+    updates = step.updates()
+    return replace(
+        both,
+        name=f"{network.name}_step",
+        inputs=(*both.inputs, step.rate),
+        outputs=both.outputs if gradients else both.outputs[:1],
+        weights=(*both.weights, *step.memory.values()),
+        updates=(*both.updates, *updates),
+    )
+
+
+class _Step:
+    """The part of a step after the gradients."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        rules: Mapping[str, Rule],
+        weights: Mapping[str, Value],
+        gradients: Mapping[str, Value],
+        place: Place | None,
+    ) -> None:
+        self.recipe = recipe
+        self.rules = rules
+        self.weights = weights
+        self.gradients = gradients
+        self.block = Block("fn", type(recipe.optimizer).__name__.lower(), type(recipe.optimizer).__doc__)
+        self.place = place
+        self.rate: Value = build.input("rate", "[]")
+        self.memory: dict[str, Value] = {}
+
+    def updates(self) -> list[tuple[Value, Value]]:
+        """The new value of each weight that learns, and of all that is remembered."""
+        count = self._remembered(COUNT, TensorType(DType.I64, ()))
+        now = count + 1
+        if self.recipe.accumulate == 1:
+            return [(count, now), *self._advanced(self.gradients, now)]
+        sums = {path: self._remembered(f"{MEMORY}.sum.{path}", g.type) for path, g in self.gradients.items()}
+        total = {path: sums[path] + g for path, g in self.gradients.items()}
+        ready = build.equal(now % self.recipe.accumulate, 0)
+        means = {path: g / self.recipe.accumulate for path, g in total.items()}
+        updates = self._advanced(means, now // self.recipe.accumulate)
+        emptied = [(sums[path], build.where(ready, 0.0, total[path])) for path in sums]
+        return [(count, now), *((old, build.where(ready, new, old)) for old, new in updates), *emptied]
+
+    def _advanced(self, gradients: Mapping[str, Value], count: Value) -> list[tuple[Value, Value]]:
+        clipped = self.recipe.clipping.clipped(self.weights, gradients)
+        step = build.cast(count, DType.FLOAT)
+        return [pair for path, g in clipped.items() for pair in self._one(path, g, step)]
+
+    def _one(self, path: str, gradient: Value, step: Value) -> Sequence[tuple[Value, Value]]:
+        """The updates of one weight and of what is remembered of it."""
+        weight, optimizer = self.weights[path], self.recipe.optimizer
+        slots = {
+            name: self._remembered(
+                f"{MEMORY}.{name}.{path}",
+                weight.type.with_shape(()) if name in optimizer.numbers else weight.type,
+            )
+            for name in optimizer.remembered()
+        }
+        with marked(place=Place("", self.block, self.place)):
+            share = self.rules[path].rate
+            rate = self.rate if share == 1 else self.rate * share
+            rate, step = (v if v.dtype is weight.dtype else build.cast(v, weight.dtype) for v in (rate, step))
+            new, after = optimizer.advance(Moment(weight, gradient, slots, rate, step, self.rules[path].decay))
+        return [(weight, new), *((slots[name], after[name]) for name in slots)]
+
+    def _remembered(self, path: str, type: TensorType) -> Value:
+        if path in self.weights:
+            raise error("E545", f"`{path}` is a weight of the network", hint=f"call its block other than `{MEMORY}`")
+        self.memory[path] = build.state(path, type, initial("zeros"))
+        return self.memory[path]
+
+
+def _with_states(graph: Graph) -> Graph:
+    """The graph with its params as states: a step changes them as it does the others."""
+
+    def rewrite(node: Node, operands: tuple[Value, ...]) -> Sequence[Value] | None:
+        match node.op:
+            case Param(path=path, type=type, initial=first):
+                return make(State(path, type, first), (), node.marks).outputs
+            case _:
+                return None
+
+    return rebuild(graph, rewrite)

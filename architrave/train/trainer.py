@@ -1,0 +1,133 @@
+"""Training a network: step by step, or in a loop of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from architrave.backends.load import Program, compile
+from architrave.backends.runner import Session
+from architrave.ir.arrays import Array
+from architrave.ir.graph import Graph
+from architrave.ir.initializers import init
+from architrave.ir.source import Note, error
+from architrave.ir.storage import is_float
+from architrave.ir.types import TensorType
+from architrave.train.evaluation import Evaluation
+from architrave.train.schedules import Schedule
+from architrave.train.step import Recipe, step_graph
+from architrave.weights import fit, weight_path
+
+
+class Trainer:
+    """A network on its way: weights, what the optimizer remembers, and how many batches there were.
+
+    The whole step is one program of the backend, and its states stay there between steps. Random numbers (dropout) are
+    keyed by the seed and the number of the batch: on every backend a run draws the same.
+
+        trainer = Trainer(network, Recipe(AdamW(), Objective("cross_entropy")), Schedule(1e-3, 500), target)
+        for images, labels in batches:
+            loss = trainer.train(images, labels)
+    """
+
+    def __init__(
+        self,
+        network: Graph,
+        recipe: Recipe,
+        schedule: Schedule,
+        target: TensorType | None = None,
+        *,
+        backend: str = "numpy",
+        dtype: str = "float32",
+        seed: int = 0,
+        weights: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Start from `weights`, or from the network's first ones for the seed.
+
+        `target` is the type of the targets, which the loss gets. Raises E400, E502 to E505 and what `step_graph` does.
+        """
+        self.network = network
+        self.recipe = recipe
+        self.schedule = schedule
+        self.target = target
+        self.backend = backend
+        self.seed = seed
+        self.steps = 0
+        """The batches that the network has seen."""
+        self.graph = step_graph(network, recipe, target)
+        self.program: Program = compile(self.graph, backend)
+        self._held = init(self.graph, seed, dtype)
+        if weights is not None:
+            self._held |= fit(weights, network, dtype)
+        self._session: Session | None = None
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the next update."""
+        return self.schedule(self.steps // self.recipe.accumulate)
+
+    def train(self, *arrays: Any) -> float:
+        """Learn from one batch: the inputs and, where there is a loss, the target. Gives the loss before.
+
+        Raises E546 where the loss is no finite number, and E510, E511 and E517 for arrays that do not fit.
+        """
+        rate = self.rate
+        given = (*map(np.asarray, arrays), np.asarray(rate, self._dtype))
+        loss = float(self._started(given).run(self._converted(given), (self.seed, self.steps))[0])
+        if not np.isfinite(loss):
+            raise self._not_finite(loss, rate, given)
+        self.steps += 1
+        return loss
+
+    def weights(self) -> dict[str, Array]:
+        """The weights and states of the network, by path: what a checkpoint of it holds."""
+        states = self.states()
+        return {weight_path(w): states[weight_path(w)] for w in self.network.weights}
+
+    def states(self) -> dict[str, Array]:
+        """The weights, and all that the optimizer remembers, by path."""
+        return dict(self._held) if self._session is None else self._session.states()
+
+    def restore(self, states: Mapping[str, Any], steps: int) -> None:
+        """Go on from states that `states` gave after so many batches. Raises E502 to E505."""
+        self._held = fit(states, self.graph, self._dtype)
+        self._session = None
+        self.steps = steps
+
+    @cached_property
+    def evaluation(self) -> Evaluation:
+        """The network in inference mode, with the loss."""
+        return Evaluation(self.network, self.recipe.objective, self.target, self.backend)
+
+    @property
+    def _dtype(self) -> np.dtype[Any]:
+        return next((w.dtype for w in self._held.values() if is_float(w.dtype)), np.dtype(np.float32))
+
+    def _started(self, given: Sequence[Array]) -> Session:
+        if self._session is None:
+            self._session = self.program.session(self._held, *given)
+        return self._session
+
+    def _converted(self, given: Sequence[Array]) -> list[Array]:
+        """The arrays in the dtypes of the session."""
+        session = self._started(given)
+        pairs = zip(given, session.execution.inputs, strict=True)
+        return [np.asarray(x).astype(like.dtype, copy=False) for x, like in pairs]
+
+    def _not_finite(self, loss: float, rate: float, given: Sequence[Array]) -> Exception:
+        wrong = next((path for path, w in self.states().items() if is_float(w.dtype) and not _finite(w)), None)
+        data = any(is_float(x.dtype) and not _finite(x) for x in given)
+        why = "the batch holds numbers that are not finite" if data else f"`{wrong}` is not finite after it"
+        return error(
+            "E546",
+            f"the loss of step {self.steps + 1} is {loss}, at a learning rate of {rate:.3g}",
+            notes=(Note(why),) if data or wrong else (),
+            hint="a lower rate, a warm-up or clipping may help; the checkpoints before this step are whole",
+        )
+
+
+def _finite(array: Array) -> bool:
+    return bool(np.isfinite(array.astype(np.float64)).all())
