@@ -110,13 +110,13 @@ def _shares(n: Size, m: Size, mode: str, dtype: DType) -> Value:
         return _cast(build.equal((new * 2 + 1) * n // (2 * m), cells), dtype)
     cubic = "cubic" in mode
     position = (build.cast(new, dtype) + 0.5) * n / m - 0.5
-    position = position if cubic else build.clip(position, 0.0, n - 1)
+    position = position if cubic else build.minimum(build.maximum(position, 0.0), n - 1)
     first = build.floor(position)
     total = build.full(value=0.0, shape=[], dtype=dtype)
     for offset in range(-1, 3) if cubic else range(2):
         distance = build.abs(position - (first + offset))
         share = _keys_of(distance) if cubic else 1.0 - distance
-        place = build.clip(build.cast(first, DType.I64) + offset, 0, n - 1)
+        place = build.minimum(build.maximum(build.cast(first, DType.I64) + offset, 0), n - 1)
         total = total + build.where(build.equal(place, cells), share, 0.0)
     return _cast(total, dtype)
 
