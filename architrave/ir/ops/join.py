@@ -253,7 +253,7 @@ def _folded(g: Value, x: Value, pad: Pad) -> Value:
         # Which element stands at each place: its own number, moved, mirrored or held at the edge.
         places = apply(Arange(before + size + after)) - before
         if pad.mode == "edge":
-            places = build.clip(places, 0, size - 1)
+            places = build.minimum(build.maximum(places, 0), size - 1)
         elif pad.mode == "wrap":
             places = places % size
         else:
