@@ -119,6 +119,35 @@ def segment_mean(x: Array, segments: Array, count: int) -> Array:
     return np.array([r.mean(0) if len(r) else np.zeros(x.shape[1:]) for r in rows]).reshape(count, *x.shape[1:])
 
 
+def scatter(x: Array, index: Array, source: Array, axis: int) -> Array:
+    """One source after the other."""
+    y = x.astype(np.result_type(x, source))
+    for place in np.ndindex(*index.shape):
+        if 0 <= index[place] < x.shape[axis]:
+            target = list(place)
+            target[axis] = index[place]
+            y[tuple(target)] = source[place]
+    return y
+
+
+def scatter_max(x: Array, index: Array, source: Array, axis: int) -> Array:
+    """The sources from small to large, which the largest outlasts."""
+    order = np.argsort(source, axis=axis)
+    y = scatter(
+        np.full(x.shape, -np.inf), np.take_along_axis(index, order, axis), np.take_along_axis(source, order, axis), axis
+    )
+    return np.maximum(x, y)
+
+
+def max_unpool(x: Array, places: Array, size: tuple[int, ...]) -> Array:
+    lead = x.shape[: x.ndim - len(size)]
+    y = np.zeros((*lead, math.prod(size)), x.dtype)
+    for place in np.ndindex(*x.shape):
+        if 0 <= places[place] < y.shape[-1]:
+            y[(*place[: len(lead)], places[place])] = x[place]
+    return y.reshape(*lead, *size)
+
+
 FORMULAS: dict[str, Callable[..., Any]] = {
     "relu": lambda x: (x + np.abs(x)) / 2,
     "gelu": gelu,
@@ -147,11 +176,16 @@ FORMULAS: dict[str, Callable[..., Any]] = {
     "norm": norm,
     "one_hot": lambda index, count, dtype=None: (index[..., None] == np.arange(count)).astype(float),
     "segment_mean": segment_mean,
+    "scatter": scatter,
+    "scatter_max": scatter_max,
+    "max_unpool": max_unpool,
     "batch_norm": batch_norm,
     "layer_norm": layer_norm,
     "rms_norm": rms_norm,
     "group_norm": group_norm,
     "attention": attention,
+    "conj": np.conj,
+    "angle": np.angle,
     **MATRICES,
 }
 """Composites by other formulas; None where a formula does not hold for a sample."""
@@ -173,7 +207,8 @@ def test_composites_follow_their_formulas(name: str) -> None:
         for result, wanted in zip(
             evaluate(name, case), expected if isinstance(expected, tuple) else (expected,), strict=True
         ):
-            np.testing.assert_allclose(result.astype(float), wanted, rtol=1e-12, atol=1e-12)
+            rounding = 1e-6 if result.dtype in (np.float32, np.complex64) else 1e-12
+            np.testing.assert_allclose(result.astype(complex), wanted, rtol=rounding, atol=rounding)
     assert compared
 
 

@@ -30,7 +30,7 @@ class Gather(Op):
     axis: int
 
     def infer(self, x: TensorType, index: TensorType) -> TensorType:
-        axis = _check_index("gather", x, index, self.axis)
+        axis = check_index("gather", x, index, self.axis)
         if x.shape[axis] == 0 and index.size != 0:
             raise error("E310", f"`gather` has nothing to choose from: axis {axis} of {x} is empty")
         return x.with_shape(index.shape)
@@ -43,7 +43,7 @@ class Gather(Op):
     def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
         (x, index), (g,) = operands, cotangents
         axis = normalize_axis(self.axis, x.rank)
-        inside = build.clip(index, 0, x.shape[axis] - 1)
+        inside = _brought_inside(index, x.shape[axis])
         return build.scatter_add(_zeros(x.shape, g), inside, g, axis=axis), None
 
     @classmethod
@@ -87,7 +87,7 @@ class Take(Op):
         rest = (*x.shape[:axis], *x.shape[axis + 1 :])
         count = product(index.shape)
         rows = build.reshape(g if order == tuple(range(g.rank)) else build.transpose(g, order), (count, *rest))
-        inside = build.clip(build.reshape(index, (count,)), 0, x.shape[axis] - 1)
+        inside = _brought_inside(build.reshape(index, (count,)), x.shape[axis])
         table = build.segment_sum(rows, inside, count=x.shape[axis])
         back = (*range(1, axis + 1), 0, *range(axis + 1, x.rank))
         return table if axis == 0 else build.transpose(table, back), None
@@ -99,6 +99,7 @@ class Take(Op):
         yield sample([4, 3], typed(DType.I64), axis=0)
         yield sample(np.array([1.0, 2.0, 3.0]), np.array([-1, 0, 2, 3, 99]), axis=0)
         yield sample([4, 3], typed(DType.I64, 0), axis=0)
+        yield sample([0, 3], typed(DType.I64, 0), axis=0)
         yield sample([4, 3], [2], axis=0, error="E303")
         yield sample([4, 3], typed(DType.I64, 2), axis=2, error="E302")
         yield sample([0, 3], typed(DType.I64, 2), axis=0, error="E310")
@@ -111,7 +112,7 @@ class ScatterAdd(Op):
 
     def infer(self, x: TensorType, index: TensorType, source: TensorType) -> TensorType:
         checks.numeric("`scatter_add`", x, source)
-        _check_index("scatter_add", x, index, self.axis)
+        check_index("scatter_add", x, index, self.axis)
         if index.shape != source.shape:
             raise error("E305", f"the index and the source of `scatter_add` have one shape, not {index} and {source}")
         return x.with_dtype(promote(x.dtype, source.dtype))
@@ -128,7 +129,7 @@ class ScatterAdd(Op):
     def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
         (x, index, _), (g,) = operands, cotangents
         axis = normalize_axis(self.axis, x.rank)
-        return g, None, build.where(_within(index, x.shape[axis]), build.gather(g, index, axis=axis), 0.0)
+        return g, None, build.where(within(index, x.shape[axis]), build.gather(g, index, axis=axis), 0.0)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -249,7 +250,8 @@ class OneHot(Op):
         yield sample(typed(DType.I64, 3), count=-1, error="E307")
 
 
-def _check_index(what: str, x: TensorType, index: TensorType, axis: int) -> int:
+def check_index(what: str, x: TensorType, index: TensorType, axis: int) -> int:
+    """The axis along which `index` counts, from the front. Raises E302, E303, E304, E305 where the two do not fit."""
     checks.integer(f"the index of `{what}`", index)
     checks.ranked(f"the index of `{what}`", index, x.rank, f"of the rank of {x}")
     axis = normalize_axis(axis, x.rank)
@@ -273,14 +275,19 @@ def _zeros(shape: tuple[Size, ...], like: Value) -> Value:
     return apply(Full(0.0, shape, like.dtype))
 
 
-def _within(index: Value, size: Size) -> Value:
+def _brought_inside(index: Value, size: Size) -> Value:
+    """The place that reading takes for each index. The size may be a symbol, which `clip` does not take."""
+    return build.minimum(build.maximum(index, 0), size - 1)  # type: ignore[no-any-return]
+
+
+def within(index: Value, size: Size) -> Value:
     """Whether each index names a place."""
     return build.logical_and(index >= 0, index < size)  # type: ignore[no-any-return]
 
 
 def _rows(y: Value, segments: Value, x: Value, count: Size) -> Value:
     """For each row of `x` that of its segment, zeros where that is out of range."""
-    inside = apply(Reshape((*segments.shape, *(1,) * (x.rank - 1))), _within(segments, count))
+    inside = apply(Reshape((*segments.shape, *(1,) * (x.rank - 1))), within(segments, count))
     if count == 0:
         return _zeros(x.shape, y)
     return build.where(inside, build.take(y, segments, axis=0), 0.0)  # type: ignore[no-any-return]

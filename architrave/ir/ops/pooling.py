@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 
 from architrave.ir.arrays import Array, known, np
 from architrave.ir.dims import Size, product
-from architrave.ir.graph import apply
+from architrave.ir.graph import Value, apply
 from architrave.ir.op import Gradients, Op, Sample, Values, sample, typed, without_gradient
 from architrave.ir.ops import checks
 from architrave.ir.ops.conv import Conv, Pairs, window_defaults, windows_that_fit
 from architrave.ir.ops.index import ScatterAdd
 from architrave.ir.ops.leaves import Full
+from architrave.ir.ops.scatter import Scatter
 from architrave.ir.ops.shape import Reshape
 from architrave.ir.source import error
 from architrave.ir.types import DType, TensorType
@@ -88,6 +89,44 @@ class MaxPoolPlaces(Op):
         yield from MaxPool.samples()
         yield sample(np.array([[1.0, 1.0, 0.0], [1.0, 1.0, 2.0]]), kernel=(2, 2), stride=(1, 1))
         yield sample(np.array([[-np.inf, -np.inf, 3.0]]), kernel=(2,), stride=(1,), padding=((1, 1),))
+
+
+class MaxUnpool(Op):
+    """What `max_pool` chose, back at the places that `max_pool_places` gave, among zeros; over the last axes.
+
+    `size` are the sizes of these axes. Of several values for one place the last remains, and a place that is out of
+    range gets none.
+    """
+
+    size: tuple[Size, ...]
+
+    def infer(self, x: TensorType, places: TensorType) -> TensorType:
+        checks.integer("the places of `max_unpool`", places)
+        checks.at_least(f"`max_unpool` over {len(self.size)} axes", x, len(self.size))
+        checks.not_negative("a size", self.size)
+        if x.shape != places.shape:
+            raise error("E305", f"the values and the places of `max_unpool` have one shape, not {x} and {places}")
+        return x.with_shape((*x.shape[: x.rank - len(self.size)], *self.size))
+
+    def expand(self, x: Value, places: Value) -> Value:
+        rank = len(self.size)
+        lead = x.shape[: x.rank - rank]
+        flat = (*lead, product(x.shape[x.rank - rank :]))
+        zeros = apply(Full(False if x.dtype.is_bool else 0, (*lead, product(self.size)), x.dtype))
+        values = apply(Scatter(len(lead)), zeros, *(apply(Reshape(flat), v) for v in (places, x)))
+        return apply(Reshape((*lead, *self.size)), values)
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield sample([2, 3, 2], np.array([[[0, 3]] * 3, [[1, 2]] * 3]), size=(5,))
+        yield sample([1, 2, 2, 2], np.array([[[[0, 2], [9, 7]], [[5, 5], [-1, 12]]]]), size=(4, 3))
+        yield sample([2, 1, 1, 2], typed(DType.I64, 2, 1, 1, 2), size=(1, 2, 3))
+        yield sample(typed(DType.I32, 3), typed(DType.I32, 3), size=(4,))
+        yield sample([0, 2], typed(DType.I64, 0, 2), size=(4,))
+        yield sample([2, 2], typed(DType.I64, 2, 3), size=(4,), error="E305")
+        yield sample([2, 2], [2, 2], size=(4,), error="E303")
+        yield sample([2], typed(DType.I64, 2), size=(4, 4), error="E304")
+        yield sample([2], typed(DType.I64, 2), size=(-4,), error="E307")
 
 
 class AvgPool(Op):

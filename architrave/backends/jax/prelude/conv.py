@@ -80,6 +80,10 @@ def max_pool(
     dilation: int | tuple[int, ...] = 1,
 ) -> jax.Array:
     """The largest value of each window over the last axes of x; padding is never chosen."""
+    if dilation != 1:  # JAX has no gradient for its own
+        places, lead = max_pool_places(x, kernel, stride, padding, dilation), x.shape[: x.ndim - len(kernel)]
+        flat, chosen = (y.reshape(*lead, math.prod(y.shape[len(lead) :])) for y in (x, places))
+        return jnp.take_along_axis(flat, chosen, -1).reshape(places.shape)
     lowest = np.iinfo(x.dtype).min if np.issubdtype(x.dtype, np.integer) else -np.inf
     return reduce_windows(lax.max, np.asarray(lowest, x.dtype), x, kernel, stride, padding, dilation)
 
