@@ -186,6 +186,10 @@ class FunctionScope(ABC):
         for weight in self.region.weights:
             if weight.dtype is DType.FLOAT or not floating:
                 return self.weight(weight).text
+        for name, value in self.variables.holders.items():
+            if value is not None and value.dtype is DType.COMPLEX:
+                self._mention(name, value)
+                return f"{name}.real"
         if None not in self.missing:
             self.missing[None] = self.names.fresh("like")
         return self.missing[None]

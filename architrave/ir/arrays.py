@@ -41,6 +41,7 @@ _HELD = {
     DType.I32: "int32",
     DType.I64: "int64",
     DType.C64: "complex128",
+    DType.COMPLEX: "complex128",
     DType.C128: "complex128",
 }
 
@@ -58,15 +59,20 @@ def known(size: Size) -> int:
 
 
 def dtype_of(x: Array) -> DType:
-    """The dtype that an array stands for: float64 and complex128 are FLOAT and C128."""
-    return next((d for d, name in _HELD.items() if name == x.dtype.name and d is not DType.C64), DType.FLOAT)
+    """The dtype that an array stands for: float64 and complex128 are FLOAT and COMPLEX."""
+    if x.dtype.kind == "c":
+        return DType.COMPLEX
+    return next((d for d, name in _HELD.items() if name == x.dtype.name), DType.FLOAT)
 
 
 def draw(type: TensorType, rng: np.random.Generator, high: int = 4) -> Array:
     """Random values that `type` can hold: floats are normal, integers lie in `[0, high)`, booleans are even chances."""
     shape = tuple(map(known, type.shape))
     if type.dtype.is_complex:
-        return np.asarray(rng.standard_normal(shape) + 1j * rng.standard_normal(shape))
+        from architrave.ir.storage import numpy_dtype
+
+        drawn = np.asarray(rng.standard_normal(shape) + 1j * rng.standard_normal(shape))
+        return drawn.astype(numpy_dtype(type.dtype)).astype(np.complex128)
     if type.dtype.is_float:
         from architrave.ir.storage import numpy_dtype
 

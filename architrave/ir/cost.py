@@ -17,7 +17,7 @@ from architrave.ir.op import Op
 from architrave.ir.ops.control import Choice, CustomGrad, Mode, Scan, While
 from architrave.ir.ops.leaves import Constant, Full, Input, Param, State
 from architrave.ir.source import error
-from architrave.ir.types import DType, TensorType
+from architrave.ir.types import DType, TensorType, complex_of
 
 Sizes = Mapping[str, Size]
 
@@ -102,7 +102,8 @@ def memory(graph: Graph, sizes: Sizes | None = None, precision: DType = DType.F3
         count = substitute(product(type.shape), sizes or {})
         if not isinstance(count, int):
             raise error("E330", f"the memory of {type} is not known", hint="give its symbols sizes")
-        return count * BYTES[precision if type.dtype is DType.FLOAT else type.dtype]
+        known = {DType.FLOAT: BYTES[precision], DType.COMPLEX: BYTES[complex_of(precision)]}
+        return count * (known.get(type.dtype) or BYTES[type.dtype])
 
     peaks: dict[int, int] = {}
     for inner in innermost_first(graph):

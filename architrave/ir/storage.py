@@ -34,6 +34,8 @@ _OURS = {dtype: ours for ours, dtype in _NUMPY.items()}
 
 def numpy_dtype(dtype: DType, chosen: Any = np.float64) -> np.dtype[Any]:
     """The NumPy dtype of an element type; `chosen` is what the run takes for `DType.FLOAT`."""
+    if dtype is DType.COMPLEX:
+        return np.dtype(np.complex128 if np.dtype(chosen) == np.float64 else np.complex64)
     return np.dtype(chosen) if dtype is DType.FLOAT else _NUMPY[dtype]
 
 
@@ -46,6 +48,12 @@ def is_float(dtype: np.dtype[Any]) -> bool:
     """Whether a NumPy dtype is one of our floats."""
     ours = our_dtype(dtype)
     return ours is not None and ours.is_float
+
+
+def is_differentiable(dtype: np.dtype[Any]) -> bool:
+    """Whether a NumPy dtype is one of our floats or complex numbers."""
+    ours = our_dtype(dtype)
+    return ours is not None and (ours.is_float or ours.is_complex)
 
 
 def constant_array(constant: Constant) -> np.ndarray[Any, Any]:

@@ -12,7 +12,10 @@ from architrave.ir.source import error
 
 
 class DType(enum.Enum):
-    """An element type. `FLOAT`, written without a dtype, is the precision that the run chooses."""
+    """An element type. `FLOAT`, written without a dtype, is the precision that the run chooses.
+
+    `COMPLEX` follows it: its parts are of that precision, of single precision in a run in half precision.
+    """
 
     BOOL = "bool"
     U8 = "u8"
@@ -27,6 +30,7 @@ class DType(enum.Enum):
     FLOAT = "float"
     F64 = "f64"
     C64 = "c64"
+    COMPLEX = "complex"
     C128 = "c128"
 
     @property
@@ -39,7 +43,7 @@ class DType(enum.Enum):
 
     @property
     def is_complex(self) -> bool:
-        return self in (DType.C64, DType.C128)
+        return self in _PARTS
 
     @property
     def is_bool(self) -> bool:
@@ -54,6 +58,7 @@ class DType(enum.Enum):
 
 _FLOATS = frozenset({DType.BF16, DType.F16, DType.F32, DType.FLOAT, DType.F64})
 _INTEGERS = frozenset({DType.U8, DType.I8, DType.I16, DType.U32, DType.I32, DType.I64})
+_PARTS = {DType.C64: DType.F32, DType.COMPLEX: DType.FLOAT, DType.C128: DType.F64}
 # For each kind, the dtypes from narrow to wide. The chosen precision wins over every float but f64,
 # so that an `f32` image may enter a network that runs in float64 or bfloat16.
 _ORDER = list(DType)
@@ -77,10 +82,22 @@ def promote(a: DType, b: DType) -> DType:
             return DType.I64
         case (DType.BF16, DType.F16):
             return DType.F32
-        case (DType.F64, DType.C64):
+        case (DType.F64, DType.C64 | DType.COMPLEX):
             return DType.C128
+        case (DType.FLOAT, DType.C64):
+            return DType.COMPLEX
         case _:
             return high
+
+
+def part_of(dtype: DType) -> DType:
+    """The float that the real parts of complex numbers are; any other dtype itself."""
+    return _PARTS.get(dtype, dtype)
+
+
+def complex_of(dtype: DType) -> DType:
+    """The complex dtype whose parts are at least as wide as a float: c64 for half precision."""
+    return next((whole for whole, part in _PARTS.items() if part is dtype), DType.C64)
 
 
 @dataclass(frozen=True)

@@ -189,6 +189,10 @@ TENSORS: dict[str, Any] = {
     f"qr({SQUARE})[0] @ qr({SQUARE})[1]": S,
     f"svd({SQUARE})[1]": np.linalg.svd(S)[1],
     f"lstsq({SQUARE}, x[0]) - pinv({SQUARE}) @ x[0]": np.zeros(4),
+    "real(complex(x, 1) * complex(0, x))": -X,
+    "imag(conj(cast(x, complex)) + complex(0, x))": X,
+    "abs(complex(x, x)) / exp(log(2) / 2)": np.abs(X),
+    "angle(complex(x, 1)) - atan2(1, x)": np.zeros_like(X),
     "vjp((y) => y * y, x, 3)": 6 * X,
     "random.uniform([2], 3, 3) + random.normal([2]) * 0 + random.bernoulli(1, [2])": np.full(2, 4.0),
 }

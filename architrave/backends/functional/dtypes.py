@@ -57,6 +57,6 @@ def promoted(at: Call, np: str, dtype: DType | None = None) -> tuple[Code, ...]:
 def _promoted(at: Call, x: Code, dtype: DType, common: DType) -> Code:
     if x.number is not None or dtype is common or dtype.is_bool:
         return x
-    if dtype.is_integer and common.is_integer:
+    if (dtype.is_integer and common.is_integer) or (dtype.is_float and common.is_complex):
         return x
     return astype(at, x, common)

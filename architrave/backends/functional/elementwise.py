@@ -5,7 +5,7 @@ from __future__ import annotations
 from architrave.backends.base import Call, Rules
 from architrave.backends.code import Code, call, infix, literal, prefix
 from architrave.backends.functional.dtypes import as_float, astype, promoted
-from architrave.ir.types import DType
+from architrave.ir.types import DType, part_of
 
 _INFIX = {
     "add": "+",
@@ -47,6 +47,18 @@ def add_elementwise(rules: Rules, np: str) -> None:
     @rules.rule("sign")
     def _sign(at: Call) -> Code:
         return call(f"{np}.sign", *at.args)
+
+    @rules.rule("real", "imag")
+    def _part(at: Call) -> Code:
+        return Code(f"{at.args[0].atom}.{at.op.name}")
+
+    @rules.rule("conj")
+    def _conj(at: Call) -> Code:
+        return call(f"{np}.conj", at.args[0])
+
+    @rules.rule("complex")
+    def _complex(at: Call) -> Code:
+        return call(at.use("complex_of"), *promoted(at, np, part_of(at.results[0].dtype)))
 
     @rules.rule("negative")
     def _negative(at: Call) -> Code:

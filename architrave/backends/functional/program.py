@@ -43,6 +43,7 @@ _LITTLE_ENDIAN = {
     DType.FLOAT: '"<f8"',
     DType.F64: '"<f8"',
     DType.C64: '"<c8"',
+    DType.COMPLEX: '"<c16"',
     DType.C128: '"<c16"',
 }
 """How NumPy writes the dtypes of stored arrays."""

@@ -74,13 +74,17 @@ class FunctionWriter(FlowWriter):
     def leaf(self, value: Value) -> Code:
         if isinstance(value.op, Constant):
             name = self.program.constant(value.op)
-            return Code(name if value.dtype is not DType.FLOAT else f"{name}.astype({self.dtype(DType.FLOAT)})")
+            open_ = value.dtype in (DType.FLOAT, DType.COMPLEX)
+            return Code(f"{name}.astype({self.dtype(value.dtype)})" if open_ else name)
         if not isinstance(value.op, RunKey) or not self.is_root:
             raise AssertionError(f"{value} is used before it is computed")
         self.program.needs_key = True
         return Code("key")
 
     def dtype(self, dtype: DType) -> str:
+        if dtype is DType.COMPLEX:
+            module = self.program.framework.module
+            return f"{module}.result_type({self.anchor()}, {module}.complex64)"
         return self.program.framework.dtypes[dtype] if dtype is not DType.FLOAT else f"{self.anchor()}.dtype"
 
     def use(self, name: str) -> str:

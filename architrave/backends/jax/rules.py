@@ -8,6 +8,7 @@ from architrave.backends.functional.axes import add_axes, reduction
 from architrave.backends.functional.contraction import add_contraction, as_matmul, linear
 from architrave.backends.functional.dtypes import as_float, promoted
 from architrave.backends.functional.elementwise import add_elementwise
+from architrave.backends.functional.functions import add_functions
 from architrave.backends.functional.index import add_index
 from architrave.backends.functional.linalg import add_linalg
 from architrave.backends.functional.windows import add_windows
@@ -15,6 +16,7 @@ from architrave.ir.types import normalize_axis
 
 rules = Rules()
 add_elementwise(rules, "jnp")
+add_functions(rules, "jnp")
 add_axes(rules, "jnp")
 add_contraction(rules, "jnp")
 add_windows(rules, "jnp")
@@ -39,6 +41,11 @@ def _power(at: Call) -> Code:
     if at.results[0].dtype.is_float and a.number is None and b.number is None:
         return call(at.use("power"), a, b)
     return infix(a, "**", b)
+
+
+@rules.rule("atan2", scalars=True)
+def _atan2(at: Call) -> Code:
+    return call(at.use("angle_of"), *promoted(at, "jnp", at.results[0].dtype))
 
 
 @rules.rule("rsqrt", "erf")

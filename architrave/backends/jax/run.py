@@ -12,7 +12,7 @@ import numpy as np
 from architrave.backends.runner import Execution, Gradients, Runner, Session, listed
 from architrave.ir.arrays import Array
 from architrave.ir.interpret import Result
-from architrave.ir.storage import is_float
+from architrave.ir.storage import is_differentiable
 from architrave.weights import nest, unnest, weight_path
 
 
@@ -39,12 +39,12 @@ class JAXRunner(Runner):
     def gradients(self, execution: Execution, cotangents: Sequence[Array | None]) -> Gradients:
         with self.precision(execution):
             params, state, inputs = self.arguments(execution)
-            floats = {i: x for i, x in enumerate(inputs) if is_float(np.dtype(x.dtype))}
+            floats = {i: x for i, x in enumerate(inputs) if is_differentiable(np.dtype(x.dtype))}
             differentiate = self._differentiated(execution)
             of_params, of_inputs = differentiate(params, floats, state, inputs, execution.options(), list(cotangents))
             return Gradients(
-                {path: np.array(gradient) for path, gradient in unnest(of_params).items()},
-                tuple(np.array(of_inputs[i]) if i in floats else None for i in range(len(inputs))),
+                {path: np.conj(gradient) for path, gradient in unnest(of_params).items()},
+                tuple(np.conj(of_inputs[i]) if i in floats else None for i in range(len(inputs))),
             )
 
     def session(self, execution: Execution) -> Session:
@@ -68,7 +68,8 @@ class JAXRunner(Runner):
         def total(params: Any, floats: Any, state: Any, inputs: Any, options: Any, cotangents: Any) -> Any:
             given = [floats.get(i, x) for i, x in enumerate(inputs)]
             outputs, _ = applied(params, state, given, options)
-            return sum(((y * c).sum() for y, c in zip(outputs, cotangents, strict=True) if c is not None), zero(()))
+            pairs = [(y, c) for y, c in zip(outputs, cotangents, strict=True) if c is not None]
+            return sum(((y * c.conj()).real.sum() for y, c in pairs), zero(()))
 
         return self._once((applied, "gradients"), self.jax.grad(total, (0, 1)))
 

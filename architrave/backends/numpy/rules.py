@@ -8,6 +8,7 @@ from architrave.backends.functional.axes import add_axes, reduction
 from architrave.backends.functional.contraction import add_contraction, as_matmul, equation, linear
 from architrave.backends.functional.dtypes import as_float, promoted
 from architrave.backends.functional.elementwise import add_elementwise
+from architrave.backends.functional.functions import add_functions
 from architrave.backends.functional.index import add_index
 from architrave.backends.functional.linalg import add_linalg
 from architrave.backends.functional.windows import add_windows
@@ -15,6 +16,7 @@ from architrave.ir.types import normalize_axis
 
 rules = Rules()
 add_elementwise(rules, "np")
+add_functions(rules, "np")
 add_axes(rules, "np")
 add_contraction(rules, "np")
 add_windows(rules, "np")
@@ -36,6 +38,16 @@ def _abs(at: Call) -> Code:
 def _power(at: Call) -> Code:
     a, b = promoted(at, "np")
     return infix(a, "**", b)
+
+
+@rules.rule("atan2", scalars=True)
+def _atan2(at: Call) -> Code:
+    return call("np.arctan2", *promoted(at, "np", at.results[0].dtype))
+
+
+@rules.rule("hypot", "logaddexp", scalars=True)
+def _of_two(at: Call) -> Code:
+    return call(f"np.{at.op.name}", *promoted(at, "np", at.results[0].dtype))
 
 
 @rules.rule("rsqrt")

@@ -37,11 +37,11 @@ class TorchRunner(Runner):
         model = self.model(execution)
         inputs = [self.tensor(x) for x in execution.inputs]
         for x in inputs:
-            x.requires_grad_(x.is_floating_point())
+            x.requires_grad_(x.is_floating_point() or x.is_complex())
         params = [dict(model.named_parameters())[path] for path in execution.params()]
         outputs = listed(model(*inputs, **self._options(execution)))
         pairs = [(y, self.tensor(c)) for y, c in zip(outputs, cotangents, strict=True) if c is not None]
-        total = sum(((y * c).sum() for y, c in pairs), self.torch.zeros(()))
+        total = sum(((y * c.conj()).real.sum() for y, c in pairs), self.torch.zeros(()))
         sources = [*params, *(x for x in inputs if x.requires_grad)]
         found = self._grad(total, sources)
         of_inputs = iter(found[len(params) :])

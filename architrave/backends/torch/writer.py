@@ -98,6 +98,8 @@ class TorchWriter(FlowWriter):
         return Code("key")
 
     def dtype(self, dtype: DType) -> str:
+        if dtype is DType.COMPLEX:
+            return f"torch.promote_types({self.anchor()}.dtype, torch.complex64)"
         return DTYPES[dtype] if dtype is not DType.FLOAT else f"{self.anchor()}.dtype"
 
     def use(self, name: str) -> str:

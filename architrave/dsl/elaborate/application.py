@@ -19,7 +19,7 @@ from architrave.ir.place import Block, Place
 from architrave.ir.source import ArchitraveError, Note, Span, error, nearest
 from architrave.ir.types import DType
 
-DTYPE_WORDS = {"float": DType.FLOAT, "int": DType.I64, "bool": DType.BOOL}
+DTYPE_WORDS = {"float": DType.FLOAT, "int": DType.I64, "bool": DType.BOOL, "complex": DType.COMPLEX}
 
 
 def bind_arguments(

@@ -2,8 +2,10 @@
 
 from architrave.ir.ops import (
     activation,
+    angle,
     arithmetic,
     attention,
+    complex,
     contraction,
     control,
     conv,
@@ -18,17 +20,22 @@ from architrave.ir.ops import (
     norm,
     order,
     pooling,
+    powers,
     random,
     reduce,
     resize,
+    rounding,
     shape,
     statistics,
+    unfold,
 )
 
 __all__ = [
     "activation",
+    "angle",
     "arithmetic",
     "attention",
+    "complex",
     "contraction",
     "control",
     "conv",
@@ -43,9 +50,12 @@ __all__ = [
     "norm",
     "order",
     "pooling",
+    "powers",
     "random",
     "reduce",
     "resize",
+    "rounding",
     "shape",
     "statistics",
+    "unfold",
 ]

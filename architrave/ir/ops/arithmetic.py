@@ -10,7 +10,7 @@ from architrave.ir.dims import Dim
 from architrave.ir.graph import Value, apply
 from architrave.ir.op import Gradients, Op, Sample, Values, sample, typed, without_gradient
 from architrave.ir.ops import checks
-from architrave.ir.ops.elementwise import Log
+from architrave.ir.ops.elementwise import Log, conjugate
 from architrave.ir.ops.leaves import Full
 from architrave.ir.ops.logic import Equal, LogicalAnd, Where
 from architrave.ir.types import DType, TensorType, broadcast, promote
@@ -37,7 +37,18 @@ class _Binary(Op, register=False):
         yield sample(typed(DType.BOOL, 2), typed(DType.BOOL, 2), error="E303")
 
 
-class _RealBinary(_Binary, register=False):
+class _ComplexBinary(_Binary, register=False):
+    """One that complex numbers have, too."""
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield from super().samples()
+        yield sample(np.array([1 + 2j, -0.5 + 0.25j]), np.array([[3 - 1j], [0.5 + 2j]]))
+        yield sample(np.array([1 + 2j, -0.5 + 0.25j]), [2])
+        yield sample(typed(DType.C64, 2), typed(DType.C64, 2))
+
+
+class RealBinary(_Binary, register=False):
     """One that complex numbers have none of."""
 
     def infer(self, a: TensorType, b: TensorType) -> TensorType:
@@ -45,7 +56,7 @@ class _RealBinary(_Binary, register=False):
         return super().infer(a, b)
 
 
-class Add(_Binary):
+class Add(_ComplexBinary):
     """`a + b`."""
 
     def reference(self, a: Array, b: Array) -> Array:
@@ -55,7 +66,7 @@ class Add(_Binary):
         return cotangents * 2
 
 
-class Subtract(_Binary):
+class Subtract(_ComplexBinary):
     """`a - b`."""
 
     def reference(self, a: Array, b: Array) -> Array:
@@ -65,7 +76,7 @@ class Subtract(_Binary):
         return cotangents[0], -cotangents[0]
 
 
-class Multiply(_Binary):
+class Multiply(_ComplexBinary):
     """`a * b`."""
 
     def reference(self, a: Array, b: Array) -> Array:
@@ -73,10 +84,10 @@ class Multiply(_Binary):
 
     def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
         (a, b), (g,) = operands, cotangents
-        return g * b, g * a
+        return g * conjugate(b), g * conjugate(a)
 
 
-class Divide(_Binary):
+class Divide(_ComplexBinary):
     """`a / b`; of integers a float."""
 
     def infer(self, a: TensorType, b: TensorType) -> TensorType:
@@ -88,10 +99,11 @@ class Divide(_Binary):
 
     def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
         (_, b), (g,) = operands, cotangents
-        return g / b, -g * results[0] / b
+        by_a = g / conjugate(b)
+        return by_a, -by_a * conjugate(results[0])
 
 
-class FloorDivide(_RealBinary):
+class FloorDivide(RealBinary):
     """`floor(a / b)`, rounded towards minus infinity as in Python."""
 
     def reference(self, a: Array, b: Array) -> Array:
@@ -100,7 +112,7 @@ class FloorDivide(_RealBinary):
     gradient = without_gradient
 
 
-class Remainder(_RealBinary):
+class Remainder(RealBinary):
     """`a - b * floor(a / b)`; has the sign of `b`, as in Python."""
 
     def reference(self, a: Array, b: Array) -> Array:
@@ -111,7 +123,7 @@ class Remainder(_RealBinary):
         return g, -g * (a // b)
 
 
-class Power(_RealBinary):
+class Power(RealBinary):
     """`a ** b`. An integer power of an integer must not be negative."""
 
     def reference(self, a: Array, b: Array) -> Array:
@@ -137,7 +149,7 @@ class Power(_RealBinary):
         yield sample(typed(DType.BOOL, 2), typed(DType.BOOL, 2), error="E303")
 
 
-class Maximum(_RealBinary):
+class Maximum(RealBinary):
     """The larger of `a` and `b`; NaN where one is NaN."""
 
     def reference(self, a: Array, b: Array) -> Array:
@@ -152,7 +164,7 @@ class Maximum(_RealBinary):
         yield sample(np.array([np.nan, 1.0, -np.inf, 2.0]), np.array([0.0, np.nan, 3.0, 2.0]))
 
 
-class Minimum(_RealBinary):
+class Minimum(RealBinary):
     """The smaller of `a` and `b`; NaN where one is NaN."""
 
     def reference(self, a: Array, b: Array) -> Array:

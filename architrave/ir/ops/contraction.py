@@ -11,6 +11,7 @@ from architrave.ir.dims import Size, product
 from architrave.ir.graph import Value, apply
 from architrave.ir.op import Gradients, Op, Sample, Values, sample, typed
 from architrave.ir.ops import checks
+from architrave.ir.ops.elementwise import conjugate
 from architrave.ir.ops.leaves import Arange
 from architrave.ir.ops.logic import Cast, Equal
 from architrave.ir.ops.shape import Reshape, Transpose
@@ -50,6 +51,7 @@ class Matmul(Op):
         columns = () if b.rank == 1 else b.shape[-1:]
         lead = g.shape[: g.rank - len(rows) - len(columns)]
         g = _shaped(g, (*lead, *(rows or (1,)), *(columns or (1,))))
+        left, right = conjugate(left), conjugate(right)
         by_a = apply(Matmul(), g, _turned(right))
         if right.rank == 2:
             # One product, instead of one for each matrix on the left and their sum.
@@ -71,6 +73,8 @@ class Matmul(Op):
         yield sample([0, 3], [3, 4])
         yield sample([2, 0], [0, 4])
         yield sample(typed(DType.I32, 2, 3), typed(DType.I32, 3, 2))
+        yield sample(typed(DType.COMPLEX, 2, 3), typed(DType.COMPLEX, 5, 3, 2))
+        yield sample([2, 2, 3], typed(DType.COMPLEX, 3))
         yield sample([2, 3], [4, 3], error="E305")
         yield sample([2, 2, 3], [4, 3, 2], error="E301")
         yield sample([], [3], error="E304")
@@ -108,7 +112,8 @@ class Einsum(Op):
         return np.asarray(np.einsum(self.equation, *xs))
 
     def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
-        return [_by_operand(self.equation, operands, i, cotangents[0]) for i in range(len(operands))]
+        factors = [*map(conjugate, operands)]
+        return [_by_operand(self.equation, factors, i, cotangents[0]) for i in range(len(operands))]
 
     def multiply_adds(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Size:
         """Every combination of letters, times the multiplications in one product; 0 for one operand."""
@@ -146,6 +151,8 @@ class Einsum(Op):
         yield sample([3, 3], equation="ii->i")
         yield sample([0, 3], [3, 4], equation="ij,jk->ik")
         yield sample(typed(DType.I64, 2, 3), typed(DType.I64, 3), equation="ij,j->i")
+        yield sample(typed(DType.COMPLEX, 2, 3), typed(DType.COMPLEX, 3, 4), equation="ij,jk->ik")
+        yield sample([2, 3], typed(DType.COMPLEX, 3, 3), equation="ij,jj->i")
         yield sample([2, 3], [4, 5], equation="ij,jk->ik", error="E305")
         yield sample([2, 3], equation="ij,jk->ik", error="E308")
         yield sample([2, 3], equation="i->i", error="E308")
@@ -178,7 +185,7 @@ class Linear(Op):
         return y if bias is None else y + bias
 
     def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
-        x, weight = operands[:2]
+        x, weight = map(conjugate, operands[:2])
         by_x = apply(Matmul(), cotangents[0], weight)
         rows, g = (_shaped(v, (product(v.shape[:-1]), v.shape[-1])) for v in (x, cotangents[0]))
         return (by_x, apply(Matmul(), _turned(g), rows), g)[: len(operands)]

@@ -228,6 +228,7 @@ def _operands(what: str, x: TensorType, weight: TensorType, bias: TensorType | N
     """The dtype of the result and the number of spatial axes."""
     types = (x, weight) if bias is None else (x, weight, bias)
     checks.numeric(f"`{what}`", x, weight)
+    checks.real(f"`{what}`", *types)
     checks.at_least(f"the operand of `{what}`", x, 2)
     layout = "[out, in / groups, *kernel]" if what == "conv" else "[in, out / groups, *kernel]"
     checks.ranked(f"the weight of `{what}` for {x}", weight, x.rank, layout)

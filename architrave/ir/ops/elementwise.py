@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from architrave.ir import build
 from architrave.ir.arrays import Array, np
 from architrave.ir.graph import Value, apply
 from architrave.ir.op import Gradients, Op, Sample, Values, sample, typed, without_gradient
 from architrave.ir.ops import checks
-from architrave.ir.types import DType, TensorType
+from architrave.ir.types import DType, TensorType, part_of
 
 
 class _Unary(Op, register=False):
@@ -24,7 +25,7 @@ class _Unary(Op, register=False):
         raise NotImplementedError(f"{self.name} has no slope")
 
     def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
-        return (cotangents[0] * self.slope(operands[0], results[0]),)
+        return (cotangents[0] * conjugate(self.slope(operands[0], results[0])),)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -36,7 +37,7 @@ class _Unary(Op, register=False):
         yield sample(typed(DType.BOOL, 2), error="E303")
 
 
-class _RealUnary(_Unary, register=False):
+class RealUnary(_Unary, register=False):
     """Integers stay integers; complex numbers are rejected."""
 
     def infer(self, x: TensorType) -> TensorType:
@@ -44,7 +45,7 @@ class _RealUnary(_Unary, register=False):
         return super().infer(x)
 
 
-class _FloatUnary(_RealUnary, register=False):
+class FloatUnary(RealUnary, register=False):
     """The result is a float, of integers too."""
 
     def infer(self, x: TensorType) -> TensorType:
@@ -52,7 +53,19 @@ class _FloatUnary(_RealUnary, register=False):
         return result.with_dtype(checks.floating(x.dtype))
 
 
-class _PositiveUnary(_FloatUnary, register=False):
+class _ComplexUnary(_Unary, register=False):
+    """The result is a float, of integers too, and complex of complex numbers."""
+
+    def infer(self, x: TensorType) -> TensorType:
+        return super().infer(x).with_dtype(checks.floating(x.dtype))
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield from super().samples()
+        yield sample(np.array([1 + 2j, -0.5 + 0.25j, -3 - 1j, 0.1 - 2j]))
+
+
+class PositiveUnary(FloatUnary, register=False):
     """Defined for positive numbers; NaN below zero."""
 
     @classmethod
@@ -74,17 +87,25 @@ class Negative(_Unary):
         return (-cotangents[0],)
 
 
-class Abs(_RealUnary):
-    """`|x|`."""
+class Abs(_Unary):
+    """`|x|`; of complex numbers a float."""
+
+    def infer(self, x: TensorType) -> TensorType:
+        return super().infer(x).with_dtype(part_of(x.dtype))
 
     def reference(self, x: Array) -> Array:
         return np.abs(x)
 
     def slope(self, x: Value, y: Value) -> Value:
-        return apply(Sign(), x)
+        if not x.dtype.is_complex:
+            return apply(Sign(), x)
+        # Conjugated, as slopes of complex functions are.
+        zero = build.equal(y, 0)
+        slope: Value = build.where(zero, 0.0, build.conj(x) / build.where(zero, 1.0, y))
+        return slope
 
 
-class Sign(_RealUnary):
+class Sign(RealUnary):
     """-1, 0 or 1; NaN of NaN."""
 
     def reference(self, x: Array) -> Array:
@@ -93,7 +114,7 @@ class Sign(_RealUnary):
     gradient = without_gradient
 
 
-class Exp(_FloatUnary):
+class Exp(_ComplexUnary):
     """`e ** x`."""
 
     def reference(self, x: Array) -> Array:
@@ -103,8 +124,8 @@ class Exp(_FloatUnary):
         return y
 
 
-class Log(_PositiveUnary):
-    """The natural logarithm."""
+class Log(_ComplexUnary):
+    """The natural logarithm; of complex numbers the one with an angle from `-pi` to `pi`."""
 
     def reference(self, x: Array) -> Array:
         return np.log(x)
@@ -113,7 +134,7 @@ class Log(_PositiveUnary):
         return 1.0 / x
 
 
-class Log1p(_PositiveUnary):
+class Log1p(PositiveUnary):
     """`log(1 + x)`, exact near 0."""
 
     def reference(self, x: Array) -> Array:
@@ -123,7 +144,7 @@ class Log1p(_PositiveUnary):
         return 1.0 / (1.0 + x)
 
 
-class Expm1(_FloatUnary):
+class Expm1(FloatUnary):
     """`exp(x) - 1`, exact near 0."""
 
     def reference(self, x: Array) -> Array:
@@ -133,8 +154,8 @@ class Expm1(_FloatUnary):
         return apply(Exp(), x)
 
 
-class Sqrt(_PositiveUnary):
-    """The square root."""
+class Sqrt(_ComplexUnary):
+    """The square root; of complex numbers the one whose real part is not negative."""
 
     def reference(self, x: Array) -> Array:
         return np.sqrt(x)
@@ -143,7 +164,7 @@ class Sqrt(_PositiveUnary):
         return 0.5 / y
 
 
-class Rsqrt(_PositiveUnary):
+class Rsqrt(PositiveUnary):
     """`1 / sqrt(x)`."""
 
     def reference(self, x: Array) -> Array:
@@ -153,7 +174,7 @@ class Rsqrt(_PositiveUnary):
         return -0.5 * (y * y * y)
 
 
-class Sin(_FloatUnary):
+class Sin(FloatUnary):
     """The sine of an angle in radians."""
 
     def reference(self, x: Array) -> Array:
@@ -163,7 +184,7 @@ class Sin(_FloatUnary):
         return apply(Cos(), x)
 
 
-class Cos(_FloatUnary):
+class Cos(FloatUnary):
     """The cosine of an angle in radians."""
 
     def reference(self, x: Array) -> Array:
@@ -173,7 +194,7 @@ class Cos(_FloatUnary):
         return -apply(Sin(), x)
 
 
-class Tan(_FloatUnary):
+class Tan(FloatUnary):
     """The tangent of an angle in radians."""
 
     def reference(self, x: Array) -> Array:
@@ -183,7 +204,7 @@ class Tan(_FloatUnary):
         return 1.0 + y * y
 
 
-class Tanh(_FloatUnary):
+class Tanh(FloatUnary):
     """The hyperbolic tangent."""
 
     def reference(self, x: Array) -> Array:
@@ -193,7 +214,7 @@ class Tanh(_FloatUnary):
         return 1.0 - y * y
 
 
-class Sigmoid(_FloatUnary):
+class Sigmoid(FloatUnary):
     """`1 / (1 + exp(-x))`."""
 
     def reference(self, x: Array) -> Array:
@@ -203,7 +224,7 @@ class Sigmoid(_FloatUnary):
         return y * (1.0 - y)
 
 
-class Erf(_FloatUnary):
+class Erf(FloatUnary):
     """`2 / sqrt(pi)` times the integral of `exp(-t**2)` from 0 to `x`."""
 
     def reference(self, x: Array) -> Array:
@@ -213,7 +234,13 @@ class Erf(_FloatUnary):
         return 2.0 / math.sqrt(math.pi) * apply(Exp(), -(x * x))
 
 
-class Floor(_RealUnary):
+def conjugate(x: Value) -> Value:
+    """The conjugates of complex numbers; real numbers as they are."""
+    conjugated: Value = build.conj(x) if x.dtype.is_complex else x
+    return conjugated
+
+
+class Floor(RealUnary):
     """The largest integer that is not above `x`."""
 
     def reference(self, x: Array) -> Array:
@@ -222,7 +249,7 @@ class Floor(_RealUnary):
     gradient = without_gradient
 
 
-class Ceil(_RealUnary):
+class Ceil(RealUnary):
     """The smallest integer that is not below `x`."""
 
     def reference(self, x: Array) -> Array:
@@ -231,7 +258,7 @@ class Ceil(_RealUnary):
     gradient = without_gradient
 
 
-class Round(_RealUnary):
+class Round(RealUnary):
     """The nearest integer; of two that are equally near, the even one."""
 
     def reference(self, x: Array) -> Array:

@@ -10,6 +10,7 @@ from architrave.ir.arrays import Array, held, known, np
 from architrave.ir.dims import Dim, Size
 from architrave.ir.op import Op, Sample, sample
 from architrave.ir.ops import checks
+from architrave.ir.source import error
 from architrave.ir.types import DType, TensorType
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Param(Op):
     initial: Initial | Graph
 
     def infer(self) -> TensorType:
-        return self.type
+        return _weight(self.type)
 
 
 class State(Op):
@@ -62,7 +63,14 @@ class State(Op):
     initial: Initial | Graph
 
     def infer(self) -> TensorType:
-        return self.type
+        return _weight(self.type)
+
+
+def _weight(type: TensorType) -> TensorType:
+    """The type of a weight, which optimizers and checkpoints take for real. Raises E303."""
+    if type.dtype.is_complex:
+        raise error("E303", f"a weight must not be {type}", hint="take two real ones, and `complex(re, im)`")
+    return type
 
 
 class Constant(Op):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from architrave.ir.arrays import Array, held, np
-from architrave.ir.graph import apply
+from architrave.ir.graph import Value, apply
 from architrave.ir.op import Gradients, Op, Sample, Values, sample, typed, without_gradient
 from architrave.ir.ops import checks
 from architrave.ir.source import error
@@ -157,6 +157,7 @@ class Where(Op):
         yield sample(typed(DType.BOOL, 4), typed(DType.I32, 4), typed(DType.I64, 4))
         yield sample(np.array([True, False]), np.array([1.0, np.nan]), np.array([np.nan, 2.0]))
         yield sample(typed(DType.BOOL, 0, 1), [3], [])
+        yield sample(typed(DType.BOOL, 3), [3], typed(DType.COMPLEX, 3))
         yield sample([2], [2], [2], error="E303")
         yield sample(typed(DType.BOOL, 2), [3], [3], error="E301")
 
@@ -192,6 +193,14 @@ class Isfinite(_FloatTest):
         return np.isfinite(x)
 
 
+class Isinf(_FloatTest):
+    """Whether each element is infinite, of either sign."""
+
+    def expand(self, x: Value) -> Value:
+        finite, nan = apply(Isfinite(), x), apply(Isnan(), x)
+        return apply(LogicalNot(), apply(LogicalOr(), finite, nan))
+
+
 class Cast(Op):
     """`x` as another dtype.
 
@@ -222,6 +231,8 @@ class Cast(Op):
         yield sample(typed(DType.I64, 3), dtype=DType.FLOAT)
         yield sample([0, 3], dtype=DType.I32)
         yield sample(typed(DType.F32, 2, 3), dtype=DType.BF16)
+        yield sample([2, 3], dtype=DType.COMPLEX)
+        yield sample(typed(DType.I64, 2), dtype=DType.C64)
         yield sample(typed(DType.C64, 2), dtype=DType.F32, error="E303")
 
 

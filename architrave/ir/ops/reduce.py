@@ -64,6 +64,10 @@ class Sum(_Total):
 class Prod(_Total):
     """The product; 1 of nothing."""
 
+    def infer(self, x: TensorType) -> TensorType:
+        checks.real("`prod`", x)
+        return super().infer(x)
+
     def reference(self, x: Array) -> Array:
         return np.asarray(np.prod(counted(x), axis=self.axes, keepdims=self.keep))
 
@@ -220,6 +224,10 @@ class Cumsum(_Running):
 
 class Cumprod(_Running):
     """Running products."""
+
+    def infer(self, x: TensorType) -> TensorType:
+        checks.real("`cumprod`", x)
+        return super().infer(x)
 
     def reference(self, x: Array) -> Array:
         return np.cumprod(counted(x), axis=self.axis)

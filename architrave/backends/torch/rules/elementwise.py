@@ -7,7 +7,7 @@ from functools import reduce
 from architrave.backends.base import Call, Rules
 from architrave.backends.code import BIT_AND, Code, call, infix, literal, method, prefix
 from architrave.backends.torch.rules.typed import as_float, promoted, to, with_tensor
-from architrave.ir.types import DType, promote
+from architrave.ir.types import DType, part_of, promote
 
 elementwise = Rules()
 
@@ -93,6 +93,21 @@ def _sign(at: Call) -> Code:
 @elementwise.rule("floor", "ceil", "round")
 def _to_whole(at: Call) -> Code:
     return at.args[0] if at.types[0].dtype.is_integer else call(f"torch.{at.op.name}", at.args[0])
+
+
+@elementwise.rule("real", "imag")
+def _part(at: Call) -> Code:
+    return Code(f"{at.args[0].atom}.{at.op.name}")
+
+
+@elementwise.rule("conj")
+def _conj(at: Call) -> Code:
+    return call("torch.conj_physical", at.args[0])
+
+
+@elementwise.rule("complex")
+def _complex(at: Call) -> Code:
+    return call("torch.complex", *promoted(at, part_of(at.results[0].dtype)))
 
 
 @elementwise.rule("negative")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from architrave.dsl.elaborate.builtins import (
     arithmetic,
     calculus,
+    complex,
     einops,
     einsum,
     initial,
@@ -20,6 +21,7 @@ __all__ = [
     "BUILTINS",
     "arithmetic",
     "calculus",
+    "complex",
     "einops",
     "einsum",
     "initial",

@@ -131,7 +131,7 @@ def _cast(frame: Frame, span: Span, x: Any, dtype: Any) -> Value:
 
 
 def to_dtype(value: Any, span: Span) -> DType:
-    """A dtype; `float`, `int` and `bool` stand for the chosen precision, i64 and bool. Raises E240."""
+    """A dtype; `float`, `complex`, `int` and `bool` stand for the chosen precision, i64 and bool. Raises E240."""
     if isinstance(value, DType):
         return value
     if isinstance(value, Builtin) and value.name in DTYPE_WORDS:
@@ -161,5 +161,5 @@ def _identity(frame: Frame, span: Span, x: Any) -> Any:
 
 
 for _dtype in DType:
-    if _dtype is not DType.FLOAT and _dtype is not DType.BOOL:
+    if _dtype not in (DType.FLOAT, DType.BOOL, DType.COMPLEX):
         BUILTINS[_dtype.value] = _dtype

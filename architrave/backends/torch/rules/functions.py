@@ -1,0 +1,38 @@
+"""Mathematical functions, and activations that PyTorch has besides the usual ones."""
+
+from __future__ import annotations
+
+from architrave.backends.base import Call, Rules
+from architrave.backends.code import Code, call
+from architrave.backends.torch.rules.typed import as_float, promoted
+
+functions = Rules()
+
+_OF_FLOATS = (
+    "sinh", "cosh", "asin", "acos", "atan", "asinh", "acosh", "atanh", "exp2", "log2", "log10", "isinf",
+)  # fmt: skip
+
+
+@functions.rule(*_OF_FLOATS)
+def _of_floats(at: Call) -> Code:
+    return call(f"torch.{at.op.name}", as_float(at))
+
+
+@functions.rule("square")
+def _square(at: Call) -> Code:
+    return call("torch.square", at.args[0])
+
+
+@functions.rule("trunc")
+def _trunc(at: Call) -> Code:
+    return at.args[0] if at.types[0].dtype.is_integer else call("torch.trunc", at.args[0])
+
+
+@functions.rule("atan2")
+def _atan2(at: Call) -> Code:
+    return call("torch.atan2", *promoted(at, at.results[0].dtype))
+
+
+@functions.rule("fmod")
+def _fmod(at: Call) -> Code:
+    return call("torch.fmod", *promoted(at))
