@@ -1,57 +1,38 @@
-"""Mixed precision: the network computes in bfloat16, its weights and its loss stay as they are.
+"""Mixed precision: contractions compute in bfloat16; weights, sums, normalization and the loss stay as they are.
 
 Micikevicius and others, "Mixed Precision Training" (2018). bfloat16 has the exponents of float32, so that no loss needs
-to be scaled.
+to be scaled. One rule says what is rounded: the operands and the result of each operator that has multiply-adds,
+forward and, by the gradient of the casts, backward. What lies between is computed in the precision of the weights.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from architrave.ir import build
-from architrave.ir.graph import Graph, Node, Value
-from architrave.ir.ops.control import Control
-from architrave.ir.ops.leaves import Input, Param
-from architrave.ir.rewrite import kept, rebuild
+from architrave.ir.graph import Graph, Node, Value, make
+from architrave.ir.nested import rebuild_nested, remade
+from architrave.ir.op import Op
+from architrave.ir.ops.logic import Cast
 from architrave.ir.types import DType
 
 
 def mixed(graph: Graph) -> Graph:
-    """The graph of one mode with weights and inputs cast to bfloat16 where they are used, and outputs cast back.
+    """The graph with its contractions in bfloat16, those inside loops and modes too. Types of results stay."""
 
-    Operators that hold graphs, such as loops, stay in the precision of the weights.
-    """
-    narrow: dict[Value, Value] = {}
-
-    def rewrite(node: Node, operands: tuple[Value, ...]) -> Sequence[Value] | None:
-        if isinstance(node.op, Control):
-            return kept(node, tuple(_cast(v, DType.FLOAT) if _is_narrow(v) else v for v in operands))
-        if not operands:
+    def rewrite(node: Node, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:
+        if not is_contraction(op) or node.outputs[0].dtype is not DType.FLOAT:
             return None
-        return kept(node, tuple(narrowed(v) for v in operands))
+        narrow = (_cast(v, DType.BF16, node) if v.dtype is DType.FLOAT else v for v in operands)
+        return [_cast(v, DType.FLOAT, node) for v in remade(node, op, tuple(narrow))]
 
-    def narrowed(value: Value) -> Value:
-        if not isinstance(value.op, Param | Input) or value.dtype is not DType.FLOAT:
-            return value
-        if value not in narrow:
-            narrow[value] = _cast(value, DType.BF16)
-        return narrow[value]
-
-    changed = rebuild(graph, rewrite)
-    return rebuild(
-        changed,
-        lambda node, operands: None,
-        outputs=tuple(_cast(v, DType.FLOAT) if _is_narrow(v) else v for v in changed.outputs),
-        updates=tuple(
-            (old, _cast(new, old.dtype) if new.dtype is not old.dtype else new) for old, new in changed.updates
-        ),
-    )
+    return rebuild_nested(graph, rewrite)
 
 
-def _is_narrow(value: Value) -> bool:
-    return value.dtype is DType.BF16
+def is_contraction(op: Op) -> bool:
+    """Whether an operator multiplies and adds, as convolutions and matrix products do."""
+    return type(op).multiply_adds is not Op.multiply_adds
 
 
-def _cast(value: Value, dtype: DType) -> Value:
-    result: Value = build.cast(value, dtype)
-    return result
+def _cast(value: Value, dtype: DType, node: Node) -> Value:
+    """The value in another dtype, at the place of `node`."""
+    return make(Cast(dtype), (value,), node.marks).outputs[0]

@@ -51,28 +51,36 @@ class Recipe:
 def step_graph(network: Graph, recipe: Recipe, target: TensorType | None = None, gradients: bool = False) -> Graph:
     """The graph of a step. It takes the network's inputs, the target if there is a loss, and the rate, a number.
 
-    It gives the loss, and with `gradients` those of all weights that learn, in their order. Raises E542 and E543 for a
-    loss that does not suit, E544 where no weight learns.
+    It gives the loss; whether it and all gradients are finite, a truth value: if not, the step changes nothing; and
+    with `gradients` those of all weights that learn, in the order of `learning`. Raises E542 and E543 for a loss that
+    does not suit, E544 where no weight learns.
     """
-    graph = specialize(recipe.objective.attached(network, target), training=True)
-    graph = mixed(graph) if recipe.mixed else graph
-    rules = {weight_path(w): rule(w, recipe.groups, recipe.decay) for w in graph.weights if isinstance(w.op, Param)}
-    learning = [w for w in graph.weights if isinstance(w.op, Param) and w.dtype.is_float and rules[w.op.path].rate]
-    if not learning:
+    attached = recipe.objective.attached(mixed(network) if recipe.mixed else network, target)
+    graph = specialize(attached, training=True)
+    rules = learning(graph, recipe)
+    if not rules:
         raise error("E544", f"`{network.name}` has no weight that learns")
-    both = _with_states(value_and_grad(graph, learning))
+    both = _with_states(value_and_grad(graph, [w for w in graph.weights if weight_path(w) in rules]))
     weights = {weight_path(w): w for w in both.weights}
-    found = dict(zip([weight_path(w) for w in learning], both.outputs[1:], strict=True))
-    step = _Step(recipe, rules, weights, found, both.place)
-    updates = step.updates()
+    loss, *found = both.outputs
+    step = _Step(recipe, rules, weights, dict(zip(rules, found, strict=True)), both.place)
+    finite = _all_finite(both.outputs)
+    updates = [(old, build.where(finite, new, old)) for old, new in (*both.updates, *step.updates())]
     return replace(
         both,
         name=f"{network.name}_step",
         inputs=(*both.inputs, step.rate),
-        outputs=both.outputs if gradients else both.outputs[:1],
+        outputs=(loss, finite, *found) if gradients else (loss, finite),
         weights=(*both.weights, *step.memory.values()),
-        updates=(*both.updates, *updates),
+        updates=tuple(updates),
     )
+
+
+def learning(network: Graph, recipe: Recipe) -> dict[str, Rule]:
+    """What holds for each weight that learns, by path and in the order of the network's weights."""
+    params = [w for w in network.weights if isinstance(w.op, Param) and w.dtype.is_float]
+    rules = {weight_path(w): rule(w, recipe.groups, recipe.decay) for w in params}
+    return {path: found for path, found in rules.items() if found.rate}
 
 
 class _Step:
@@ -136,6 +144,15 @@ class _Step:
             raise error("E545", f"`{path}` is a weight of the network", hint=f"call its block other than `{MEMORY}`")
         self.memory[path] = build.state(path, type, initial("zeros"))
         return self.memory[path]
+
+
+def _all_finite(values: Sequence[Value]) -> Value:
+    """Whether all numbers are finite: one that is not makes the sum of all of them so."""
+    total, *sums = [build.cast(build.sum(v), DType.FLOAT) for v in values]
+    for part in sums:
+        total = total + part
+    finite: Value = build.isfinite(total)
+    return finite
 
 
 def _with_states(graph: Graph) -> Graph:

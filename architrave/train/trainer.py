@@ -13,9 +13,9 @@ from architrave.backends.runner import Session
 from architrave.ir.arrays import Array
 from architrave.ir.graph import Graph
 from architrave.ir.initializers import init
-from architrave.ir.source import Note, error
 from architrave.ir.storage import is_float
 from architrave.ir.types import TensorType
+from architrave.train.diagnosis import not_finite
 from architrave.train.evaluation import Evaluation
 from architrave.train.schedules import Schedule
 from architrave.train.step import Recipe, step_graph
@@ -72,13 +72,15 @@ class Trainer:
     def train(self, *arrays: Any) -> float:
         """Learn from one batch: the inputs and, where there is a loss, the target. Gives the loss before.
 
-        Raises E546 where the loss is no finite number, and E510, E511 and E517 for arrays that do not fit.
+        Raises E546 where the loss or a gradient is not finite: then nothing has changed, and the error says where that
+        began. Raises E510, E511 and E517 for arrays that do not fit.
         """
-        rate = self.rate
-        given = (*map(np.asarray, arrays), np.asarray(rate, self._dtype))
-        loss = float(self._started(given).run(self._converted(given), (self.seed, self.steps))[0])
-        if not np.isfinite(loss):
-            raise self._not_finite(loss, rate, given)
+        given = (*map(np.asarray, arrays), np.asarray(self.rate, self._dtype))
+        converted = self._converted(given)
+        outputs = self._started(given).run(converted, (self.seed, self.steps))
+        loss = float(outputs[0])
+        if not outputs[1]:
+            raise not_finite(self.graph, self.steps + 1, loss, converted, self.states(), self.seed)
         self.steps += 1
         return loss
 
@@ -116,18 +118,3 @@ class Trainer:
         session = self._started(given)
         pairs = zip(given, session.execution.inputs, strict=True)
         return [np.asarray(x).astype(like.dtype, copy=False) for x, like in pairs]
-
-    def _not_finite(self, loss: float, rate: float, given: Sequence[Array]) -> Exception:
-        wrong = next((path for path, w in self.states().items() if is_float(w.dtype) and not _finite(w)), None)
-        data = any(is_float(x.dtype) and not _finite(x) for x in given)
-        why = "the batch holds numbers that are not finite" if data else f"`{wrong}` is not finite after it"
-        return error(
-            "E546",
-            f"the loss of step {self.steps + 1} is {loss}, at a learning rate of {rate:.3g}",
-            notes=(Note(why),) if data or wrong else (),
-            hint="a lower rate, a warm-up or clipping may help; the checkpoints before this step are whole",
-        )
-
-
-def _finite(array: Array) -> bool:
-    return bool(np.isfinite(array.astype(np.float64)).all())
