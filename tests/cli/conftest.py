@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from architrave import init, loads
 from architrave.cli.app import run
+from architrave.weights import save
 
 NET = '''"""A perceptron."""
 from std.linear import linear
@@ -36,6 +39,12 @@ expect B: params == 40
 """
 
 
+LETTERS = """from std import embedding, linear
+
+model Letters()(text: i64[N, 8]) -> [N, 8, 3] = text -> table: embedding(3, 4) -> head: linear(3)
+"""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a command came to."""
@@ -54,10 +63,18 @@ Cli = Callable[..., Outcome]
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder: net.arch is sound, two.arch has two models, and one of its expectations fails."""
+    """The current folder: net.arch is sound, two.arch has two models, and one of its expectations fails.
+
+    points.npz has examples for the first; letters.arch is a network over the characters a, b and c, with its weights.
+    """
     monkeypatch.chdir(tmp_path)
     (tmp_path / "net.arch").write_text(NET, encoding="utf-8")
     (tmp_path / "two.arch").write_text(TWO, encoding="utf-8")
+    (tmp_path / "letters.arch").write_text(LETTERS, encoding="utf-8")
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "points.npz", x=rng.normal(size=(40, 4)).astype("f4"), labels=rng.integers(0, 3, 40))
+    weights = init(loads(LETTERS))
+    save(tmp_path / "letters.safetensors", weights, {"labels": '["a", "b", "c"]'})
     return tmp_path
 
 
