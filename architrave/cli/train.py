@@ -26,7 +26,7 @@ SHAPES = ("constant", "cosine", "linear", "step", "exponential")
 @examples(
     "architrave train net.arch --data points.npz --epochs 3 --batch 8",
     "architrave train net.arch --data points.npz -b numpy --optimizer sgd -O momentum=0.9 --batch 8",
-    "architrave train net.arch --data points.npz --batch 8 --checkpoints run --weights net.safetensors",
+    "architrave train net.arch --data points.npz --batch 8 --weights net.safetensors",
 )
 @click.command("train")
 @click.argument("name", metavar="MODEL")
