@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 from architrave.ir.source import error
 
-SHAPES = ("constant", "cosine", "linear", "step", "exponential")
+SHAPES = ("constant", "cosine", "linear", "step", "exponential", "one-cycle")
+FIRST = 1 / 25
+"""The share of the rate that one-cycle begins with."""
 
 
 @dataclass(frozen=True)
@@ -18,8 +20,9 @@ class Schedule:
     """The base rate times `shape` of how far the run is, after a linear warm-up over the first `warmup` steps.
 
     `shape` is "constant"; "cosine", half a wave down to `end` (Loshchilov and Hutter, "SGDR", 2017); "linear", down to
-    `end`; "step", times `factor` every `every` steps; or "exponential", times `factor` in the course of `every` steps.
-    `end` is a share of the base rate.
+    `end`; "step", times `factor` every `every` steps; "exponential", times `factor` in the course of `every` steps; or "one-cycle", half
+    a wave up from a 25th within the warm-up, by default 3 tenths of all steps, and another down to `end` (Smith and
+    Topin, "Super-Convergence", 2018). `end` is a share of the base rate.
     """
 
     rate: float
@@ -40,6 +43,8 @@ class Schedule:
 
     def __call__(self, step: int) -> float:
         """The rate of a step, counted from 0."""
+        if self.shape == "one-cycle":
+            return self.rate * self._cycle(step)
         if step < self.warmup:
             return self.rate * (step + 1) / self.warmup
         return self.rate * self._share(step - self.warmup)
@@ -49,7 +54,7 @@ class Schedule:
         left = 1 - min(1.0, step / max(1, self.steps - self.warmup))
         match self.shape:
             case "cosine":
-                return self.end + (1 - self.end) * (1 - math.cos(math.pi * left)) / 2
+                return _wave(self.end, 1.0, left)
             case "linear":
                 return self.end + (1 - self.end) * left
             case "step":
@@ -58,3 +63,15 @@ class Schedule:
                 return math.pow(self.factor, step / self.every)
             case _:
                 return 1.0
+
+    def _cycle(self, step: int) -> float:
+        """The share of the base rate, on the one wave of the whole run."""
+        top = (self.warmup or 0.3 * self.steps) - 1
+        if step <= top:
+            return _wave(FIRST, 1.0, step / top if top else 1.0)
+        return _wave(1.0, self.end, min(1.0, (step - top) / max(1e-9, self.steps - 1 - top)))
+
+
+def _wave(start: float, end: float, share: float) -> float:
+    """From one number to another along half a wave."""
+    return start + (end - start) * (1 - math.cos(math.pi * share)) / 2
