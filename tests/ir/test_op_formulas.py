@@ -10,6 +10,7 @@ import pytest
 
 from architrave.ir.op import OPS, Sample, sample
 from tests.ir.apply import Array, evaluate
+from tests.ir.functions import FUNCTIONS
 from tests.ir.matrices import MATRICES
 
 
@@ -187,6 +188,7 @@ FORMULAS: dict[str, Callable[..., Any]] = {
     "conj": np.conj,
     "angle": np.angle,
     **MATRICES,
+    **FUNCTIONS,
 }
 """Composites by other formulas; None where a formula does not hold for a sample."""
 

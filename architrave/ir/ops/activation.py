@@ -17,7 +17,7 @@ from architrave.ir.source import error
 from architrave.ir.types import DType, TensorType, normalize_axis
 
 
-class _Activation(Op, register=False):
+class Activation(Op, register=False):
     """Elementwise; the result is a float, of integers too."""
 
     def infer(self, x: TensorType) -> TensorType:
@@ -35,7 +35,7 @@ class _Activation(Op, register=False):
         yield sample(typed(DType.BOOL, 2), error="E303")
 
 
-class Relu(_Activation):
+class Relu(Activation):
     """`max(x, 0)`; NaN of NaN. Keeps the dtype."""
 
     def infer(self, x: TensorType) -> TensorType:
@@ -46,7 +46,7 @@ class Relu(_Activation):
         return apply(Where(), x <= 0, 0, x)
 
 
-class Gelu(_Activation):
+class Gelu(Activation):
     """`x * Phi(x)`, with `Phi` the normal distribution; "tanh" approximates it.
 
     Hendrycks and Gimpel, "Gaussian Error Linear Units" (2016).
@@ -65,7 +65,7 @@ class Gelu(_Activation):
         yield sample([3, 5], approximate="tanh")
 
 
-class Silu(_Activation):
+class Silu(Activation):
     """`x * sigmoid(x)`. Elfwing and others, "Sigmoid-Weighted Linear Units" (2017)."""
 
     def expand(self, x: Value) -> Value:
@@ -76,7 +76,7 @@ class Silu(_Activation):
         return (cotangents[0] * (gate + results[0] * (1.0 - gate)),)
 
 
-class Softplus(_Activation):
+class Softplus(Activation):
     """`log(1 + exp(x))`."""
 
     def expand(self, x: Value) -> Value:
@@ -88,7 +88,7 @@ class Softplus(_Activation):
         return (cotangents[0] * apply(Sigmoid(), operands[0]),)
 
 
-class Elu(_Activation):
+class Elu(Activation):
     """`x` above 0, `alpha * (exp(x) - 1)` below. Clevert and others, "Exponential Linear Units" (2015)."""
 
     alpha: float = 1.0
@@ -105,7 +105,7 @@ class Elu(_Activation):
         yield sample(np.array([-1000.0, 1000.0]))
 
 
-class Selu(_Activation):
+class Selu(Activation):
     """`elu` scaled so that activations keep mean 0 and variance 1.
 
     Klambauer and others, "Self-Normalizing Neural Networks" (2017).
@@ -115,7 +115,7 @@ class Selu(_Activation):
         return 1.0507009873554805 * apply(Elu(alpha=1.6732632423543772), x)
 
 
-class LeakyRelu(_Activation):
+class LeakyRelu(Activation):
     """`x` above 0, `slope * x` below. Maas and others, "Rectifier Nonlinearities" (2013)."""
 
     slope: float = 0.01
@@ -129,21 +129,21 @@ class LeakyRelu(_Activation):
         yield sample([3, 5], slope=0.2)
 
 
-class HardSigmoid(_Activation):
+class HardSigmoid(Activation):
     """`x / 6 + 1/2` between 0 and 1. Howard and others, "Searching for MobileNetV3" (2019)."""
 
     def expand(self, x: Value) -> Value:
         return apply(Where(), x <= -3.0, 0.0, apply(Where(), x >= 3.0, 1.0, x / 6.0 + 0.5))
 
 
-class HardSwish(_Activation):
+class HardSwish(Activation):
     """`x * hard_sigmoid(x)`. Howard and others, "Searching for MobileNetV3" (2019)."""
 
     def expand(self, x: Value) -> Value:
         return x * apply(HardSigmoid(), x)
 
 
-class Mish(_Activation):
+class Mish(Activation):
     """`x * tanh(softplus(x))`. Misra, "Mish: A Self Regularized Non-Monotonic Activation Function" (2019)."""
 
     def expand(self, x: Value) -> Value:

@@ -21,6 +21,8 @@ from architrave.ir.types import DType
 _UNARY = (
     "sign", "rsqrt", "sin", "cos", "tan", "sigmoid", "erf", "relu", "silu", "softplus", "selu", "hard_sigmoid",
     "hard_swish", "mish", "stop_gradient", "isnan", "isfinite", "log1p", "expm1", "logical_not",
+    "isinf", "sinh", "cosh", "asin", "acos", "atan", "asinh", "acosh", "atanh", "exp2", "log10", "reciprocal", "square",
+    "cbrt", "trunc", "frac",
 )  # fmt: skip
 _UNARY_STATIC: dict[str, Callable[[Any], Any]] = {
     "abs": abs, "exp": math.exp, "log": math.log, "sqrt": math.sqrt, "tanh": math.tanh,
@@ -38,7 +40,7 @@ def _unary(name: str) -> None:
 def _unary_or_static(name: str, function: Callable[[Any], Any]) -> None:
     def run(frame: Frame, span: Span, x: Any) -> Any:
         if isinstance(x, Value):
-            return apply_op("log", x) * (1 / math.log(2)) if name == "log2" else apply_op(name, x)
+            return apply_op(name, x)
         if isinstance(x, Dim):
             return (
                 x
@@ -118,6 +120,29 @@ def operand(value: Any, name: str, span: Span) -> Any:
     if isinstance(value, Value | bool | Dim) or is_number(value):
         return as_operand(value)
     raise error("E227", f"`{name}` takes tensors or numbers, not {describe(value)}", span)
+
+
+def _of_two(name: str) -> None:
+    def run(frame: Frame, span: Span, a: Any, b: Any) -> Value:
+        return apply_op(name, operand(a, name, span), operand(b, name, span))
+
+    BUILTINS[name] = Builtin(name, run)
+
+
+for _name in ("hypot", "logaddexp", "fmod"):
+    _of_two(_name)
+
+
+@builtin("lerp")
+def _lerp(frame: Frame, span: Span, a: Any, b: Any, t: Any) -> Value:
+    return apply_op("lerp", *(operand(x, "lerp", span) for x in (a, b, t)))
+
+
+@builtin("nan_to_num")
+def _nan_to_num(
+    frame: Frame, span: Span, x: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
+) -> Value:
+    return apply_op("nan_to_num", tensor(x, span, "nan_to_num"), nan=nan, posinf=posinf, neginf=neginf)
 
 
 @builtin("where")

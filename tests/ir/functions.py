@@ -1,0 +1,56 @@
+"""Functions of numbers by other formulas."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tests.ir.apply import Array
+
+
+def each(function: Callable[..., float], *, outside: float = math.nan) -> Callable[..., Array]:
+    """A function of Python numbers for arrays; `outside` where it is not defined."""
+
+    def one(*numbers: float) -> float:
+        try:
+            return function(*map(float, numbers))
+        except ValueError:
+            return outside
+        except OverflowError:
+            return math.copysign(math.inf, numbers[0])
+
+    return np.vectorize(one, otypes=[float])
+
+
+def nan_to_num(x: Array, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Array:
+    return np.nan_to_num(
+        x, nan=nan, posinf=np.inf if posinf is None else posinf, neginf=-np.inf if neginf is None else neginf
+    )
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "sinh": each(math.sinh),
+    "cosh": lambda x: each(math.cosh)(np.abs(x)),
+    "asin": each(math.asin),
+    "acos": each(math.acos),
+    "atan": each(math.atan),
+    "asinh": each(math.asinh),
+    "acosh": each(math.acosh),
+    "atanh": lambda x: np.where(np.abs(x) == 1, x * np.inf, each(math.atanh)(x)),
+    "exp2": np.exp2,
+    "log2": np.log2,
+    "log10": np.log10,
+    "reciprocal": lambda x: np.divide(1, x),
+    "square": np.square,
+    "cbrt": np.cbrt,
+    "hypot": np.hypot,
+    "logaddexp": np.logaddexp,
+    "trunc": np.trunc,
+    "frac": lambda x: np.modf(x)[0],
+    "fmod": np.fmod,
+    "lerp": lambda a, b, t: (1 - t) * a + t * b,
+    "nan_to_num": nan_to_num,
+    "isinf": lambda x: np.isin(x, [-np.inf, np.inf]),
+}
+"""Composites by what NumPy and Python's `math` have."""
