@@ -18,8 +18,9 @@ class Clipping:
 
     `value`: each number lies between `-value` and `value`. `norm`: all gradients together are no longer than `norm`, as
     one vector (Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural networks", 2013).
-    `adaptive`: for each unit, the gradient of a weight of two axes or more is no longer than `adaptive` times its
-    weights (Brock and others, "High-Performance Large-Scale Image Recognition Without Normalization", 2021).
+    `adaptive`: the gradient of each unit, a row of a weight, is no longer than `adaptive` times that row; a weight of
+    one axis is one unit (Brock and others, "High-Performance Large-Scale Image Recognition Without Normalization",
+    2021).
     """
 
     norm: float = 0.0
@@ -48,9 +49,7 @@ def _by_norm(gradients: Values, limit: float) -> Values:
 
 
 def _by_unit(w: Value, g: Value, limit: float) -> Value:
-    if w.rank < 2:
-        return g
-    axes = tuple(range(1, w.rank))
+    axes = tuple(range(1 if w.rank > 1 else 0, w.rank))
     size = build.maximum(build.norm(w, axes=axes, keep=True), 1e-3) * limit
     length = build.norm(g, axes=axes, keep=True)
     clipped: Value = g * build.where(length > size, size / build.maximum(length, 1e-6), 1.0)
