@@ -52,19 +52,30 @@ KINKS: dict[str, list[Kink]] = {
         kink(op("relu"), ([-1.0, 0.0, -0.0, 1.0], [0.0, 0.0, 0.0, 1.0])),
         kink(op("hard_sigmoid"), ([-4.0, -3.0, 0.0, 3.0, 4.0], [0.0, 0.0, 1 / 6, 0.0, 0.0])),
     ],
+    "`relu6`, `hard_tanh`, `hard_shrink`, `soft_shrink`, `threshold` where pieces meet": [
+        kink(op("relu6"), ([-1.0, 0.0, 3.0, 6.0, 7.0], [0.0, 0.0, 1.0, 0.0, 0.0])),
+        kink(op("hard_tanh"), ([-1.0, 0.0, 1.0], [0.0, 1.0, 0.0])),
+        kink(op("hard_shrink"), ([-0.5, 0.0, 0.5, 0.75], [0.0, 0.0, 0.0, 1.0])),
+        kink(op("soft_shrink"), ([-0.5, 0.0, 0.5, 0.75], [0.0, 0.0, 0.0, 1.0])),
+        kink(op("threshold", threshold=1.0, value=5.0), ([0.0, 1.0, 2.0], [0.0, 0.0, 1.0])),
+    ],
     "`hard_swish` at -3 and 3": [kink(op("hard_swish"), ([-3.0, 0.0, 3.0], [0.0, 0.5, 1.0]))],
-    "`abs`, `norm`, `std` at 0": [
+    "`abs`, `norm`, `std`, `hypot`, `atan2` at 0": [
         kink(op("abs"), ([-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0])),
         kink(op("norm"), ([0.0, 0.0], [0.0, 0.0])),
         kink(op("norm", axes=[1]), ([[0.0, 0.0], [3.0, 4.0]], [[0.0, 0.0], [0.6, 0.8]])),
         kink(op("norm", order=1.0), ([0.0, -2.0], [0.0, -1.0])),
         kink(op("norm", order=3.0), ([0.0, 0.0], [0.0, 0.0])),
+        kink(op("hypot"), ([0.0, 0.0, 3.0], [0.0, 0.0, 0.6]), ([0.0, 2.0, 4.0], [0.0, 1.0, 0.8])),
+        kink(op("atan2"), ([0.0, 1.0], [0.0, 0.5]), ([0.0, 1.0], [0.0, -0.5])),
         kink(op("std"), ([2.0, 2.0, 2.0], [0.0, 0.0, 0.0])),
         kink(op("std", correction=1), ([0.1, 0.1], [0.0, 0.0])),
     ],
-    "`elu`, `leaky_relu` at 0": [
+    "`elu`, `leaky_relu`, `prelu` at 0": [
         kink(op("elu", alpha=0.5), ([0.0, 1.0], [0.5, 1.0])),
         kink(op("leaky_relu", slope=0.25), ([-1.0, 0.0, 1.0], [0.25, 0.25, 1.0])),
+        kink(op("prelu"), ([-1.0, 0.0, 1.0], [0.25, 0.25, 1.0]), ([0.25], [-1.0])),
+        kink(op("celu", alpha=2.0), ([0.0, 1.0], [1.0, 1.0])),
         kink(op("selu"), ([0.0], [1.0507009873554805 * 1.6732632423543772])),
     ],
     "`clip` at a bound": [
@@ -114,11 +125,14 @@ KINKS: dict[str, list[Kink]] = {
         ),
         kink(op("power"), ([-2.0, -2.0], [-4.0, 12.0]), ([2.0, 3.0], [NAN, NAN])),
     ],
-    "`sqrt`, `x ** p` with `p` below 1, `log`, `rsqrt`, `1 / x` at 0": [
+    "`sqrt`, `x ** p` with `p` below 1, `log`, `rsqrt`, `1 / x`, `cbrt` at 0; `asin`, `acos` at 1": [
         kink(op("sqrt"), ([0.0, 4.0], [INF, 0.25])),
         kink(lambda x: x**0.5, ([0.0, 4.0], [INF, 0.25])),
         kink(op("log"), ([0.0, 2.0], [INF, 0.5])),
         kink(op("rsqrt"), ([0.0, 4.0], [-INF, -0.0625])),
+        kink(op("cbrt"), ([0.0, 8.0], [INF, 1 / 12])),
+        kink(op("asin"), ([-1.0, 0.0, 1.0], [INF, 1.0, INF])),
+        kink(op("acos"), ([-1.0, 0.0, 1.0], [-INF, -1.0, -INF])),
         kink(lambda x: 1 / x, ([0.0, 2.0], [-INF, -0.25])),
     ],
     "the side of a `where` that is not chosen": [
@@ -128,12 +142,16 @@ KINKS: dict[str, list[Kink]] = {
         kink(lambda x: build.where(x > 0, build.sqrt(x), 0.0), ([0.0, 4.0], [NAN, 0.25])),
         kink(lambda x: build.where(x > 0, build.log(x), 0.0), ([0.0, 4.0], [NAN, 0.25])),
     ],
-    "`floor`, `ceil`, `round`, `sign`, `//`, comparisons, casts to integers": [
-        *(kink(op(name), ([-1.5, 0.0, 2.0], [0.0, 0.0, 0.0])) for name in ("floor", "ceil", "round", "sign")),
+    "`floor`, `ceil`, `round`, `trunc`, `sign`, `//`, comparisons, casts to integers": [
+        *(kink(op(name), ([-1.5, 0.0, 2.0], [0.0, 0.0, 0.0])) for name in ("floor", "ceil", "round", "trunc", "sign")),
         kink(lambda x, y: x // y, ([3.0, 2.0], [0.0, 0.0]), ([2.0, 2.0], [0.0, 0.0])),
         kink(lambda x: build.cast(x > 0, x.dtype), ([0.0, 1.0], [0.0, 0.0])),
     ],
-    "`a % b` where `b` divides `a`": [kink(lambda x, y: x % y, ([3.0, 4.0], [1.0, 1.0]), ([2.0, 2.0], [-1.0, -2.0]))],
+    "`a % b`, `fmod`, `frac` where `b` divides `a`": [
+        kink(lambda x, y: x % y, ([3.0, 4.0], [1.0, 1.0]), ([2.0, 2.0], [-1.0, -2.0])),
+        kink(op("fmod"), ([-3.0, 4.0], [1.0, 1.0]), ([2.0, 2.0], [1.0, -2.0])),
+        kink(op("frac"), ([-1.5, 2.0], [1.0, 1.0])),
+    ],
     "`softplus`, `sigmoid`, `softmax`, `logsumexp` far out": [
         kink(op("softplus"), ([-1000.0, 0.0, 1000.0, INF, -INF], [0.0, 0.5, 1.0, 1.0, 0.0])),
         kink(op("sigmoid"), ([-1000.0, 0.0, 1000.0, INF, -INF], [0.0, 0.25, 0.0, 0.0, 0.0])),

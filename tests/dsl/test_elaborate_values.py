@@ -73,6 +73,7 @@ def softmax(x: Array) -> Array:
 
 
 S = X.T @ X + 2 * np.eye(4)
+DCT = np.sqrt([0.25, 0.5, 0.5, 0.5]) * np.cos(np.outer(np.arange(4) + 0.5, np.arange(4)) * np.pi / 4)
 SQUARE = "(transpose(x) @ x + 2 * eye(4))"
 
 TENSORS: dict[str, Any] = {
@@ -196,11 +197,25 @@ TENSORS: dict[str, Any] = {
     "asin(x / 9) + acos(x / 9) + atan(x) + atanh(x / 9)": math.pi / 2 + np.arctan(X) + np.arctanh(X / 9),
     "asinh(x) + acosh(1 + abs(x))": np.arcsinh(X) + np.arccosh(1 + abs(X)),
     "exp2(x) + log10(abs(x)) + cbrt(x)": np.exp2(X) + np.log10(abs(X)) + np.cbrt(X),
+    "relu6(x) + hard_tanh(x, -2, 2) + threshold(x, 1)": np.clip(X, 0, 6) + np.clip(X, -2, 2) + X * (X > 1),
+    "hard_shrink(x, 1) - soft_shrink(x, 1)": np.sign(X) * (abs(X) > 1),
+    "celu(x, alpha = 2) + prelu(x, full([1], 0.5))": np.maximum(2 * X, X / 2) + np.minimum(2 * np.expm1(X / 2), 0),
+    "log_sigmoid(x) + softplus(-x) + softsign(x)": X / (1 + abs(X)),
+    "tanh_shrink(x) + tanh(x)": X,
+    "glu(x)": X[:, :2] / (1 + np.exp(-X[:, 2:])),
     "reciprocal(x) + trunc(x) + frac(x)": 1 / X + X,
     "where(isinf(x), 1, 0)": np.zeros_like(X),
     "hypot(x, 2) + logaddexp(x, 0) + fmod(x, 2)": np.hypot(X, 2) + np.logaddexp(X, 0) + np.fmod(X, 2),
     "lerp(x, 2, 0.25) + nan_to_num(x, posinf = 1)": 0.75 * X + 0.5 + X,
     "angle(complex(x, 1)) - atan2(1, x)": np.zeros_like(X),
+    "real(ifft(fft(x)) + ifft2(fft2(x)))": 2 * X,
+    "irfft(rfft(x)) + irfft2(rfft2(x))": 2 * X,
+    'abs(fft(x, n = 6, axis = 0, norm = "ortho"))': np.abs(np.fft.fft(X, 6, 0, "ortho")),
+    "abs(fft2(x, sizes = [2, 2], axes = [1, 0]))": np.abs(np.fft.fft2(X, (2, 2), (1, 0))),
+    "dct(x, ortho = true)": X @ DCT,
+    "fftshift(x) + ifftshift(x, axis = 0)": np.fft.fftshift(X) + np.fft.ifftshift(X, 0),
+    "fftfreq(5, d = 0.5)": np.fft.fftfreq(5, 0.5),
+    "rfftfreq(6)": np.fft.rfftfreq(6),
     "vjp((y) => y * y, x, 3)": 6 * X,
     "random.uniform([2], 3, 3) + random.normal([2]) * 0 + random.bernoulli(1, [2])": np.full(2, 4.0),
 }

@@ -29,6 +29,16 @@ def nan_to_num(x: Array, nan: float = 0.0, posinf: float | None = None, neginf: 
     )
 
 
+def prelu(x: Array, weight: Array) -> Array:
+    after = (1,) * max(x.ndim - 2, 0)
+    return np.maximum(x, 0) + np.reshape(weight, (-1, *after) if x.ndim else ()) * np.minimum(x, 0)
+
+
+def glu(x: Array, axis: int = -1) -> Array:
+    a, b = np.split(x, 2, axis)
+    return a * np.exp(-np.logaddexp(0, -b))
+
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "sinh": each(math.sinh),
     "cosh": lambda x: each(math.cosh)(np.abs(x)),
@@ -51,6 +61,17 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "fmod": np.fmod,
     "lerp": lambda a, b, t: (1 - t) * a + t * b,
     "nan_to_num": nan_to_num,
+    "hard_tanh": lambda x, lo=-1, hi=1: np.clip(x, lo, hi),
+    "relu6": lambda x: np.clip(x, 0, 6),
+    "threshold": lambda x, threshold, value: np.choose(~(x <= threshold), (value, x)),
+    "hard_shrink": lambda x, bound=0.5: x * (np.abs(x) > bound) if np.isfinite(x).all() else None,
+    "soft_shrink": lambda x, bound=0.5: np.sign(x) * np.maximum(np.abs(x) - bound, 0),
+    "celu": lambda x, alpha=1.0: np.maximum(x, 0) + np.minimum(0, alpha * np.expm1(x / alpha)),
+    "prelu": prelu,
+    "log_sigmoid": lambda x: -np.logaddexp(0, -x),
+    "softsign": lambda x: np.sign(x) * (1 - 1 / (1 + np.abs(x))),
+    "tanh_shrink": lambda x: x - 1 + 2 / (np.exp(2 * x) + 1),
+    "glu": glu,
     "isinf": lambda x: np.isin(x, [-np.inf, np.inf]),
 }
 """Composites by what NumPy and Python's `math` have."""

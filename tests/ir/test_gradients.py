@@ -170,7 +170,7 @@ class Differences:
 
     def central(self, place: tuple[int, ...]) -> Iterator[float]:
         """Differences of the fourth order. Which step suits depends on the curvature and on rounding."""
-        for factor in (1, 0.1, 10, 100):
+        for factor in (1, 0.1, 10, 100, 0.01):
             step = self.rough ** (1 / 3) * factor
             yield (4 * self.between(place, -step, step) - self.between(place, -2 * step, 2 * step)) / 3
 

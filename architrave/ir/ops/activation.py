@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from typing import Literal
 
 from architrave.ir.arrays import np
+from architrave.ir.dims import Size, divide
 from architrave.ir.graph import Value, apply
 from architrave.ir.op import Gradients, Op, Sample, Values, sample, typed
 from architrave.ir.ops import checks
-from architrave.ir.ops.elementwise import Erf, Exp, Expm1, Log, Log1p, Sigmoid, Tanh
+from architrave.ir.ops.elementwise import Abs, Erf, Exp, Expm1, Log, Log1p, Sigmoid, Tanh
+from architrave.ir.ops.join import Slice
 from architrave.ir.ops.logic import StopGradient, Where
 from architrave.ir.ops.reduce import Max, Sum
 from architrave.ir.source import error
@@ -150,6 +152,63 @@ class Mish(Activation):
         return x * apply(Tanh(), apply(Softplus(), x))
 
 
+class LogSigmoid(Activation):
+    """`log(sigmoid(x))`, without underflow."""
+
+    def expand(self, x: Value) -> Value:
+        return -apply(Softplus(), -x)
+
+
+class Softsign(Activation):
+    """`x / (1 + |x|)`."""
+
+    def expand(self, x: Value) -> Value:
+        return x / (1.0 + apply(Abs(), x))
+
+
+class TanhShrink(Activation):
+    """`x - tanh(x)`."""
+
+    def expand(self, x: Value) -> Value:
+        return x - apply(Tanh(), x)
+
+
+class Glu(Op):
+    """`a * sigmoid(b)` for the halves `a` and `b` of an axis.
+
+    Dauphin and others, "Language Modeling with Gated Convolutional Networks" (2016).
+    """
+
+    axis: int = -1
+
+    def infer(self, x: TensorType) -> TensorType:
+        checks.numeric("`glu`", x)
+        checks.real("`glu`", x)
+        axis = normalize_axis(self.axis, x.rank)
+        half = divide(x.shape[axis], 2)
+        if half is None:
+            raise error("E305", f"`glu` cannot halve axis {axis} of {x}")
+        return TensorType(checks.floating(x.dtype), (*x.shape[:axis], half, *x.shape[axis + 1 :]))
+
+    def expand(self, x: Value) -> Value:
+        axis = normalize_axis(self.axis, x.rank)
+        half = self.infer(x.type).shape[axis]
+        values, gates = (_part(x, axis, start, start + half) for start in (0, half))
+        return values * apply(Sigmoid(), gates)
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield sample([2, 6])
+        yield sample([4, 3], axis=0)
+        yield sample([2, 2, 3], axis=1)
+        yield sample([0, 4])
+        yield sample([2, 0])
+        yield sample(np.array([3, -1]))
+        yield sample([2, 3], error="E305")
+        yield sample([], error="E302")
+        yield sample(typed(DType.BOOL, 2), error="E303")
+
+
 class Clip(Op):
     """`x` no lower than `lo` and no higher than `hi`; a bound that is None does not bound. NaN of NaN."""
 
@@ -230,6 +289,13 @@ class LogSoftmax(_AlongAxis):
     def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
         (y,), (g,) = results, cotangents
         return (g - apply(Exp(), y) * apply(Sum(axes=(self.axis,), keep=True), g),)
+
+
+def _part(x: Value, axis: int, start: Size, stop: Size) -> Value:
+    """The elements from `start` to `stop` along one axis."""
+    starts = tuple(start if i == axis else 0 for i in range(x.rank))
+    stops = tuple(stop if i == axis else size for i, size in enumerate(x.shape))
+    return apply(Slice(starts, stops, (1,) * x.rank), x)
 
 
 def _shifted(x: Value, axis: int) -> Value:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from architrave.backends.base import Call, Rules
-from architrave.backends.code import Code, call
+from architrave.backends.code import Code, call, literal
 from architrave.backends.torch.rules.typed import as_float, promoted
 
 functions = Rules()
@@ -36,3 +36,38 @@ def _atan2(at: Call) -> Code:
 @functions.rule("fmod")
 def _fmod(at: Call) -> Code:
     return call("torch.fmod", *promoted(at))
+
+
+@functions.rule("relu6")
+def _relu6(at: Call) -> Code:
+    return call("F.relu6", as_float(at))
+
+
+@functions.rule("hard_tanh")
+def _hard_tanh(at: Call) -> Code:
+    return call("F.hardtanh", as_float(at), literal(at.op.lo), literal(at.op.hi))
+
+
+@functions.rule("threshold")
+def _threshold(at: Call) -> Code:
+    return call("F.threshold", as_float(at), literal(at.op.threshold), literal(at.op.value))
+
+
+@functions.rule("hard_shrink", "soft_shrink")
+def _shrink(at: Call) -> Code:
+    return call(f"F.{at.op.name.replace('_', '')}", as_float(at), literal(at.op.bound))
+
+
+@functions.rule("celu")
+def _celu(at: Call) -> Code:
+    return call("F.celu", as_float(at), literal(at.op.alpha))
+
+
+@functions.rule("log_sigmoid", "softsign", "tanh_shrink")
+def _smooth(at: Call) -> Code:
+    return call(f"F.{at.op.name.replace('_', '')}", as_float(at))
+
+
+@functions.rule("glu")
+def _glu(at: Call) -> Code:
+    return call("F.glu", as_float(at), str(at.op.axis))

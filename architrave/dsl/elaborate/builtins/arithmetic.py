@@ -22,7 +22,7 @@ _UNARY = (
     "sign", "rsqrt", "sin", "cos", "tan", "sigmoid", "erf", "relu", "silu", "softplus", "selu", "hard_sigmoid",
     "hard_swish", "mish", "stop_gradient", "isnan", "isfinite", "log1p", "expm1", "logical_not",
     "isinf", "sinh", "cosh", "asin", "acos", "atan", "asinh", "acosh", "atanh", "exp2", "log10", "reciprocal", "square",
-    "cbrt", "trunc", "frac",
+    "cbrt", "trunc", "frac", "relu6", "log_sigmoid", "softsign", "tanh_shrink",
 )  # fmt: skip
 _UNARY_STATIC: dict[str, Callable[[Any], Any]] = {
     "abs": abs, "exp": math.exp, "log": math.log, "sqrt": math.sqrt, "tanh": math.tanh,
@@ -71,6 +71,41 @@ def _gelu(frame: Frame, span: Span, x: Any, approximate: str = "none") -> Value:
 @builtin("elu")
 def _elu(frame: Frame, span: Span, x: Any, alpha: float = 1.0) -> Value:
     return apply_op("elu", tensor(x, span, "elu"), alpha=alpha)
+
+
+@builtin("celu")
+def _celu(frame: Frame, span: Span, x: Any, alpha: float = 1.0) -> Value:
+    return apply_op("celu", tensor(x, span, "celu"), alpha=alpha)
+
+
+@builtin("hard_tanh")
+def _hard_tanh(frame: Frame, span: Span, x: Any, lo: float = -1.0, hi: float = 1.0) -> Value:
+    return apply_op("hard_tanh", tensor(x, span, "hard_tanh"), lo=lo, hi=hi)
+
+
+@builtin("hard_shrink")
+def _hard_shrink(frame: Frame, span: Span, x: Any, bound: float = 0.5) -> Value:
+    return apply_op("hard_shrink", tensor(x, span, "hard_shrink"), bound=bound)
+
+
+@builtin("soft_shrink")
+def _soft_shrink(frame: Frame, span: Span, x: Any, bound: float = 0.5) -> Value:
+    return apply_op("soft_shrink", tensor(x, span, "soft_shrink"), bound=bound)
+
+
+@builtin("threshold")
+def _threshold(frame: Frame, span: Span, x: Any, threshold: float, value: float = 0.0) -> Value:
+    return apply_op("threshold", tensor(x, span, "threshold"), threshold=threshold, value=value)
+
+
+@builtin("prelu")
+def _prelu(frame: Frame, span: Span, x: Any, weight: Any) -> Value:
+    return apply_op("prelu", tensor(x, span, "prelu"), tensor(weight, span, "prelu"))
+
+
+@builtin("glu")
+def _glu(frame: Frame, span: Span, x: Any, axis: int = -1) -> Value:
+    return apply_op("glu", tensor(x, span, "glu"), axis=axis)
 
 
 @builtin("leaky_relu")
