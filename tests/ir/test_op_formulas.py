@@ -11,7 +11,9 @@ import pytest
 from architrave.ir.op import OPS, Sample, sample
 from tests.ir.apply import Array, evaluate
 from tests.ir.functions import FUNCTIONS
+from tests.ir.images import IMAGES
 from tests.ir.matrices import MATRICES
+from tests.ir.transforms import TRANSFORMS
 
 
 def sigmoid(x: Array) -> Array:
@@ -187,7 +189,9 @@ FORMULAS: dict[str, Callable[..., Any]] = {
     "attention": attention,
     "conj": np.conj,
     "angle": np.angle,
+    **IMAGES,
     **MATRICES,
+    **TRANSFORMS,
     **FUNCTIONS,
 }
 """Composites by other formulas; None where a formula does not hold for a sample."""

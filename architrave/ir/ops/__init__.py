@@ -2,6 +2,7 @@
 
 from architrave.ir.ops import (
     activation,
+    adaptive,
     angle,
     arithmetic,
     attention,
@@ -12,6 +13,7 @@ from architrave.ir.ops import (
     decompose,
     elementwise,
     fourier,
+    grid,
     index,
     join,
     leaves,
@@ -34,6 +36,7 @@ from architrave.ir.ops import (
 
 __all__ = [
     "activation",
+    "adaptive",
     "angle",
     "arithmetic",
     "attention",
@@ -44,6 +47,7 @@ __all__ = [
     "decompose",
     "elementwise",
     "fourier",
+    "grid",
     "index",
     "join",
     "leaves",

@@ -115,13 +115,14 @@ def _shares(n: Size, m: Size, mode: str, dtype: DType) -> Value:
     total = build.full(value=0.0, shape=[], dtype=dtype)
     for offset in range(-1, 3) if cubic else range(2):
         distance = build.abs(position - (first + offset))
-        share = _keys_of(distance) if cubic else 1.0 - distance
+        share = keys_of(distance) if cubic else 1.0 - distance
         place = build.minimum(build.maximum(build.cast(first, DType.I64) + offset, 0), n - 1)
         total = total + build.where(build.equal(place, cells), share, 0.0)
     return _cast(total, dtype)
 
 
-def _keys_of(t: Value, a: float = CUBIC) -> Value:
+def keys_of(t: Value, a: float = CUBIC) -> Value:
+    """The weight of a cell at each distance `t`, below 2, by the kernel of Keys (1981)."""
     near = ((a + 2) * t - (a + 3)) * t * t + 1
     far = ((a * t - 5 * a) * t + 8 * a) * t - 4 * a
     chosen: Value = build.where(t <= 1, near, far)
