@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from architrave.backends.base import Call, Rules
-from architrave.backends.code import Code, call, infix, literal
+from architrave.backends.code import Code, call, infix, is_at_least, literal
 from architrave.backends.functional.axes import add_axes, reduction
 from architrave.backends.functional.contraction import add_contraction, as_matmul, linear
-from architrave.backends.functional.dtypes import as_float, promoted
+from architrave.backends.functional.dtypes import as_float, astype, promoted
 from architrave.backends.functional.elementwise import add_elementwise
+from architrave.backends.functional.fourier import add_fourier
 from architrave.backends.functional.functions import add_functions
 from architrave.backends.functional.index import add_index
 from architrave.backends.functional.linalg import add_linalg
@@ -22,6 +23,7 @@ add_contraction(rules, "jnp")
 add_windows(rules, "jnp")
 add_index(rules, "jnp")
 add_linalg(rules)
+add_fourier(rules, "jnp")
 
 
 @rules.rule("stop_gradient")
@@ -38,9 +40,24 @@ def _abs(at: Call) -> Code:
 @rules.rule("power", scalars=True)
 def _power(at: Call) -> Code:
     a, b = promoted(at, "jnp")
+    if at.results[0].dtype.is_integer and not is_at_least(b, 0):
+        return call(at.use("integer_power"), a, b)
     if at.results[0].dtype.is_float and a.number is None and b.number is None:
         return call(at.use("power"), a, b)
     return infix(a, "**", b)
+
+
+@rules.rule("floor_divide", scalars=True)
+def _floor_divide(at: Call) -> Code:
+    a, b = promoted(at, "jnp")
+    if at.results[0].dtype.is_integer and not is_at_least(b, 1):
+        return call(at.use("floor_divide"), a, b)
+    return infix(a, "//", b)
+
+
+@rules.rule("cast")
+def _cast(at: Call) -> Code:
+    return astype(at, at.args[0], at.op.dtype)
 
 
 @rules.rule("atan2", scalars=True)
@@ -56,6 +73,12 @@ def _lax(at: Call) -> Code:
 @rules.rule("sigmoid", "silu", "softplus")
 def _activation(at: Call) -> Code:
     return call(f"jax.nn.{at.op.name}", as_float(at))
+
+
+@rules.rule("log_sigmoid", "celu", "glu")
+def _named_alike(at: Call) -> Code:
+    """Those whose one attribute stands second in JAX, too."""
+    return call(f"jax.nn.{at.op.name}", as_float(at), *(literal(getattr(at.op, name)) for name in at.op.attributes))
 
 
 @rules.rule("relu")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from architrave.backends.base import Call, Rules
-from architrave.backends.code import Code, call, infix, literal, method
+from architrave.backends.code import Code, call, infix, is_at_least, literal, method
 from architrave.backends.functional.axes import add_axes, reduction
 from architrave.backends.functional.contraction import add_contraction, as_matmul, equation, linear
-from architrave.backends.functional.dtypes import as_float, promoted
+from architrave.backends.functional.dtypes import as_float, astype, promoted
 from architrave.backends.functional.elementwise import add_elementwise
+from architrave.backends.functional.fourier import add_fourier
 from architrave.backends.functional.functions import add_functions
 from architrave.backends.functional.index import add_index
 from architrave.backends.functional.linalg import add_linalg
@@ -22,6 +23,7 @@ add_contraction(rules, "np")
 add_windows(rules, "np")
 add_index(rules, "np")
 add_linalg(rules)
+add_fourier(rules, "np")
 
 
 @rules.rule("stop_gradient")
@@ -37,7 +39,23 @@ def _abs(at: Call) -> Code:
 @rules.rule("power", scalars=True)
 def _power(at: Call) -> Code:
     a, b = promoted(at, "np")
-    return infix(a, "**", b)
+    dtype = at.results[0].dtype
+    if not dtype.is_integer or is_at_least(b, 0):
+        return infix(a, "**", b)
+    return call(at.use("integer_power"), a, b if b.number is None else call("np.asarray", b, at.dtype(dtype)))
+
+
+@rules.rule("floor_divide", scalars=True)
+def _floor_divide(at: Call) -> Code:
+    a, b = promoted(at, "np")
+    return infix(a, "//", b)
+
+
+@rules.rule("cast")
+def _cast(at: Call) -> Code:
+    if at.types[0].dtype.is_float and at.op.dtype.is_integer:
+        return call(at.use("to_integers"), at.args[0], at.dtype(at.op.dtype))
+    return astype(at, at.args[0], at.op.dtype)
 
 
 @rules.rule("atan2", scalars=True)

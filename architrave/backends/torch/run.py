@@ -74,7 +74,7 @@ class TorchRunner(Runner):
         """An array of its own memory."""
         if tensor.dtype is self.torch.bfloat16:
             return self.array(tensor.detach().view(self.torch.int16)).view(ml_dtypes.bfloat16)
-        return np.array(tensor.detach().cpu().numpy())
+        return np.array(tensor.detach().cpu().resolve_conj().numpy())
 
     def _grad(self, total: torch.Tensor | int, sources: Sequence[torch.Tensor]) -> list[Array]:
         """The gradients; zeros for what the total does not depend on."""

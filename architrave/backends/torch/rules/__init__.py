@@ -3,10 +3,11 @@
 from architrave.backends.base import Rules
 from architrave.backends.torch.rules.axes import axes
 from architrave.backends.torch.rules.elementwise import elementwise
+from architrave.backends.torch.rules.fourier import fourier
 from architrave.backends.torch.rules.functions import functions
 from architrave.backends.torch.rules.layers import layers
 from architrave.backends.torch.rules.linalg import linalg
 
-rules = Rules.joined(elementwise, functions, axes, layers, linalg)
+rules = Rules.joined(elementwise, functions, axes, fourier, layers, linalg)
 
 __all__ = ["rules"]

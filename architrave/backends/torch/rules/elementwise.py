@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import reduce
 
 from architrave.backends.base import Call, Rules
-from architrave.backends.code import BIT_AND, Code, call, infix, literal, method, prefix
+from architrave.backends.code import BIT_AND, Code, call, infix, is_at_least, literal, method, prefix
 from architrave.backends.torch.rules.typed import as_float, promoted, to, with_tensor
 from architrave.ir.types import DType, part_of, promote
 
@@ -16,8 +16,6 @@ _INFIX = {
     "subtract": "-",
     "multiply": "*",
     "divide": "/",
-    "remainder": "%",
-    "power": "**",
     "equal": "==",
     "not_equal": "!=",
     "less": "<",
@@ -26,7 +24,7 @@ _INFIX = {
     "greater_equal": ">=",
 }
 _COMPARISONS = ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
-_WRAPPING = ("add", "subtract", "multiply", "power")
+_WRAPPING = ("add", "subtract", "multiply")
 _BOUNDS = {"maximum": "min", "minimum": "max"}
 _OF_FLOATS = ("exp", "log", "log1p", "expm1", "sqrt", "rsqrt", "sin", "cos", "tan", "tanh", "sigmoid", "erf")
 _OF_ACTIVATIONS = {
@@ -34,6 +32,14 @@ _OF_ACTIVATIONS = {
     "selu": "selu",
     "hard_swish": "hardswish",
     "mish": "mish",
+}
+_INTEGERS = {
+    DType.U8: "uint8",
+    DType.I8: "int8",
+    DType.I16: "int16",
+    DType.U32: "uint32",
+    DType.I32: "int32",
+    DType.I64: "int64",
 }
 _PLAIN = {"0.0": "zeros", "1.0": "ones"}
 
@@ -44,20 +50,35 @@ def _infix(at: Call) -> Code:
     dtype = common if at.op.name in _COMPARISONS else at.results[0].dtype
     a, b = with_tensor(at, promoted(at, dtype), dtype)
     result = infix(a, _INFIX[at.op.name], b)
-    if at.results[0].dtype is DType.U32 and at.op.name in _WRAPPING:
-        # A u32 is held as an int64: PyTorch has next to no arithmetic for it.
-        return infix(result, "&", Code("0xFFFFFFFF"))
-    return result
+    return _wrapped(at, result) if at.op.name in _WRAPPING else result
 
 
-@elementwise.rule("floor_divide", scalars=True)
-def _floor_divide(at: Call) -> Code:
-    dtype = at.results[0].dtype
-    operands = with_tensor(at, promoted(at, dtype), dtype)
+def _wrapped(at: Call, result: Code) -> Code:
+    """A u32 without what is carried: it is held as an int64, since PyTorch has next to no arithmetic for it."""
+    return infix(result, "&", Code("0xFFFFFFFF")) if at.results[0].dtype is DType.U32 else result
+
+
+@elementwise.rule("floor_divide", "remainder", scalars=True)
+def _quotient(at: Call) -> Code:
+    name, dtype = at.op.name, at.results[0].dtype
+    a, b = with_tensor(at, promoted(at, dtype), dtype)
+    if dtype.is_integer and not is_at_least(b, 1):
+        return call(at.use(name), a, *with_tensor(at, (b,), dtype))
+    if name == "remainder":
+        return infix(a, "%", b)
     if dtype.is_float:
         # PyTorch has no gradient for it, not even zero.
-        operands = tuple(x if x.number is not None else method(x, "detach") for x in operands)
-    return infix(operands[0], "//", operands[1])
+        a, b = (x if x.number is not None else method(x, "detach") for x in (a, b))
+    return infix(a, "//", b)
+
+
+@elementwise.rule("power", scalars=True)
+def _power(at: Call) -> Code:
+    dtype = at.results[0].dtype
+    a, b = with_tensor(at, promoted(at, dtype), dtype)
+    if dtype.is_float or is_at_least(b, 0):
+        return _wrapped(at, infix(a, "**", b))
+    return _wrapped(at, call(at.use("integer_power"), a, *with_tensor(at, (b,), dtype)))
 
 
 @elementwise.rule("maximum", "minimum", scalars=True)
@@ -112,7 +133,7 @@ def _complex(at: Call) -> Code:
 
 @elementwise.rule("negative")
 def _negative(at: Call) -> Code:
-    return prefix("-", at.args[0])
+    return _wrapped(at, prefix("-", at.args[0]))
 
 
 @elementwise.rule("logical_and")
@@ -136,13 +157,16 @@ def _where(at: Call) -> Code:
     condition, a, b = at.args[0], *promoted(at, dtype, start=1)
     if condition.number is not None:
         condition = Code(f"torch.tensor({condition})")
-    chosen = call("torch.where", condition, a, b)
-    # A choice between two numbers has no tensor to take its dtype from.
-    return to(at, chosen, dtype) if a.number is not None and b.number is not None else chosen
+    # Of two numbers alone PyTorch makes its default dtype, which may be a narrower one.
+    a, b = with_tensor(at, (a, b), dtype)
+    return call("torch.where", condition, a, b)
 
 
 @elementwise.rule("cast")
 def _cast(at: Call) -> Code:
+    if at.types[0].dtype.is_float and at.op.dtype.is_integer:
+        whole = call(at.use("to_integers"), at.args[0], f"torch.{_INTEGERS[at.op.dtype]}")
+        return whole if at.op.dtype in (DType.I64, DType.U32) else to(at, whole, at.op.dtype)
     if at.op.dtype is DType.U32:
         return Code(f"{method(at.args[0], 'long')} & 0xFFFFFFFF", BIT_AND)
     return to(at, at.args[0], at.op.dtype)
