@@ -60,6 +60,11 @@ class Code:
         return self.text
 
 
+def is_at_least(x: Code, least: int) -> bool:
+    """Whether it is an integer in the text, and no smaller than `least`."""
+    return isinstance(x.number, int) and x.number >= least
+
+
 def infix(a: Code, operator: str, b: Code) -> Code:
     """`a operator b`, with the parentheses that keep this reading."""
     level = _LEVELS[operator]

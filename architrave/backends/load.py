@@ -19,7 +19,8 @@ from architrave.backends.base import backend as find
 from architrave.backends.differentiated import Differentiated
 from architrave.backends.runner import Execution, Gradients, Runner, Session
 from architrave.ir.arrays import Array
-from architrave.ir.bind import sizes_of
+from architrave.ir.bind import check_sizes, sizes_of, symbolic_sizes
+from architrave.ir.dims import Dim
 from architrave.ir.graph import Graph, Value
 from architrave.ir.interpret import Result
 from architrave.ir.source import error, printable
@@ -132,11 +133,15 @@ class Program:
     def _differentiated(self) -> dict[bool, tuple[Differentiated, Program]]:
         return {}
 
+    @cached_property
+    def _symbolic(self) -> frozenset[Dim]:
+        return symbolic_sizes(self.graph)
+
     def _execution(
         self, weights: Mapping[str, Any], inputs: Sequence[Any], training: bool, key: tuple[int, int]
     ) -> Execution:
         arrays = [np.asarray(x) for x in inputs]
-        sizes_of(self.graph, [x.shape for x in arrays])
+        check_sizes(self.graph, self._symbolic, sizes_of(self.graph, [x.shape for x in arrays]))
         chosen = self._precision(weights, arrays)
         fitted = fit(weights, self.graph, chosen)
         converted = [_input(x, value, chosen) for x, value in zip(arrays, self.graph.inputs, strict=True)]

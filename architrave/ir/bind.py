@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from architrave.ir.dims import Dim, Size, substitute, unify
 from architrave.ir.graph import Graph, Node, Value
-from architrave.ir.nested import rebuild_nested, remade, with_leaves
+from architrave.ir.nested import innermost_first, rebuild_nested, remade, with_leaves
 from architrave.ir.op import Op
 from architrave.ir.source import error
 from architrave.ir.types import TensorType, shape_text
@@ -67,6 +67,22 @@ def sizes_of(graph: Graph, shapes: Sequence[tuple[int, ...]]) -> dict[str, int]:
         if bind_type(value.type, bindings).shape != shape:
             raise _misfit(value, shape, bindings)
     return {name: size for name, size in bindings.items() if isinstance(size, int)}
+
+
+def symbolic_sizes(graph: Graph) -> frozenset[Dim]:
+    """The sizes that are no integers, of all values of a graph and of the graphs inside it."""
+    nodes = (node for inner in innermost_first(graph) for node in inner.nodes)
+    return frozenset(s for node in nodes for v in node.outputs for s in v.shape if isinstance(s, Dim))
+
+
+def check_sizes(graph: Graph, symbolic: Iterable[Dim], sizes: Mapping[str, int]) -> None:
+    """Raises what `infer` says of the first operator that the sizes do not suit, as a window larger than its axis.
+
+    Only a size that comes to nothing, or to less, can be of one.
+    """
+    bound = (substitute(size, sizes) for size in symbolic)
+    if any(isinstance(size, int) and size < 1 for size in bound):
+        bind(graph, sizes)
 
 
 def _misfit(value: Value, shape: tuple[int, ...], bindings: Mapping[str, Size]) -> Exception:

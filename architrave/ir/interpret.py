@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from architrave.ir.arrays import Array
-from architrave.ir.bind import bind_op, bind_type, sizes_of
+from architrave.ir.bind import bind_op, bind_type, check_sizes, sizes_of, symbolic_sizes
 from architrave.ir.dims import substitute
 from architrave.ir.expand import expansion
 from architrave.ir.graph import Graph, Node, Value
@@ -57,6 +57,7 @@ def interpret(
     """
     arrays = [np.asarray(x) for x in inputs]
     sizes = sizes_of(graph, [x.shape for x in arrays])
+    check_sizes(graph, symbolic_sizes(graph), sizes)
     run = _Run(training, np.dtype(dtype), sizes, _checked(graph, weights or {}), key)
     results = run.run(graph, arrays, observe)
     count = len(graph.outputs)

@@ -11,7 +11,6 @@ _INFIX = {
     "add": "+",
     "subtract": "-",
     "multiply": "*",
-    "floor_divide": "//",
     "remainder": "%",
     "equal": "==",
     "not_equal": "!=",
@@ -92,10 +91,6 @@ def add_elementwise(rules: Rules, np: str) -> None:
             return astype(at, call(f"{np}.where", condition, a, b), dtype)
         values = Call(at.op, (a, b), at.types[1:], at.results, at.scope)
         return call(f"{np}.where", condition, *promoted(values, np, dtype))
-
-    @rules.rule("cast")
-    def _cast(at: Call) -> Code:
-        return astype(at, at.args[0], at.op.dtype)
 
     @rules.rule("full")
     def _full(at: Call) -> Code:

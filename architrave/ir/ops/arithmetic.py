@@ -103,8 +103,21 @@ class Divide(_ComplexBinary):
         return by_a, -by_a * conjugate(results[0])
 
 
-class FloorDivide(RealBinary):
-    """`floor(a / b)`, rounded towards minus infinity as in Python."""
+class _Quotient(RealBinary, register=False):
+    """One that divides."""
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield from super().samples()
+        for dtype in (np.int8, np.int32):
+            least = np.iinfo(dtype).min
+            yield sample(np.array([[5], [-5], [0], [least]], dtype), np.array([0, -1, 3, least], dtype))
+        yield sample(np.array([5, 0, 255], np.uint8), np.array([[0], [2]], np.uint8))
+        yield sample(np.array([5, 2**32 - 1], np.uint32), np.array([[0], [2]], np.uint32))
+
+
+class FloorDivide(_Quotient):
+    """`floor(a / b)`, rounded towards minus infinity as in Python; of integers 0 where `b` is 0."""
 
     def reference(self, a: Array, b: Array) -> Array:
         return np.floor_divide(a, b)
@@ -112,8 +125,8 @@ class FloorDivide(RealBinary):
     gradient = without_gradient
 
 
-class Remainder(RealBinary):
-    """`a - b * floor(a / b)`; has the sign of `b`, as in Python."""
+class Remainder(_Quotient):
+    """`a - b * floor(a / b)`; has the sign of `b`, as in Python. Of integers 0 where `b` is 0."""
 
     def reference(self, a: Array, b: Array) -> Array:
         return np.remainder(a, b)
@@ -124,10 +137,13 @@ class Remainder(RealBinary):
 
 
 class Power(RealBinary):
-    """`a ** b`. An integer power of an integer must not be negative."""
+    """`a ** b`. A negative power of an integer is its inverse without the fraction: 0, but of 1 and -1 one of them."""
 
     def reference(self, a: Array, b: Array) -> Array:
-        return np.power(a, b)
+        if np.result_type(a, b).kind == "f":
+            return np.power(a, b)
+        whole = np.power(a, np.where(b < 0, b % 2, b))
+        return np.where((b < 0) & (np.abs(a) != 1), 0, whole).astype(whole.dtype)
 
     def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
         (a, b), (g,) = operands, cotangents
@@ -144,6 +160,8 @@ class Power(RealBinary):
         yield sample(np.array([[0.5, 2.0, 3.0]]), [2, 3])
         yield sample(np.array([-2.0, -1.5, 0.0, 3.0]), np.array([2.0, 3.0, 0.0, -1.0]))
         yield sample(np.array([-2, 0, 3]), np.array([3, 0, 4]))
+        yield sample(np.array([2, 1, -1, -1, 0, -3]), np.array([[-1], [-2], [-3], [0]]))
+        yield sample(np.array([2, 3], np.uint8), np.array([9, 6], np.uint8))
         yield sample(np.ones((0, 3)), [1, 3])
         yield sample([2, 3], [2, 4], error="E301")
         yield sample(typed(DType.BOOL, 2), typed(DType.BOOL, 2), error="E303")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from architrave.ir.arrays import Array, held, np
@@ -10,6 +11,9 @@ from architrave.ir.op import Gradients, Op, Sample, Values, sample, typed, witho
 from architrave.ir.ops import checks
 from architrave.ir.source import error
 from architrave.ir.types import DType, TensorType, broadcast, promote
+
+_EXTREME = (math.nan, math.inf, -math.inf, 300.7, -1.5, 127.5, 255.9, 2.0**31, 2.0**32, 2.0**63, -(2.0**63), 1e20)
+"""Floats that some integer type, or none, can hold."""
 
 
 class _Comparison(Op, register=False):
@@ -205,8 +209,8 @@ class Cast(Op):
     """`x` as another dtype.
 
     To a narrower float it rounds to the nearest, ties to even; from a float to integers it cuts off the
-    fraction; to truth values it asks `x != 0`. What does not fit an integer type wraps around if it was
-    an integer and is not defined if it was a float.
+    fraction; to truth values it asks `x != 0`. What an integer type cannot hold wraps around if it was an
+    integer; if it was a float it becomes the nearest integer that there is, and NaN becomes 0.
     """
 
     dtype: DType
@@ -217,7 +221,12 @@ class Cast(Op):
         return x.with_dtype(self.dtype)
 
     def reference(self, x: Array) -> Array:
-        return x.astype(held(self.dtype))
+        if not self.dtype.is_integer or x.dtype.kind != "f":
+            return x.astype(held(self.dtype))
+        bounds = np.iinfo(held(self.dtype))
+        # The largest i64 is no float64: 2.0 ** 63 is one too large.
+        inside = np.where((x > bounds.min) & (x < bounds.max), x, 0).astype(held(self.dtype))
+        return np.where(x <= bounds.min, bounds.min, np.where(x >= bounds.max, bounds.max, inside))
 
     def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
         return cotangents
@@ -227,6 +236,7 @@ class Cast(Op):
         yield sample(np.array([-1.75, -0.5, 0.0, 0.5, 2.75]), dtype=DType.I64)
         yield sample(np.array([-1.75, -0.5, 0.0, 0.5]), dtype=DType.BOOL)
         yield sample(np.array([0, 300, -1]), dtype=DType.U8)
+        yield from (sample(np.array(_EXTREME), dtype=dtype) for dtype in DType if dtype.is_integer)
         yield sample(typed(DType.BOOL, 2, 3), dtype=DType.FLOAT)
         yield sample(typed(DType.I64, 3), dtype=DType.FLOAT)
         yield sample([0, 3], dtype=DType.I32)
