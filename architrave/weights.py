@@ -40,6 +40,7 @@ def load(path: str | os.PathLike[str], graph: Graph | None = None, dtype: Any = 
 
 def save(path: str | os.PathLike[str], weights: Mapping[str, Any], metadata: Mapping[str, str] | None = None) -> None:
     """Write arrays to a safetensors file, whole or not at all. Raises E505 for a dtype without a place there, E520."""
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file  # pyright: ignore[reportUnknownVariableType]  # loosely typed there
 
     arrays = {key: np.ascontiguousarray(value).reshape(np.shape(value)) for key, value in weights.items()}
@@ -47,8 +48,11 @@ def save(path: str | os.PathLike[str], weights: Mapping[str, Any], metadata: Map
         if our_dtype(array.dtype) in (None, DType.C128):
             raise error("E505", f"`{printable(key)}` holds {array.dtype}, which a safetensors file cannot hold")
     with replacing(path) as temporary:
-        # PyTorch's loaders ask for this mark, and the layout is theirs.
-        save_file(arrays, temporary, {"format": "pt", **(metadata or {})})
+        try:
+            # PyTorch's loaders ask for this mark, and the layout is theirs.
+            save_file(arrays, temporary, {"format": "pt", **(metadata or {})})
+        except SafetensorError as problem:  # what the library makes of a full disk
+            raise OSError(str(problem)) from None
 
 
 def read(path: str | os.PathLike[str]) -> Weights:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 DTYPES = {"f32": "float32", "f64": "float64", "mixed": "float32"}
 OPTIMIZERS = ("adam", "adamw", "lamb", "lars", "novograd", "rmsprop", "sgd")
-SHAPES = ("constant", "cosine", "linear", "step", "exponential")
+SHAPES = ("constant", "cosine", "linear", "step", "exponential", "one-cycle")
 
 
 @examples(

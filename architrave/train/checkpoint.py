@@ -24,7 +24,7 @@ _NAME = re.compile(r"step-(\d{9})\.safetensors")
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is: batches done, its seed, network and batch size.
+    """How far a run is: batches done, its seed and network, how many examples a batch has and how many there are.
 
     `total` is the sum of the losses of the epoch that it is in, `best` the lowest validation loss, and `history` has
     the rows of the epochs that are over.
@@ -34,6 +34,7 @@ class Progress:
     seed: int
     network: str
     batch: int
+    examples: int
     total: float = 0.0
     best: float | None = None
     history: tuple[Mapping[str, Any], ...] = ()
@@ -51,7 +52,7 @@ def load(path: Path) -> tuple[dict[str, Array], Progress]:
         raise error("E547", f"{printable(str(path))} holds weights, but not the state of a run")
     try:
         progress = _progress(json.loads(text))
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise error("E547", f"the header of {printable(str(path))} is not that of a checkpoint") from None
     return read(path), progress
 
@@ -60,10 +61,10 @@ def _progress(data: Any) -> Progress:
     """What a header says, checked."""
     if data["format"] != FORMAT:
         raise ValueError(f"format {data['format']}")
-    step, seed, batch = (int(data[name]) for name in ("step", "seed", "batch"))
+    step, seed, batch, examples = (int(data[name]) for name in ("step", "seed", "batch", "examples"))
     best = None if data["best"] is None else float(data["best"])
     history = tuple({str(name): float(value) for name, value in row.items()} for row in data["history"])
-    return Progress(max(step, 0), seed, str(data["network"]), batch, float(data["total"]), best, history)
+    return Progress(max(step, 0), seed, str(data["network"]), batch, examples, float(data["total"]), best, history)
 
 
 @dataclass(frozen=True)
@@ -74,12 +75,16 @@ class Folder:
     keep: int = 2
 
     def write(self, states: Mapping[str, Array], progress: Progress, best: bool = False) -> Path:
-        """Add a checkpoint, then remove the oldest."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        """Add a checkpoint, then remove the oldest. Raises E520."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as problem:
+            raise error("E520", f"cannot make {printable(str(self.path))}: {problem.strerror or problem}") from None
         path = self.path / f"step-{progress.step:09d}.safetensors"
-        write(path, states, progress)
+        # The best comes first: a run that is killed in between makes this epoch, and its best, once more.
         if best:
             write(self.best, states, progress)
+        write(path, states, progress)
         for old in self.all()[: -self.keep]:
             old.unlink(missing_ok=True)
         return path
@@ -94,11 +99,20 @@ class Folder:
         return sorted(p for p in self.path.glob("step-*.safetensors") if _NAME.fullmatch(p.name))
 
     def latest(self) -> Path | None:
-        """The newest checkpoint that can be read; None where there is none."""
+        """The newest checkpoint that can be read; None where there is none. Raises E501, E547 where none can."""
+        problems: list[ArchitraveError] = []
         for path in reversed(self.all()):
             try:
                 load(path)
-            except ArchitraveError:
+            except ArchitraveError as problem:
+                problems.append(problem)
                 continue
             return path
+        if problems:
+            raise problems[0]
         return None
+
+    def tidy(self) -> None:
+        """Remove what a run that was killed left half written."""
+        for part in (*self.path.glob(".step-*.safetensors.*"), *self.path.glob(f".{self.best.name}.*")):
+            part.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -51,7 +52,8 @@ def run(trainer: Trainer, data: Dataset, loop: Loop, resume: bool = False) -> Ou
     """Train until the epochs are over or nothing gets better. With `resume`, go on from the newest checkpoint.
 
     It is the run that was cut off, to the bit: the same batches in the same order, the same random numbers.
-    Raises E546 for a loss that is not finite, E547 for a checkpoint of another run, E548 for data that do not fit.
+    Raises E520 for a checkpoint that cannot be written, E546 for a step that is not finite, E547 for a folder with the
+    checkpoints of another run or, to resume, without any, E548 for data that do not fit.
     """
     return _Run(trainer, data, loop).run(resume)
 
@@ -62,6 +64,8 @@ class _Run:
         self.data = data
         self.loop = loop
         self.per_epoch = data.steps(loop.batch)
+        if loop.patience and loop.validation is None:
+            raise error("E548", "stopping early takes data to validate by", hint="hold some out, or leave out patience")
         self.outcome = Outcome()
         self.best: float | None = None
         self.total = 0.0
@@ -70,14 +74,16 @@ class _Run:
     def run(self, resume: bool) -> Outcome:
         if resume:
             self._resume()
+        else:
+            self._check_folder()
         for epoch in range(self.trainer.steps // self.per_epoch, self.loop.epochs):
+            if self._is_idle():
+                self.outcome.stopped = True
+                break
             row = self._epoch(epoch)
             improved = self._note(row)
             if self.loop.checkpoints is not None:
                 self._save(best=improved)
-            if self._is_idle():
-                self.outcome.stopped = True
-                break
         self.outcome.weights = self.trainer.weights()
         return self.outcome
 
@@ -105,7 +111,7 @@ class _Run:
         self.outcome.history.append(row)
         self.loop.on_epoch(row)
         score = row.get("val_loss")
-        if score is None or (self.best is not None and score >= self.best):
+        if score is None or not math.isfinite(score) or (self.best is not None and score >= self.best):
             return False
         self.best = score
         self.outcome.best = self.trainer.weights()
@@ -126,11 +132,18 @@ class _Run:
             trainer.seed,
             trainer.network.name,
             self.loop.batch,
+            len(self.data),
             self.total,
             self.best,
             tuple(self.outcome.history),
         )
         self.loop.checkpoints.write(trainer.states(), progress, best)
+
+    def _check_folder(self) -> None:
+        folder = self.loop.checkpoints
+        if folder is not None and folder.all():
+            where = printable(str(folder.path))
+            raise error("E547", f"{where} holds checkpoints already", hint="resume, or take another folder")
 
     def _resume(self) -> None:
         folder = self.loop.checkpoints
@@ -139,11 +152,12 @@ class _Run:
             where = printable(str(folder.path if folder is not None else Path()))
             raise error("E547", f"there is no checkpoint in {where}", hint="start without resuming")
         states, progress = checkpoint.load(path)
-        ours = (self.trainer.network.name, self.trainer.seed, self.loop.batch)
-        theirs = (progress.network, progress.seed, progress.batch)
+        ours = (self.trainer.network.name, self.trainer.seed, self.loop.batch, len(self.data))
+        theirs = (progress.network, progress.seed, progress.batch, progress.examples)
         if ours != theirs:
-            said = "a run of `{}` with seed {} and batches of {}"
+            said = "a run of `{}` with seed {} and batches of {} of {} examples"
             raise error("E547", f"{printable(str(path))} is of {said.format(*theirs)}, not {said.format(*ours)}")
+        folder.tidy()
         self.trainer.restore(states, progress.step)
         self.outcome.history = list(progress.history)
         self.total, self.best = progress.total, progress.best

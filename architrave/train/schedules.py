@@ -20,9 +20,9 @@ class Schedule:
     """The base rate times `shape` of how far the run is, after a linear warm-up over the first `warmup` steps.
 
     `shape` is "constant"; "cosine", half a wave down to `end` (Loshchilov and Hutter, "SGDR", 2017); "linear", down to
-    `end`; "step", times `factor` every `every` steps; "exponential", times `factor` in the course of `every` steps; or "one-cycle", half
-    a wave up from a 25th within the warm-up, by default 3 tenths of all steps, and another down to `end` (Smith and
-    Topin, "Super-Convergence", 2018). `end` is a share of the base rate.
+    `end`; "step", times `factor` every `every` steps; "exponential", times `factor` in the course of `every` steps; or
+    "one-cycle", half a wave up from a 25th within the warm-up, by default 3 tenths of all steps, and another down to
+    `end` (Smith and Topin, "Super-Convergence", 2018). `end` is a share of the base rate.
     """
 
     rate: float

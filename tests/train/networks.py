@@ -26,6 +26,16 @@ model Convnet()(x: [N, 1, 8, 8]) -> [N, 10] {
 }
 """
 
+NORMED = """
+from std.linear import linear
+from std.norm import batch_norm
+from std.regularize import dropout
+
+model Normed()(x: [N, 8]) -> [N, 4] {
+    return x -> a: linear(6) -> n: batch_norm -> relu -> d: dropout(0.25) -> b: linear(4)
+}
+"""
+
 MLP = """
 from std.linear import linear
 from std.regularize import dropout

@@ -112,4 +112,5 @@ class JAXSession(Session):
 
     def states(self) -> dict[str, Array]:
         held = unnest(self.params) | unnest(self.state)
-        return {path: np.array(held[path]) for path in self.weights}
+        # Integers of 64 bits have 32 of them in JAX, unless the run is in float64.
+        return {path: np.array(held[path], first.dtype) for path, first in self.weights.items()}
