@@ -18,6 +18,7 @@ from architrave.ir.op import Op, Sample, sample, typed, without_gradient
 from architrave.ir.ops import checks
 from architrave.ir.ops.elementwise import Cos, Log, Sqrt
 from architrave.ir.ops.join import Slice
+from architrave.ir.ops.leaves import LEAF
 from architrave.ir.ops.logic import Cast
 from architrave.ir.ops.shape import Reshape
 from architrave.ir.source import error
@@ -29,8 +30,12 @@ KEY = TensorType(DType.U32, (2,))
 class RunKey(Op):
     """The run's key, given by whoever runs the network: the low 32 bits of the seed, and of the step."""
 
+    unsampled = LEAF
+
     def infer(self) -> TensorType:
         return KEY
+
+    gradient = without_gradient
 
 
 class _Random(Op, register=False):

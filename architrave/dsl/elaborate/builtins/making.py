@@ -120,6 +120,10 @@ def _random(kind: str, shape: Any, span: Span, frame: Frame, **attributes: Any) 
     return apply_op(kind, apply_op("run_key"), shape=to_shape(shape, span), path=path, **attributes)
 
 
+def _bits(frame: Frame, span: Span, shape: Any) -> Value:
+    return _random("random_bits", shape, span, frame)
+
+
 def _normal(frame: Frame, span: Span, shape: Any) -> Value:
     return _random("random_normal", shape, span, frame)
 
@@ -138,6 +142,7 @@ def _bernoulli(frame: Frame, span: Span, p: float, shape: Any) -> Value:
 BUILTINS["random"] = Namespace(
     "random",
     {
+        "bits": Builtin("random.bits", _bits),
         "normal": Builtin("random.normal", _normal),
         "uniform": Builtin("random.uniform", _uniform),
         "bernoulli": Builtin("random.bernoulli", _bernoulli),
