@@ -39,6 +39,16 @@ def glu(x: Array, axis: int = -1) -> Array:
     return a * np.exp(-np.logaddexp(0, -b))
 
 
+def digamma(x: Array) -> Array | None:
+    """`-0.5772... + sum(1 / (k + 1) - 1 / (k + x))`, and an integral for what is left of the sum."""
+    if (x > 1000).any():
+        return None
+    k = np.arange(200_000)
+    terms = 1 / (k + 1) - 1 / (k + x[..., None])
+    tail = (x - 1) / len(k) + (1 - x * x + x - 1) / (2.0 * len(k) ** 2)
+    return -0.57721566490153286061 + terms.sum(-1) + tail
+
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "sinh": each(math.sinh),
     "cosh": lambda x: each(math.cosh)(np.abs(x)),
@@ -72,6 +82,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "softsign": lambda x: np.sign(x) * (1 - 1 / (1 + np.abs(x))),
     "tanh_shrink": lambda x: x - 1 + 2 / (np.exp(2 * x) + 1),
     "glu": glu,
+    "sinc": np.sinc,
+    "digamma": digamma,
     "isinf": lambda x: np.isin(x, [-np.inf, np.inf]),
 }
 """Composites by what NumPy and Python's `math` have."""

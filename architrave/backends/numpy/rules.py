@@ -73,9 +73,14 @@ def _rsqrt(at: Call) -> Code:
     return infix(literal(1), "/", call("np.sqrt", as_float(at)))
 
 
-@rules.rule("sigmoid", "erf", "softplus")
+@rules.rule("sigmoid", "erf", "softplus", "erfinv", "lgamma")
 def _special(at: Call) -> Code:
     return call(at.use(at.op.name), as_float(at))
+
+
+@rules.rule("polygamma")
+def _polygamma(at: Call) -> Code:
+    return call(at.use("polygamma"), as_float(at), literal(at.op.n) if at.op.n else None)
 
 
 @rules.rule("gelu")

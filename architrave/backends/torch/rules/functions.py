@@ -10,6 +10,7 @@ functions = Rules()
 
 _OF_FLOATS = (
     "sinh", "cosh", "asin", "acos", "atan", "asinh", "acosh", "atanh", "exp2", "log2", "log10", "isinf",
+    "erfinv", "lgamma",
 )  # fmt: skip
 
 
@@ -71,3 +72,10 @@ def _smooth(at: Call) -> Code:
 @functions.rule("glu")
 def _glu(at: Call) -> Code:
     return call("F.glu", as_float(at), str(at.op.axis))
+
+
+@functions.rule("polygamma")
+def _polygamma(at: Call) -> Code:
+    if at.op.n < 2:
+        return call(at.use(("digamma", "trigamma")[at.op.n]), as_float(at))
+    return call("torch.polygamma", str(at.op.n), as_float(at))

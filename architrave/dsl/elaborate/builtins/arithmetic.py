@@ -23,6 +23,7 @@ _UNARY = (
     "hard_swish", "mish", "stop_gradient", "isnan", "isfinite", "log1p", "expm1", "logical_not",
     "isinf", "sinh", "cosh", "asin", "acos", "atan", "asinh", "acosh", "atanh", "exp2", "log10", "reciprocal", "square",
     "cbrt", "trunc", "frac", "relu6", "log_sigmoid", "softsign", "tanh_shrink",
+    "sinc", "erfinv", "lgamma", "digamma",
 )  # fmt: skip
 _UNARY_STATIC: dict[str, Callable[[Any], Any]] = {
     "abs": abs, "exp": math.exp, "log": math.log, "sqrt": math.sqrt, "tanh": math.tanh,
@@ -71,6 +72,11 @@ def _gelu(frame: Frame, span: Span, x: Any, approximate: str = "none") -> Value:
 @builtin("elu")
 def _elu(frame: Frame, span: Span, x: Any, alpha: float = 1.0) -> Value:
     return apply_op("elu", tensor(x, span, "elu"), alpha=alpha)
+
+
+@builtin("polygamma")
+def _polygamma(frame: Frame, span: Span, x: Any, n: int) -> Value:
+    return apply_op("polygamma", tensor(x, span, "polygamma"), n=n)
 
 
 @builtin("celu")
