@@ -23,18 +23,26 @@ if TYPE_CHECKING:
     "architrave ops",
     "architrave ops 'conv*'",
     "architrave ops softmax",
+    "architrave ops --matrix 'max_*'",
 )
 @click.command("ops")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--matrix", "as_matrix", is_flag=True, help="Run the samples on every backend and count those that pass.")
 @json_option
-def command(names: tuple[str, ...], as_json: bool) -> int:
+def command(names: tuple[str, ...], as_matrix: bool, as_json: bool) -> int:
     """List the operators.
 
     NAME may be a pattern; for one operator, all of its documentation is shown. In a file each is
     op.NAME(tensors..., attributes...). A primitive operator has a meaning of its own and a rule in
     every backend; a composite one is made of others.
+    With --matrix the samples of each are run in f32, f64 and bf16, and the gradients of each, on every
+    backend and on the interpreter. It fails if there is a hole: a sample that does not pass.
     """
     found = _matching(names)
+    if as_matrix:
+        from architrave.cli.matrix import report
+
+        return report(found, as_json=as_json)
     if as_json:
         print_json("ops", True, {"ops": [_described(kind) for kind in found]})
     elif len(found) == 1:

@@ -108,6 +108,10 @@ class Op:
     attributes: ClassVar[tuple[str, ...]]
     graph_attributes: ClassVar[tuple[str, ...]]
     """The attributes that may hold sub-graphs; most operators have none."""
+    unsampled: ClassVar[str | None] = None
+    """Why there are no samples, of an operator that has none."""
+    not_in_bf16: ClassVar[str | None] = None
+    """Why it is not computed in bf16, of an operator that is not."""
     infer: ClassVar[Callable[..., TensorType | tuple[TensorType, ...]]]
     """Types of the operands -> type of the result, or a tuple of them. Raises E3xx errors without a span."""
 

@@ -24,6 +24,7 @@ REPORTS = {
     "fmt": "fmt net.arch",
     "list": "list linear",
     "ops": "ops softmax",
+    "ops --matrix": "ops --matrix logical_not",
     "weights init": "weights init net.arch --output net.safetensors",
     "weights inspect": "weights inspect net.safetensors net.arch",
 }

@@ -12,6 +12,7 @@ from architrave.backends.agree.trial import Trial, random_array
 from architrave.backends.agree.witness import gradient_arrays
 from architrave.backends.differentiated import Differentiated
 from architrave.ir.arrays import Array
+from architrave.ir.autodiff.fit import differentiable
 from architrave.ir.graph import Graph
 from architrave.ir.interpret import Result, interpret
 from architrave.ir.types import DType, TensorType
@@ -52,12 +53,13 @@ class GradientOracle:
 
 
 def _cotangents(graph: Graph, expected: Result, seed: int) -> list[Array | None]:
-    """One for each float output, zero where the output itself is not a finite number."""
+    """One for each output of floats or complex numbers, zero where the output itself is not a finite number."""
     cotangents: list[Array | None] = []
     for i, (value, output) in enumerate(zip(graph.outputs, expected.outputs, strict=True)):
-        if not value.dtype.is_float:
+        if not differentiable(value.type):
             cotangents.append(None)
             continue
-        drawn = random_array(TensorType(DType.F32, output.shape), seed, f"cotangent {i}", np.float32)
+        dtype = DType.C64 if value.dtype.is_complex else DType.F32
+        drawn = random_array(TensorType(dtype, output.shape), seed, f"cotangent {i}", np.float32)
         cotangents.append(np.where(np.isfinite(output), drawn, 0))
     return cotangents

@@ -5,9 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
 
 from architrave.backends.agree.backward import Backward
 from architrave.backends.agree.difference import (
@@ -29,6 +26,7 @@ from architrave.backends.agree.witness import (
     gradient_arrays,
     gradient_sources,
     in_precision,
+    precision,
     results,
     witness,
 )
@@ -38,8 +36,6 @@ from architrave.ir.graph import Graph
 from architrave.ir.interpret import Result, interpret
 from architrave.ir.mode import specialize
 from architrave.ir.source import error
-from architrave.ir.storage import numpy_dtype
-from architrave.ir.types import DType
 
 MODES = ("inference", "training")
 
@@ -67,7 +63,7 @@ def verify(
     _known("mode", modes, MODES)
     # All precisions get the same numbers: such as the coarsest of them holds.
     coarsest = max(dtypes, key=FORWARD.__getitem__)
-    drawn = trial(graph, sizes, seed, _numpy(coarsest))
+    drawn = trial(graph, sizes, seed, precision(coarsest))
     report = Report(graph.name, drawn.sizes, seed)
     for mode in modes:
         if mode == "training" and len(modes) > 1 and not _has_training(graph):
@@ -128,7 +124,7 @@ class _Mode:
         broken: list[str] = []
         for each in witnesses:
             self._tell(f"{each.backend} in {dtype}")
-            result = each.run(self.trial, _numpy(dtype))
+            result = each.run(self.trial, precision(dtype))
             if isinstance(result, Failure):
                 self._failed(each.backend, dtype, "run", result)
                 broken.append(each.backend)
@@ -150,7 +146,7 @@ class _Mode:
         pairs = zip(results(self.graph, actual), results(self.graph, expected), types, strict=True)
         rows: list[Comparison] = []
         for (kind, name, a), (_, _, b), type in pairs:
-            wrong = dtype_problem(a, type, _numpy(dtype)) if right == ORACLE else None
+            wrong = dtype_problem(a, type, precision(dtype)) if right == ORACLE else None
             absolute, relative, problem = difference(a, b)
             where = (self.mode, dtype, kind, name, left, right)
             rows.append(Comparison(*where, absolute, relative, tolerance, problem or wrong))
@@ -185,7 +181,7 @@ class _Mode:
         """Compare the gradients of every backend with the oracle's."""
         for each in witnesses:
             self._tell(f"gradients of {each.backend} in {dtype}")
-            found = each.gradients(self.trial, _numpy(dtype), oracle.cotangents)
+            found = each.gradients(self.trial, precision(dtype), oracle.cotangents)
             if isinstance(found, Failure):
                 self._failed(each.backend, dtype, "gradient", found)
             else:
@@ -205,7 +201,7 @@ class _Mode:
         if not wrong or any(d.backend == name for d in self.report.divergences):
             return
         self._tell(f"looking for where the gradients of {name} differ")
-        given = in_precision(self.trial, _numpy(dtype))
+        given = in_precision(self.trial, precision(dtype))
         search = Backward(self.graph, name, self._training, given, oracle.cotangents, tolerance, floor)
         # What was declared last is nearest to the outputs, as a rule.
         divergence = search.first(gradient_sources(self.graph)[wrong[-1]])
@@ -218,11 +214,6 @@ def _has_training(graph: Graph) -> bool:
     """Whether training computes something else than inference."""
     training, inference = specialize(graph, True), specialize(graph, False)
     return bool(training.updates) or training != inference
-
-
-def _numpy(dtype: str) -> np.dtype[Any]:
-    named = {"float64": DType.F64, "float32": DType.F32, "float16": DType.F16, "bfloat16": DType.BF16}
-    return numpy_dtype(named[dtype])
 
 
 def _known(what: str, given: Sequence[str], known: Sequence[str] | Mapping[str, float]) -> None:

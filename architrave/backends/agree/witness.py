@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import numpy as np
+
 from architrave.backends.agree.trial import Trial
 from architrave.backends.load import Program, compile
 from architrave.backends.runner import Gradients
@@ -14,7 +16,8 @@ from architrave.ir.graph import Graph, Value
 from architrave.ir.interpret import Result
 from architrave.ir.mode import specialize
 from architrave.ir.source import ArchitraveError
-from architrave.ir.storage import is_float
+from architrave.ir.storage import is_float, numpy_dtype
+from architrave.ir.types import DType
 from architrave.weights import weight_path
 
 T = TypeVar("T")
@@ -44,7 +47,7 @@ class Witness:
     def gradients(self, trial: Trial, dtype: Any, cotangents: list[Array | None]) -> Gradients | Failure:
         """The gradients in the given precision."""
         given = in_precision(trial, dtype)
-        wanted = [None if c is None else c.astype(dtype) for c in cotangents]
+        wanted = [None if c is None else narrowed(c, dtype) for c in cotangents]
         return attempt(
             lambda: self.program.gradients(
                 given.weights, *given.inputs, cotangents=wanted, training=self.training, key=trial.key
@@ -78,9 +81,22 @@ def attempt(action: Callable[[], T]) -> T | Failure:
 
 def in_precision(trial: Trial, dtype: Any) -> Trial:
     """The trial with the weights and inputs of the chosen precision in `dtype`."""
-    weights = {path: w.astype(dtype) if is_float(w.dtype) else w for path, w in trial.weights.items()}
-    inputs = tuple(x.astype(dtype) if is_float(x.dtype) else x for x in trial.inputs)
+    weights = {path: narrowed(w, dtype) for path, w in trial.weights.items()}
+    inputs = tuple(narrowed(x, dtype) for x in trial.inputs)
     return Trial(trial.sizes, weights, inputs, trial.seed)
+
+
+def narrowed(array: Array, dtype: Any) -> Array:
+    """Floats in `dtype`, complex numbers with parts as wide as it allows, and others as they are."""
+    if array.dtype.kind == "c":
+        return array.astype(numpy_dtype(DType.COMPLEX, dtype))
+    return array.astype(dtype) if is_float(array.dtype) else array
+
+
+def precision(name: str) -> np.dtype[Any]:
+    """The NumPy dtype of a precision by its name: `float32`."""
+    named = {"float64": DType.F64, "float32": DType.F32, "float16": DType.F16, "bfloat16": DType.BF16}
+    return numpy_dtype(named[name])
 
 
 def results(graph: Graph, result: Result) -> Iterator[tuple[str, str, Array]]:

@@ -6,13 +6,16 @@ its leaves are its inputs and constants; weights are leaves of the outermost gra
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import field
 
+from architrave.ir.arrays import np
 from architrave.ir.dims import Size
-from architrave.ir.graph import Graph
-from architrave.ir.op import Op
+from architrave.ir.graph import Graph, Value, make
+from architrave.ir.op import Op, Sample, sample, typed
+from architrave.ir.ops.leaves import Input
 from architrave.ir.source import error
-from architrave.ir.types import TensorType
+from architrave.ir.types import DType, TensorType
 
 Types = tuple[TensorType, ...]
 Entries = tuple[tuple[int | None, ...], ...]
@@ -40,9 +43,19 @@ class Mode(Control):
     def entries(self) -> Entries:
         return _all(self.training), _all(self.inference)
 
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        x, w = _inputs([3, 4], [4])
+        product, total = _body([x, w], x * w * w), _body([x, w], x + w)
+        yield sample([3, 4], [4], training=product, inference=total)
+        yield sample([3, 4], [4], training=total, inference=product)
+        yield sample([3], [4], training=product, inference=total, error="E323")
+
 
 class Choice(Control):
     """A decision that is still open: every alternative, under its label. Operands are the captures of all."""
+
+    unsampled = "decided before a program is written"
 
     path: str
     labels: tuple[str, ...]
@@ -91,6 +104,23 @@ class Scan(Control):
         own = self.carries + (self.sequences or 1)
         return (_after(own, self.body, self.carries + self.sequences),)
 
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        h, t, w = _inputs([4], [4], [4])
+        body = _body([h, t, w], h * w + t, h * t)
+        yield sample([4], [5, 4], [4], body=body, carries=1, sequences=1, length=5)
+        yield sample([4], [5, 4], [4], body=body, carries=1, sequences=1, length=5, reverse=True)
+        yield sample([4], [4, 3], [4], body=body, carries=1, sequences=1, length=3, axis=1)
+        yield sample([4], [0, 4], [4], body=body, carries=1, sequences=1, length=0)
+        turn, h, w = _inputs(typed(DType.I64), [2, 1], [2, 1])
+        count = _body([turn, h, w], h * w, h * 0.5 + turn)
+        yield sample([2, 1], [2, 1], body=count, carries=1, sequences=0, length=4)
+        t, w = _inputs([3], [])
+        yield sample([6, 3], [], body=_body([t, w], t * w * w), carries=0, sequences=1, length=6)
+        h, t = _inputs([], [4])
+        yield sample([], [5, 4], body=_body([h, t], h * t), carries=1, sequences=1, length=5, error="E324")
+        yield sample([4], [5, 4], [4], body=body, carries=1, sequences=1, length=4, error="E320")
+
     def _slice(self, sequence: TensorType) -> TensorType:
         if not 0 <= self.axis < sequence.rank:
             raise error("E320", f"scan runs over axis {self.axis}, but a sequence is {sequence}")
@@ -134,6 +164,15 @@ class While(Control):
     def entries(self) -> Entries:
         return _after(self.carries, self.condition, self.carries), _after(self.carries, self.body, self.carries)
 
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        n, y, w = _inputs([], [3], [3])
+        small, body = _body([n, y, w], n < 9.0), _body([n, y, w], n * 2.0, y * w + n)
+        for start in (1.0, 5.0, 20.0):
+            yield sample(np.array(start), [3], [3], condition=small, body=body, carries=2, limit=6)
+        yield sample(np.array(0.5), [3], [3], condition=small, body=body, carries=2, limit=2)
+        yield sample([], [3], [3], condition=_body([n, y, w], n), body=body, carries=2, limit=2, error="E321")
+
 
 class CustomGrad(Control):
     """A function with a gradient of its own.
@@ -162,6 +201,24 @@ class CustomGrad(Control):
     def entries(self) -> Entries:
         given = _all(self.forward)
         return given, (*given, *(None for _ in self.forward.outputs))
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        x, w, g = _inputs([2, 3], [2, 3], [2, 3])
+        forward = _body([x, w], x * x * w)
+        backward = _body([x, w, g], 2.0 * g * x * w, g * x * x)
+        yield sample([2, 3], [2, 3], forward=forward, backward=backward, differentiable=2)
+        yield sample([2, 3], [2, 3], forward=forward, backward=forward, differentiable=1, error="E323")
+
+
+def _inputs(*types: list[Size] | TensorType) -> list[Value]:
+    """The inputs of a graph in a sample; a list of sizes stands for a float tensor."""
+    return [make(Input(f"x{i}", type), ()).outputs[0].named(f"x{i}") for i, type in enumerate(sample(*types).types)]
+
+
+def _body(inputs: list[Value], *outputs: Value) -> Graph:
+    """A graph in a sample."""
+    return Graph("sample", tuple(inputs), outputs)
 
 
 def _all(graph: Graph) -> tuple[int, ...]:

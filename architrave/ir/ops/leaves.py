@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from architrave.ir.graph import Graph
 
 
+LEAF = "a leaf"
+"""Why what a graph starts from has no samples: it computes nothing."""
+
+
 @dataclass(frozen=True)
 class Initial:
     """How a weight starts: an initializer of `ir/initializers.py` by name, with its arguments."""
@@ -30,6 +34,8 @@ class Initial:
 
 class Input(Op):
     """A tensor that the caller gives. The name is for people; equality goes by position."""
+
+    unsampled = LEAF
 
     label: str
     type: TensorType
@@ -47,6 +53,8 @@ class Input(Op):
 class Param(Op):
     """A trained weight; `path` is its key in a checkpoint."""
 
+    unsampled = LEAF
+
     path: str
     type: TensorType
     initial: Initial | Graph
@@ -57,6 +65,8 @@ class Param(Op):
 
 class State(Op):
     """A buffer that the network updates and does not train; `path` is its key in a checkpoint."""
+
+    unsampled = LEAF
 
     path: str
     type: TensorType
@@ -78,6 +88,8 @@ class Constant(Op):
 
     A constant of the chosen precision holds float64.
     """
+
+    unsampled = LEAF
 
     type: TensorType
     data: bytes
