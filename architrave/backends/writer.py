@@ -238,6 +238,8 @@ class Writer(FunctionScope):
         for old, new in zip(node.outputs, whole.outputs, strict=True):
             if new not in made:
                 self._use_anew(new, self.uses(old))
+            elif self._users.get(new) in self._written:
+                continue  # together with what selects from it
             self.values[old] = self.operand(new)
 
     def _use_anew(self, value: Value, more: int) -> None:

@@ -98,6 +98,7 @@ CASES: dict[str, Case] = {
     "take with a narrow index": Case(op("take", axis=0), (X, np.array([-128, 127], np.int8)), [10.0, 30], [1, 0, 1]),
     "take along the last axis": Case(op("take", axis=1), ([[1.0, 2.0]], [-7, 7]), [[1.0, 2]], [[1, 1]]),
     "gather": Case(op("gather", axis=0), (X, INDEX), [10.0, 10, 30, 30], [2, 0, 2]),
+    "embedding_bag": Case(op("embedding_bag"), (ROWS, [[-1, 9]]), [[9.0]], [[1], [0], [0], [1]]),
     # Writing leaves out.
     "scatter": Case(lambda x, i: build.scatter(x, i, full(7, 4), axis=0), (X, INDEX), [7.0, 20, 7], [0, 1, 0]),
     "scatter_add": Case(lambda x, i: build.scatter_add(x, i, full(1, 4), axis=0), (X, INDEX), [11.0, 20, 31], [1] * 3),
@@ -116,6 +117,7 @@ CASES: dict[str, Case] = {
     "segment_sum": Case(op("segment_sum", count=3), (ROWS, INDEX), [[2.0], [0], [4]], [[0], [1], [1], [0]]),
     "segment_mean": Case(op("segment_mean", count=3), (ROWS, INDEX), [[2.0], [0], [4]], [[0], [1], [1], [0]]),
     "segment_max": Case(op("segment_max", count=3), (ROWS, INDEX), [[2.0], [-INF], [4]], [[0], [1], [1], [0]]),
+    "segment_softmax": Case(op("segment_softmax", count=3), (ROWS, INDEX), [[0.0], [1], [1], [0]], [[0]] * 4),
     "max_unpool": Case(op("max_unpool", size=[3]), ([1.0, 2.0, 4.0, 8.0], INDEX), [2.0, 0, 4], [0, 1, 1, 0]),
     "one_hot": Case(op("one_hot", count=3), (INDEX,), [[0.0, 0, 0], [1, 0, 0], [0, 0, 1], [0, 0, 0]]),
     "one_hot of a narrow index": Case(

@@ -152,6 +152,40 @@ def max_unpool(x: Array, places: Array, size: tuple[int, ...]) -> Array:
 
 
 FORMULAS: dict[str, Callable[..., Any]] = {
+def segment_softmax(x: Array, segments: Array, count: int) -> Array:
+    y = np.zeros(x.shape)
+    for i in range(count):
+        y[segments == i] = softmax(x[segments == i].astype(float), 0) if (segments == i).any() else 0
+    return y
+
+
+def embedding_bag(table: Array, index: Array, weights: Array | None = None, mode: str = "sum") -> Array:
+    """Bag by bag, by a product with how often each row is named."""
+    rows = np.clip(index, 0, len(table) - 1).reshape(math.prod(index.shape[:-1]), index.shape[-1])
+    if mode == "max":
+        return np.array([table[bag].max(0) for bag in rows]).reshape(*index.shape[:-1], table.shape[1])
+    scale = np.ones(index.shape) if weights is None else weights
+    counts = np.zeros((len(rows), len(table)))
+    np.add.at(counts, (np.arange(len(rows))[:, None], rows), scale.reshape(rows.shape))
+    counts = counts / index.shape[-1] if mode == "mean" else counts
+    return (counts @ table).reshape(*index.shape[:-1], table.shape[1])
+
+
+def diag_embed(x: Array, k: int = 0) -> Array:
+    size = x.shape[-1] + abs(k)
+    rows = [np.diag(row, k) for row in x.reshape(math.prod(x.shape[:-1]), x.shape[-1])]
+    return np.array(rows, x.dtype).reshape(*x.shape[:-1], size, size)
+
+
+def searchsorted(sorted: Array, x: Array, right: bool = False) -> Array:
+    lead = np.broadcast_shapes(sorted.shape[:-1], x.shape[:-1])
+    rows, new = (np.broadcast_to(v, (*lead, v.shape[-1])) for v in (sorted, x))
+    y = np.zeros(new.shape, int)
+    for place in np.ndindex(*lead):
+        y[place] = np.searchsorted(rows[place], new[place], "right" if right else "left")
+    return y
+
+
     "relu": lambda x: (x + np.abs(x)) / 2,
     "gelu": gelu,
     "silu": lambda x: x * sigmoid(x),
@@ -180,6 +214,13 @@ FORMULAS: dict[str, Callable[..., Any]] = {
     "one_hot": lambda index, count, dtype=None: (index[..., None] == np.arange(count)).astype(float),
     "segment_mean": segment_mean,
     "scatter": scatter,
+    "segment_softmax": segment_softmax,
+    "embedding_bag": embedding_bag,
+    "searchsorted": searchsorted,
+    "bucketize": lambda x, boundaries, right=False: np.digitize(x, boundaries, right=not right),
+    "diagonal": lambda x, k=0, axes=(-2, -1): np.diagonal(x, k, *axes),
+    "diag_embed": diag_embed,
+    "repeat_interleave": lambda x, count, axis: np.repeat(x, count, axis),
     "scatter_max": scatter_max,
     "max_unpool": max_unpool,
     "batch_norm": batch_norm,

@@ -37,6 +37,23 @@ def add_index(rules: Rules, np: str) -> None:
         x, source = promoted(values, np)
         return call(at.use("scatter_add"), x, index, source, axis=literal(normalize_axis(at.op.axis, at.types[0].rank)))
 
+    @rules.rule("diagonal")
+    def _diagonal(at: Call) -> Code:
+        rows, columns = (normalize_axis(axis, at.types[0].rank) for axis in at.op.axes)
+        return call(f"{np}.diagonal", at.args[0], literal(at.op.k), literal(rows), literal(columns))
+
+    @rules.rule("repeat_interleave")
+    def _repeat(at: Call) -> Code:
+        axis = normalize_axis(at.op.axis, at.types[0].rank)
+        return call(f"{np}.repeat", at.args[0], at.size(at.op.count), axis=literal(axis))
+
+    @rules.rule("searchsorted")
+    def _searchsorted(at: Call) -> Code | None:
+        row, new = at.types
+        if row.rank > 1 or new.rank > 1 or row.dtype is not new.dtype:
+            return None
+        return call(f"{np}.searchsorted", *at.args, **({"side": literal("right")} if at.op.right else {}))
+
     @rules.rule("topk")
     def _topk(at: Call) -> Code:
         options: dict[str, Code | str] = {"axis": literal(normalize_axis(at.op.axis, at.types[0].rank))}

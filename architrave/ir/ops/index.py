@@ -5,6 +5,7 @@ Reading clamps an index that is out of range to the nearest place; writing leave
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from architrave.ir import build
@@ -224,6 +225,28 @@ class SegmentMean(_Segments):
         return total / apply(Reshape((self.count, *(1,) * (x.rank - 1))), count)
 
 
+class SegmentSoftmax(_Segments):
+    """`softmax` among the rows of each segment, for each of their elements: [n, *S]; 0 for rows out of range."""
+
+    def infer(self, x: TensorType, segments: TensorType) -> TensorType:
+        checks.real("`segment_softmax`", x)
+        super().infer(x, segments)
+        return x.with_dtype(checks.floating(x.dtype))
+
+    def expand(self, x: Value, segments: Value) -> Value:
+        x = apply(Cast(checks.floating(x.dtype)), x)
+        largest = build.stop_gradient(apply(SegmentMax(self.count), x, segments))
+        shifted = x - _rows(largest, segments, x, self.count)
+        powers = build.exp(build.where(_inside(segments, x, self.count), shifted, -math.inf))
+        total = apply(SegmentSum(self.count), powers, segments)
+        return powers * _rows(1.0 / total, segments, x, self.count)  # type: ignore[no-any-return]
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield from super().samples()
+        yield sample(np.array([1e4, -1e4, 1e4, 0.0]), np.array([1, 1, 1, 0]), count=2)
+
+
 class OneHot(Op):
     """1 where the last, new axis has the place that the index names, 0 elsewhere; zeros for one out of range."""
 
@@ -287,7 +310,11 @@ def within(index: Value, size: Size) -> Value:
 
 def _rows(y: Value, segments: Value, x: Value, count: Size) -> Value:
     """For each row of `x` that of its segment, zeros where that is out of range."""
-    inside = apply(Reshape((*segments.shape, *(1,) * (x.rank - 1))), within(segments, count))
     if count == 0:
         return _zeros(x.shape, y)
-    return build.where(inside, build.take(y, segments, axis=0), 0.0)  # type: ignore[no-any-return]
+    return build.where(_inside(segments, x, count), build.take(y, segments, axis=0), 0.0)  # type: ignore[no-any-return]
+
+
+def _inside(segments: Value, x: Value, count: Size) -> Value:
+    """Whether each row of `x` has a segment, in a shape that fits it."""
+    return apply(Reshape((*segments.shape, *(1,) * (x.rank - 1))), within(segments, count))

@@ -18,6 +18,15 @@ from architrave.ir.source import error
 from architrave.ir.types import DType, TensorType, normalize_axis, promote
 
 
+_PADDING: dict[str, Literal["reflect", "edge", "wrap"]] = {
+    "reflect": "reflect",
+    "edge": "edge",
+    "replicate": "edge",
+    "wrap": "wrap",
+    "circular": "wrap",
+}
+
+
 class Concat(Op):
     """Tensors one after the other along an axis; their dtypes promote."""
 
@@ -161,12 +170,17 @@ class Pad(Op):
     """`x` with `widths[i]` = (before, after) elements added along axis `i`.
 
     "constant" adds `value`, "edge" repeats the outermost element, "reflect" mirrors without repeating it
-    (`c b | a b c | b a`), "wrap" goes on from the other end (`b c | a b c | a b`).
+    (`c b | a b c | b a`), "wrap" goes on from the other end (`b c | a b c | a b`). "replicate" and "circular" are
+    PyTorch's names of "edge" and "wrap".
     """
 
     widths: tuple[tuple[Size, Size], ...]
-    mode: Literal["constant", "reflect", "edge", "wrap"] = "constant"
+    mode: Literal["constant", "reflect", "edge", "wrap", "replicate", "circular"] = "constant"
     value: float | int | bool = 0.0
+
+    def __post_init__(self) -> None:
+        # One name for each: nothing else knows the other.
+        object.__setattr__(self, "mode", _PADDING.get(self.mode, self.mode))
 
     def infer(self, x: TensorType) -> TensorType:
         checks.per_axis("`pad` widths", self.widths, x.rank)
@@ -181,7 +195,7 @@ class Pad(Op):
         widths = [(known(before), known(after)) for before, after in self.widths]
         if self.mode == "constant":
             return np.pad(x, widths, constant_values=self.value)
-        return np.pad(x, widths, mode=self.mode)
+        return np.pad(x, widths, mode=_PADDING[self.mode])
 
     def _padded(self, axis: int, size: Size, before: Size, after: Size) -> Size:
         available = {"constant": None, "reflect": size - 1, "edge": None, "wrap": size}[self.mode]
@@ -212,6 +226,8 @@ class Pad(Op):
         yield sample([3, 4], widths=((2, 1), (0, 3)), mode="reflect")
         yield sample([3, 1], widths=((1, 4), (2, 2)), mode="edge")
         yield sample([3, 4], widths=((3, 1), (0, 2)), mode="wrap")
+        yield sample([3, 1], widths=((1, 4), (2, 2)), mode="replicate")
+        yield sample([2, 3], widths=((2, 0), (1, 3)), mode="circular")
         yield sample([0, 3], widths=((1, 1), (0, 1)))
         yield sample(typed(DType.I64, 3), widths=((1, 1),), value=7)
         yield sample(typed(DType.BOOL, 3), widths=((1, 1),), value=True)

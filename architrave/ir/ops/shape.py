@@ -180,6 +180,34 @@ class Roll(Op):
         yield sample([5], shifts=(1,), axes=(1,), error="E302")
 
 
+class RepeatInterleave(Op):
+    """Each slice along an axis `count` times, one after the other."""
+
+    count: Size
+    axis: int
+
+    def infer(self, x: TensorType) -> TensorType:
+        axis = normalize_axis(self.axis, x.rank)
+        checks.not_negative("the count of `repeat_interleave`", (self.count,))
+        return x.with_shape((*x.shape[:axis], x.shape[axis] * self.count, *x.shape[axis + 1 :]))
+
+    def expand(self, x: Value) -> Value:
+        before = normalize_axis(self.axis, x.rank) + 1
+        apart = apply(Reshape((*x.shape[:before], 1, *x.shape[before:])), x)
+        repeated = apply(Expand((*x.shape[:before], self.count, *x.shape[before:])), apart)
+        return apply(Reshape(self.infer(x.type).shape), repeated)
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield sample([2, 3], count=2, axis=1)
+        yield sample([2, 1, 3], count=3, axis=-3)
+        yield sample(typed(DType.I64, 3), count=1, axis=0)
+        yield sample([2, 3], count=0, axis=0)
+        yield sample([0, 3], count=2, axis=0)
+        yield sample([2], count=-1, axis=0, error="E307")
+        yield sample([], count=2, axis=0, error="E302")
+
+
 class _Triangle(Op, register=False):
     """Of the last two axes; the other elements are 0, or false. Diagonal `k` lies `k` above the main one."""
 

@@ -240,6 +240,21 @@ def _gather(at: Call) -> Code:
 
 @axes.rule("take")
 def _take(at: Call) -> Code:
+@axes.rule("diagonal")
+def _diagonal(at: Call) -> Code:
+    return call("torch.diagonal", at.args[0], *map(str, (at.op.k, *at.op.axes)))
+
+
+@axes.rule("diag_embed")
+def _diag_embed(at: Call) -> Code:
+    return call("torch.diag_embed", at.args[0], *([str(at.op.k)] if at.op.k else []))
+
+
+@axes.rule("repeat_interleave")
+def _repeat(at: Call) -> Code:
+    return method(at.args[0], "repeat_interleave", at.size(at.op.count), str(at.op.axis))
+
+
     axis = normalize_axis(at.op.axis, at.types[0].rank)
     return subscript(at.args[0], ", ".join([*[":"] * axis, str(_index(at, axis))]))
 

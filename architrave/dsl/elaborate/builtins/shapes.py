@@ -1,10 +1,9 @@
-"""Functions that move, cut and join elements, and index by tensors."""
+"""Functions that move, cut and join elements."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from architrave.dsl.elaborate.builtins.arithmetic import operand
 from architrave.dsl.elaborate.builtins.making import to_shape
 from architrave.dsl.elaborate.builtins.registry import BUILTINS, axis_list, builtin, one_axis, tensor, tensor_list
 from architrave.dsl.elaborate.conversions import listed, to_int, to_list, to_size
@@ -137,31 +136,18 @@ _triangle("tril")
 _triangle("triu")
 
 
-@builtin("gather")
-def _gather(frame: Frame, span: Span, x: Any, index: Any, axis: int = 0) -> Value:
-    x = tensor(x, span, "gather")
-    return apply_op("gather", x, tensor(index, span, "gather"), axis=one_axis(axis, x, span))
+@builtin("diagonal")
+def _diagonal(frame: Frame, span: Span, x: Any, k: int = 0, axes: Any = (-2, -1)) -> Value:
+    x = tensor(x, span, "diagonal")
+    return apply_op("diagonal", x, k=to_int(k, span, "`k`"), axes=axis_list(axes, x, span))
 
 
-@builtin("take")
-def _take(frame: Frame, span: Span, x: Any, index: Any, axis: int = 0) -> Value:
-    x = tensor(x, span, "take")
-    return apply_op("take", x, tensor(index, span, "take"), axis=one_axis(axis, x, span))
+@builtin("diag_embed")
+def _diag_embed(frame: Frame, span: Span, x: Any, k: int = 0) -> Value:
+    return apply_op("diag_embed", tensor(x, span, "diag_embed"), k=to_int(k, span, "`k`"))
 
 
-@builtin("scatter_add")
-def _scatter_add(frame: Frame, span: Span, x: Any, index: Any, source: Any, axis: int = 0) -> Value:
-    x = tensor(x, span, "scatter_add")
-    added = operand(source, "scatter_add", span)
-    return apply_op("scatter_add", x, tensor(index, span, "scatter_add"), added, axis=one_axis(axis, x, span))
-
-
-def _segments(name: str) -> None:
-    def run(frame: Frame, span: Span, x: Any, segments: Any, count: Any) -> Value:
-        return apply_op(name, tensor(x, span, name), tensor(segments, span, name), count=to_size(count, span))
-
-    BUILTINS[name] = Builtin(name, run)
-
-
-for _name in ("segment_sum", "segment_mean", "segment_max"):
-    _segments(_name)
+@builtin("repeat_interleave")
+def _repeat_interleave(frame: Frame, span: Span, x: Any, count: Any, axis: int) -> Value:
+    x = tensor(x, span, "repeat_interleave")
+    return apply_op("repeat_interleave", x, count=to_size(count, span), axis=one_axis(axis, x, span))
