@@ -12,6 +12,7 @@ from architrave.ir.op import OPS, Sample, sample
 from tests.ir.apply import Array, evaluate
 from tests.ir.functions import FUNCTIONS
 from tests.ir.images import IMAGES
+from tests.ir.losses import LOSSES
 from tests.ir.matrices import MATRICES
 from tests.ir.transforms import TRANSFORMS
 
@@ -151,7 +152,6 @@ def max_unpool(x: Array, places: Array, size: tuple[int, ...]) -> Array:
     return y.reshape(*lead, *size)
 
 
-FORMULAS: dict[str, Callable[..., Any]] = {
 def segment_softmax(x: Array, segments: Array, count: int) -> Array:
     y = np.zeros(x.shape)
     for i in range(count):
@@ -186,6 +186,7 @@ def searchsorted(sorted: Array, x: Array, right: bool = False) -> Array:
     return y
 
 
+FORMULAS: dict[str, Callable[..., Any]] = {
     "relu": lambda x: (x + np.abs(x)) / 2,
     "gelu": gelu,
     "silu": lambda x: x * sigmoid(x),
@@ -213,7 +214,6 @@ def searchsorted(sorted: Array, x: Array, right: bool = False) -> Array:
     "norm": norm,
     "one_hot": lambda index, count, dtype=None: (index[..., None] == np.arange(count)).astype(float),
     "segment_mean": segment_mean,
-    "scatter": scatter,
     "segment_softmax": segment_softmax,
     "embedding_bag": embedding_bag,
     "searchsorted": searchsorted,
@@ -221,6 +221,7 @@ def searchsorted(sorted: Array, x: Array, right: bool = False) -> Array:
     "diagonal": lambda x, k=0, axes=(-2, -1): np.diagonal(x, k, *axes),
     "diag_embed": diag_embed,
     "repeat_interleave": lambda x, count, axis: np.repeat(x, count, axis),
+    "scatter": scatter,
     "scatter_max": scatter_max,
     "max_unpool": max_unpool,
     "batch_norm": batch_norm,
@@ -231,6 +232,7 @@ def searchsorted(sorted: Array, x: Array, right: bool = False) -> Array:
     "conj": np.conj,
     "angle": np.angle,
     **IMAGES,
+    **LOSSES,
     **MATRICES,
     **TRANSFORMS,
     **FUNCTIONS,

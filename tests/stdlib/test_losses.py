@@ -65,7 +65,17 @@ CASES = {
     "cross_entropy(x, t) * 2": Case(
         {"x": WIDE, "t": RNG.integers(0, 5, (4, 7))}, lambda x, t: 2 * F.cross_entropy(x.transpose(1, 2), t)
     ),
+    "cross_entropy(x, t, ignore = 2)": Case({"x": X, "t": CLASSES}, lambda x, t: F.cross_entropy(x, t, ignore_index=2)),
+    "cross_entropy(x, t, 0.1, axis = 1)": Case(
+        {"x": WIDE, "t": RNG.integers(0, 7, (4, 5))}, lambda x, t: F.cross_entropy(x, t, label_smoothing=0.1)
+    ),
+    'soft_cross_entropy(x, p, 0.3, w, "sum")': Case(
+        {"x": X, "p": P, "w": WEIGHTS},
+        lambda x, p, w: F.cross_entropy(x, p, w, label_smoothing=0.3, reduction="sum"),
+    ),
     "soft_cross_entropy(x, p)": Case({"x": X, "p": P}, F.cross_entropy),
+    "nll(x, t, w) + 0": Case({"x": X, "t": CLASSES, "w": WEIGHTS}, F.nll_loss),
+    "nll(x, t, ignore = 4)": Case({"x": X, "t": CLASSES}, lambda x, t: F.nll_loss(x, t, ignore_index=4)),
     "nll(x, t)": Case({"x": X, "t": CLASSES}, F.nll_loss),
     "binary_cross_entropy(x, p)": Case({"x": X * 20, "p": P}, F.binary_cross_entropy_with_logits),
     "binary_cross_entropy(x, p, w)": Case(
