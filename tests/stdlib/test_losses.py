@@ -178,6 +178,18 @@ def test_nothing_to_learn_from_is_no_loss() -> None:
     assert interpret(graph, [X, np.full(6, -1)], {}).outputs[0] == 0
 
 
+def test_nothing_is_written_in_no_steps() -> None:
+    graph = network('ctc(x, y, n, m, reduction = "none")', CASES["ctc(x, y, n, m)"].inputs)
+    unknown = np.where(np.arange(4)[:, None] == 3, 9, TEXT)
+    given = [WIDE, unknown, np.array([0, 0, 7, 7]), np.array([0, 1, 1, 3])]
+    found = interpret(graph, given, {}).outputs[0]
+    assert found.tolist()[:2] == [0, np.inf]
+    assert np.isfinite(found[2])
+    assert found[3] == np.inf
+    for backend in ("numpy", "torch", "jax"):
+        np.testing.assert_allclose(architrave.compile(graph, backend)({}, *given), found, rtol=1e-12)
+
+
 def test_a_target_that_does_not_fit_has_an_infinite_loss_and_no_gradient() -> None:
     graph = with_gradients(network("ctc(x, y, n, m)", CASES["ctc(x, y, n, m)"].inputs))
     lengths = np.array([2, 7, 7, 7]), np.array([3, 2, 1, 3])
