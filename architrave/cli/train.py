@@ -95,7 +95,7 @@ def _prepared(graph: Any, data: str, options: Mapping[str, Any]) -> tuple[Traine
     from architrave.train.data.sources import open_data
     from architrave.weights import load
 
-    train, held_out = open_data(data, graph, options["held_out"], options["seed"])
+    train, held_out = open_data(data, graph, options["held_out"])
     loss = "" if options["loss"] == "none" else options["loss"]
     if loss == "cross_entropy":
         check_labels(train, int(graph.outputs[0].shape[-1]))

@@ -17,7 +17,7 @@ docs/training.md.
 
 from architrave.train.checkpoint import Folder, Progress
 from architrave.train.clipping import Clipping
-from architrave.train.data import Dataset
+from architrave.train.data import Batches, Dataset, Stream, open_data
 from architrave.train.evaluation import Evaluation
 from architrave.train.groups import Group
 from architrave.train.loop import Loop, Outcome, run
@@ -45,6 +45,7 @@ __all__ = [
     "SGD",
     "Adam",
     "AdamW",
+    "Batches",
     "Clipping",
     "Dataset",
     "Evaluation",
@@ -59,7 +60,9 @@ __all__ = [
     "RMSProp",
     "Recipe",
     "Schedule",
+    "Stream",
     "Trainer",
+    "open_data",
     "optimizer",
     "run",
     "step_graph",

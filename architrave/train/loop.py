@@ -13,7 +13,7 @@ from architrave.ir.arrays import Array
 from architrave.ir.source import error, printable
 from architrave.train import checkpoint
 from architrave.train.checkpoint import Folder, Progress
-from architrave.train.data import Dataset
+from architrave.train.data import Batches, Dataset
 from architrave.train.trainer import Trainer
 
 Row = Mapping[str, Any]
@@ -48,7 +48,7 @@ class Outcome:
     stopped: bool = False
 
 
-def run(trainer: Trainer, data: Dataset, loop: Loop, resume: bool = False) -> Outcome:
+def run(trainer: Trainer, data: Batches, loop: Loop, resume: bool = False) -> Outcome:
     """Train until the epochs are over or nothing gets better. With `resume`, go on from the newest checkpoint.
 
     It is the run that was cut off, to the bit: the same batches in the same order, the same random numbers.
@@ -59,7 +59,7 @@ def run(trainer: Trainer, data: Dataset, loop: Loop, resume: bool = False) -> Ou
 
 
 class _Run:
-    def __init__(self, trainer: Trainer, data: Dataset, loop: Loop) -> None:
+    def __init__(self, trainer: Trainer, data: Batches, loop: Loop) -> None:
         self.trainer = trainer
         self.data = data
         self.loop = loop

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -56,16 +56,8 @@ class Dataset:
         return self.taken(np.sort(order[held:])), self.taken(np.sort(order[:held]))
 
     def target_type(self, network: Graph) -> TensorType | None:
-        """The type of a batch of targets: the first axis is the batch of the network's first input."""
-        if self.target is None:
-            return None
-        dtype = our_dtype(self.target.dtype)
-        if dtype is None:
-            raise error(
-                "E562", f"the targets of {self.name} are {self.target.dtype}, which is no dtype of the language"
-            )
-        dtype = network.inputs[0].dtype if dtype.is_float and network.inputs[0].dtype.is_float else dtype
-        return TensorType(dtype, (network.inputs[0].shape[0], *self.target.shape[1:]))
+        """The type of a batch of targets, as `target_type` has it; None without a target."""
+        return None if self.target is None else target_type(self.target, network, self.name)
 
     def fitted(self, network: Graph) -> Dataset:
         """The examples in the shapes of the network's inputs, where the elements are as many. Raises E548."""
@@ -94,17 +86,50 @@ class Dataset:
             yield tuple(a[start : start + size] for a in self.arrays)
 
 
+class Batches(Protocol):
+    """What a run learns from: a `Dataset`, or a `Stream` of batches."""
+
+    def steps(self, size: int) -> int:
+        """The batches of an epoch, if they have `size` examples."""
+        ...
+
+    def epoch(self, size: int, seed: int, number: int, start: int = 0) -> Iterator[tuple[Array, ...]]:
+        """The batches of an epoch from the `start`-th on: inputs, and the target if there is one."""
+        ...
+
+
+def target_type(target: Array, network: Graph, name: str) -> TensorType:
+    """The type of a batch of targets: the first axis is the batch of the network's first input. Raises E562."""
+    dtype = our_dtype(target.dtype)
+    if dtype is None:
+        raise error("E562", f"the targets of {name} are {target.dtype}, which is no dtype of the language")
+    dtype = network.inputs[0].dtype if dtype.is_float and network.inputs[0].dtype.is_float else dtype
+    return TensorType(dtype, (network.inputs[0].shape[0], *target.shape[1:]))
+
+
 def check_labels(dataset: Dataset, classes: int) -> None:
-    """Raises E564 for a label that names no class."""
+    """Raises E564 for a label that names no class, and says which example has it."""
     target = dataset.target
     if target is None or target.dtype.kind not in "iu" or not target.size:
         return
-    low, high = int(target.min()), int(target.max())
-    if low < 0 or high >= classes:
-        hint = "a network for more classes? its static arguments say how many: `--set classes=N`"
-        raise error(
-            "E564", f"{dataset.name} has labels from {low} to {high}, but there are {classes} classes", hint=hint
-        )
+    wrong = (target < 0) | (target >= classes)
+    if not wrong.any():
+        return
+    place = int(wrong.reshape(-1).argmax())
+    message = f"example {place // target[0].size} of {dataset.name} has the label {int(target.reshape(-1)[place])}"
+    kinds = len(dataset.labels) or int(target.max()) + 1
+    hint = f"a network of {kinds} classes is `--set NAME={kinds}`, if it has an argument for their number"
+    raise error("E564", f"{message}, but the network tells {classes} classes apart, from 0 on", hint=hint)
+
+
+def entropy(dataset: Dataset) -> float | None:
+    """The cross-entropy, in nats, of who knows nothing but how often each class comes; None where targets are none."""
+    target = dataset.target
+    if target is None or target.dtype.kind not in "iu":
+        return None
+    counts = np.unique(target, return_counts=True)[1]
+    shares = counts / counts.sum()
+    return float(-(shares * np.log(shares)).sum())
 
 
 def _shaped(array: Array, value: Any, name: str) -> Array:

@@ -29,8 +29,8 @@ def text_file(path: Path, network: Graph, held_out: float) -> tuple[Dataset, Dat
     codes = encoded(text, alphabet)
     cut = len(codes) - round(held_out * len(codes))
     name = printable(str(path))
-    parts = [_windows(part, length, name, alphabet) for part in (codes[:cut], codes[cut:]) if len(part)]
-    return parts[0], parts[1] if len(parts) > 1 else None
+    train = _windows(codes[:cut], length, name, alphabet)
+    return train, _windows(codes[cut:], length, name, alphabet) if cut < len(codes) else None
 
 
 def encoded(text: str, alphabet: tuple[str, ...]) -> Array:
@@ -40,13 +40,6 @@ def encoded(text: str, alphabet: tuple[str, ...]) -> Array:
     if stranger is not None:
         raise error("E567", f"the network has never seen the character {stranger!r}")
     return np.array([places[c] for c in text], np.int64)
-
-
-def entropy(codes: Array) -> float:
-    """The loss, in nats, of who knows nothing but how often each character comes."""
-    counts = np.unique(codes, return_counts=True)[1]
-    shares = counts / counts.sum()
-    return float(-(shares * np.log(shares)).sum())
 
 
 def sample(
