@@ -16,6 +16,7 @@ from __future__ import annotations
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from copy import copy
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
@@ -33,6 +34,13 @@ if TYPE_CHECKING:
 
 GROUP = "architrave.backends"
 """The entry-point group in which other packages add backends: the value is a `Backend` class."""
+
+OURS = "threefry"
+"""The generator of random numbers that all backends share."""
+FOREIGN = """
+
+Random numbers are drawn with the framework's own generator, keyed by `key` and the place: they are not those that
+the network has elsewhere, and `architrave verify` has not compared them."""
 
 _BUILT_IN = {
     "numpy": "architrave.backends.numpy:NumPy",
@@ -138,6 +146,14 @@ class Rules:
                 result.rule(name, scalars=name in table._scalars)(table[name])
         return result
 
+    def replaced(self, others: Rules) -> Rules:
+        """This table with the rules of another in the place of its own."""
+        result = Rules.joined(others)
+        for name in self:
+            if name not in others:
+                result.rule(name, scalars=name in self._scalars)(self[name])
+        return result
+
     def takes_scalars(self, op: Op) -> bool:
         return op.name in self._scalars
 
@@ -158,7 +174,11 @@ class Backend(ABC):
     """Turns graphs into programs that stand alone. Stateless: one instance serves all."""
 
     name: ClassVar[str]
-    rules: ClassVar[Rules]
+    rules: Rules
+    generators: ClassVar[dict[str, Rules]] = {}
+    """Rules that draw random numbers with other generators than that of `docs/numerics.md`, by name."""
+    random: str = OURS
+    """The generator that its programs draw with."""
 
     @abstractmethod
     def emit(self, graph: Graph) -> str:
@@ -166,6 +186,22 @@ class Backend(ABC):
 
         Raises E4xx for what the backend cannot express, with the place and what to do.
         """
+
+    def drawing_with(self, random: str) -> Backend:
+        """This backend, whose programs draw with another generator. Raises E406 where it has no such."""
+        if random == self.random:
+            return self
+        if random not in self.generators:
+            known = (OURS, *self.generators)
+            what = f"the {self.name} backend has no generator of random numbers `{random}`"
+            raise error("E406", what, hint=nearest(random, known) or f"it has {', '.join(known)}")
+        other = copy(self)
+        other.rules, other.random = self.rules.replaced(self.generators[random]), random
+        return other
+
+    def about_random(self) -> str:
+        """What a program's docstring says of its random numbers, if they are not those of other backends."""
+        return "" if self.random == OURS else FOREIGN
 
     def native(self, op: Op) -> bool:
         """Whether an operator is written as it is, rather than expanded."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from architrave.backends.base import OURS
 from architrave.backends.base import backend as find
 from architrave.backends.differentiated import Differentiated
 from architrave.backends.runner import Execution, Gradients, Runner, Session
@@ -31,12 +32,13 @@ from architrave.weights import fit, weight_path
 _numbers = itertools.count()
 
 
-def compile(graph: Graph, backend: str = "torch") -> Program:
+def compile(graph: Graph, backend: str = "torch", *, random: str = OURS) -> Program:
     """Compile a graph to a program of this process. Nothing is written to disk.
 
-    Raises E400 for an unknown backend, E522 where its framework is not installed.
+    `random="framework"` lets it draw with the framework's own generator: faster, but no longer what other backends
+    draw. Raises E400 for an unknown backend, E406 for an unknown generator, E522 where the framework is not installed.
     """
-    return Program(graph, backend, find(backend).emit(graph))
+    return Program(graph, backend, find(backend).drawing_with(random).emit(graph), random)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +52,7 @@ class Program:
     graph: Graph
     backend: str
     source: str
+    random: str = OURS
 
     def __call__(
         self, weights: Mapping[str, Any], *inputs: Any, training: bool = False, key: tuple[int, int] = (0, 0)
@@ -126,7 +129,7 @@ class Program:
         """The gradients of one mode, and the program that computes them."""
         if training not in self._differentiated:
             mode = Differentiated.of(self.graph, training)
-            self._differentiated[training] = mode, compile(mode.backward, self.backend)
+            self._differentiated[training] = mode, compile(mode.backward, self.backend, random=self.random)
         return self._differentiated[training]
 
     @cached_property

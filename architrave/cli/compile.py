@@ -17,14 +17,18 @@ from architrave.ir.source import error
     "architrave compile net.arch --backend torch",
     "architrave compile resnet50 --backend jax --set classes=10 --output resnet10.py",
     "architrave compile net.arch:Net --backend numpy --output -",
+    "architrave compile net.arch --backend torch --random framework",
 )
 @click.command("compile")
 @click.argument("name", metavar="MODEL")
 @click.option("--backend", "-b", required=True, metavar="NAME", help="numpy, torch, jax, or one that is installed.")
 @click.option("--output", "-o", metavar="FILE", help="Where to write; a folder, or - for standard output.")
+@click.option(
+    "--random", default="threefry", metavar="NAME", help="Draw with the framework's own generator: framework."
+)
 @model_options
 @json_option
-def command(name: str, backend: str, output: str | None, as_json: bool, **selected: object) -> int:
+def command(name: str, backend: str, output: str | None, random: str, as_json: bool, **selected: object) -> int:
     """Write a model as a program of its own.
 
     The program imports the backend's framework and nothing of architrave.
@@ -37,7 +41,7 @@ def command(name: str, backend: str, output: str | None, as_json: bool, **select
 
     selection = Selection(name, **selected)  # type: ignore[arg-type]  # what model_options gives
     graph = selection.graph()
-    source = find(backend).emit(graph)
+    source = find(backend).drawing_with(random).emit(graph)
     path = _path(selection, output)
     if path is not None:
         write_text(path, source)

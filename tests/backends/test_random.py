@@ -53,3 +53,36 @@ def test_bits_are_the_words_of_the_encrypted_numbers(backend: str) -> None:
     words = threefry(key, np.array([[0, 1, 2], [0, 0, 0]], np.uint32)).T.reshape(-1)
     program = architrave.compile(architrave.loads("model M()(x: [2]) = random.bits([5])"), backend)
     np.testing.assert_array_equal(program({}, np.zeros(2), key=(7, 3)), words[:5])
+
+
+NOISE = """
+from std.regularize import dropout
+block Layer()(x: [N, C]) -> [N, C] = x -> dropout(0.25)
+model M()(x: [N, C]) = (x -> a: Layer -> b: Layer, random.uniform([4000]), random.normal([4000]), random.bits([4000]))
+"""
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch", "jax"])
+def test_the_generator_of_the_framework_is_keyed_by_the_run_and_the_place(backend: str) -> None:
+    if backend != "numpy":
+        pytest.importorskip(backend)
+    program = architrave.compile(architrave.loads(NOISE), backend, random="framework")
+    assert "threefry" not in program.source.partition("def weights")[0]
+    assert "framework's own generator" in program.source
+    x = np.ones((40, 50), np.float32)
+    noisy, uniform, normal, bits = first = program({}, x, training=True, key=(7, 3))
+    for one, again in zip(first, program({}, x, training=True, key=(7, 3)), strict=True):
+        np.testing.assert_array_equal(one, again)
+    assert (program({}, x, training=True, key=(7, 4))[1] != uniform).any()
+    np.testing.assert_allclose((noisy == 0).mean(), 1 - 0.75**2, atol=0.05)  # not 0.25, as the same mask twice gave
+    np.testing.assert_allclose([uniform.mean(), uniform.std()], [1 / 2, 12**-0.5], atol=0.02)
+    np.testing.assert_allclose([normal.mean(), normal.std()], [0, 1], atol=0.06)
+    np.testing.assert_allclose([bits.mean() / 2**32, bits.std() / 2**32], [1 / 2, 12**-0.5], atol=0.02)
+    gradient = program.gradients({}, x, training=True, key=(7, 3)).inputs[0]
+    assert gradient is not None
+    np.testing.assert_allclose(gradient, noisy, rtol=1e-6)
+
+
+def test_a_generator_that_there_is_not() -> None:
+    with pytest.raises(architrave.ArchitraveError, match="E406"):
+        architrave.compile(architrave.loads(NOISE), "numpy", random="mersenne")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from architrave.backends.base import Backend, Rules
 from architrave.backends.functional.initial import DRAWS
 from architrave.backends.functional.program import Framework, Program
+from architrave.backends.generators import FRAMEWORK
 from architrave.backends.jax.rules import rules
 from architrave.backends.jax.writer import JAXWriter
 from architrave.backends.prelude import Prelude
@@ -55,11 +57,13 @@ class JAX(Backend):
     """Programs that need JAX alone."""
 
     name: ClassVar[str] = "jax"
-    rules: ClassVar[Rules] = rules
+    rules: Rules = rules
+    generators: ClassVar[dict[str, Rules]] = {"framework": FRAMEWORK}
 
     @collector_paused()
     def emit(self, graph: Graph) -> str:
-        return Program(graph, JAX_FRAMEWORK).write()
+        notes = JAX_FRAMEWORK.notes + self.about_random()
+        return Program(graph, replace(JAX_FRAMEWORK, rules=self.rules, notes=notes)).write()
 
     def runner(self) -> Runner:
         from architrave.backends.jax.run import JAXRunner

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -10,6 +11,7 @@ from architrave.backends.functional.dtypes import NUMPY_DTYPES
 from architrave.backends.functional.initial import DRAWS
 from architrave.backends.functional.program import Framework, Program
 from architrave.backends.functional.writer import FunctionWriter
+from architrave.backends.generators import FRAMEWORK
 from architrave.backends.numpy.rules import rules
 from architrave.backends.prelude import Prelude
 from architrave.ir.graph import Graph
@@ -40,11 +42,13 @@ class NumPy(Backend):
     """Programs that need NumPy alone."""
 
     name: ClassVar[str] = "numpy"
-    rules: ClassVar[Rules] = rules
+    rules: Rules = rules
+    generators: ClassVar[dict[str, Rules]] = {"framework": FRAMEWORK}
 
     @collector_paused()
     def emit(self, graph: Graph) -> str:
-        return Program(graph, NUMPY).write()
+        notes = NUMPY.notes + self.about_random()
+        return Program(graph, replace(NUMPY, rules=self.rules, notes=notes)).write()
 
     def runner(self) -> Runner:
         from architrave.backends.numpy.run import NumPyRunner

@@ -64,6 +64,8 @@ class Program:
 
     graph: Graph
     rules: Rules
+    notes: str = ""
+    """What the program's docstring says at its end."""
     dissolved: frozenset[Place] = frozenset()
     names: Names = field(default_factory=Names)
     used: dict[str, None] = field(default_factory=dict[str, None])
@@ -90,7 +92,7 @@ class Program:
         for level in _by_level(definitions):
             self._level([d for d in level if d.region is not root], taken)
             if self.conflicts:
-                return Program(self.graph, self.rules, self.dissolved | self.conflicts).write()
+                return Program(self.graph, self.rules, self.notes, self.dissolved | self.conflicts).write()
         main = taken.fresh(_wanted(root) if root.name else class_name(self.graph.name))
         self._main(root, definitions[root], main)
         return self._file(main)
@@ -224,7 +226,7 @@ class Program:
             parameters.append("key=None")
             device = f"{writer.parameters[0]}.device" if writer.parameters else "None"
             body.insert(0, f"key = {self.use('run_key')}(key, {device})")
-        after = [f"{self.use('set_places')}(self)"] if "random_bits" in self.used else []
+        after = ["set_places(self)"] if "set_places" in self.used else []
         block = self.graph.place.block if self.graph.place is not None else None
         text = template(_text(writer, body, after))
         self.parts.append(_class(name, parameters, unmerged(text), block.doc if block is not None else None))
@@ -247,7 +249,7 @@ class Program:
         if "F." in everything:
             frameworks.append("import torch.nn.functional as F")
         frameworks.append("from torch import nn")
-        head = [docstring(_about(self.graph, main)), "", *(*plain, "") * bool(plain), *frameworks]
+        head = [docstring(_about(self.graph, main) + self.notes), "", *(*plain, "") * bool(plain), *frameworks]
         if stored:
             head += ["", *stored]
         if copied:

@@ -108,6 +108,7 @@ class TorchWriter(FlowWriter):
     def path(self, path: str) -> Code:
         inside = self.region.relative(path)
         self.draws[inside] = None
+        self.program.use("set_places")
         return Code(f"self.places[{text_literal(inside)}]")
 
     def application(self, region: Region, arguments: tuple[Code, ...]) -> Code:

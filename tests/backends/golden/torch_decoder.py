@@ -118,13 +118,6 @@ def random_bits(key: torch.Tensor, place: tuple[int, int], shape: tuple[int, ...
     return words.T.reshape(-1)[:count].reshape(shape)
 
 
-def run_key(key: torch.Tensor | tuple[int, int] | None, device: torch.device | None) -> torch.Tensor:
-    """The key of a run: (seed, step) as given, or drawn from PyTorch's own generator."""
-    if key is None:
-        return torch.randint(2**32, (2,), device=device)
-    return torch.as_tensor(key, device=device).to(torch.int64)
-
-
 def place_of(path: str) -> tuple[int, int]:
     """The first two words of the SHA-256 of a path."""
     digest = hashlib.sha256(path.encode()).digest()
@@ -136,6 +129,13 @@ def set_places(network: torch.nn.Module) -> None:
     for path, module in network.named_modules():
         draws = getattr(module, "draws", ())
         vars(module)["places"] = {draw: place_of(f"{path}.{draw}" if path else draw) for draw in draws}
+
+
+def run_key(key: torch.Tensor | tuple[int, int] | None, device: torch.device | None) -> torch.Tensor:
+    """The key of a run: (seed, step) as given, or drawn from PyTorch's own generator."""
+    if key is None:
+        return torch.randint(2**32, (2,), device=device)
+    return torch.as_tensor(key, device=device).to(torch.int64)
 
 
 def polynomial(coefficients: Sequence[float], x: torch.Tensor) -> torch.Tensor:
