@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+import architrave
 from architrave.backends.load import compile
 from architrave.ir import build
 from architrave.ir.autodiff import with_gradients
+from architrave.ir.autodiff.reverse import copied
 from architrave.ir.graph import Graph, Value
 from architrave.ir.interpret import interpret
 
@@ -45,6 +47,29 @@ def op(name: str, **attributes: Any) -> Callable[..., Value]:
 def weighted(function: Callable[[Value], Value]) -> Callable[[Value], Value]:
     """Times 1, 2, 3..., which tells one result from another."""
     return lambda x: (y := function(x)) * (build.cast(build.arange(size=y.shape[0]), y.dtype) + 1)
+
+
+def reading(padding: str) -> Callable[[Value], Value]:
+    """`grid_sample` of the image 1, 2, 4 at three points, between centres."""
+
+    def read(points: Value) -> Value:
+        image = build.reshape(build.cumsum(build.full(value=1.0, shape=[3], dtype=points.dtype), 0), [1, 1, 3])
+        image = image + build.maximum(image - 2, 0)
+        image = build.expand(image, [3, 1, 3])
+        return build.grid_sample(image, points, padding=padding, align_corners=True)
+
+    return read
+
+
+def of_library(loss: str) -> Callable[[Value, Value], Value]:
+    """A loss of the library, summed."""
+
+    def applied(x: Value, y: Value) -> Value:
+        text = f'model Loss()(x: [2], y: [2]) -> [] = {loss[:-1]}, reduction = "sum")'
+        graph = architrave.loads(f"from std.loss import {loss.partition('(')[0]}\n\n{text}")
+        return copied(graph, (x, y))[0]
+
+    return applied
 
 
 KINKS: dict[str, list[Kink]] = {
@@ -96,16 +121,34 @@ KINKS: dict[str, list[Kink]] = {
         kink(op("max", axes=[0], keep=True), ([-INF, -INF], [0.5, 0.5])),
         kink(op("norm", order=INF), ([-2.0, 2.0, 1.0], [-0.5, 0.5, 0.0])),
     ],
-    "`max_pool` of equals": [
+    "`max_pool`, `adaptive_max_pool`, `cummax`, `cummin` of equals": [
+        kink(op("cummax", axis=0), ([1.0, 1.0, 0.0, 2.0, 2.0], [3.0, 0.0, 0.0, 2.0, 0.0])),
+        kink(op("cummin", axis=0), ([1.0, 1.0, 2.0, 0.0, 0.0], [3.0, 0.0, 0.0, 2.0, 0.0])),
+        kink(op("cummax", axis=0), ([-INF, -INF, 1.0], [2.0, 0.0, 1.0])),
+        kink(op("adaptive_max_pool", size=[2]), ([[[1.0, 1.0, 1.0]]], [[[1.0, 1.0, 0.0]]])),
         kink(op("max_pool", kernel=[2]), ([[[1.0, 1.0, 0.0, 2.0]]], [[[1.0, 0.0, 0.0, 1.0]]])),
         kink(op("max_pool", kernel=[2, 2]), ([[[[1.0, 1.0], [1.0, 1.0]]]], [[[[1.0, 0.0], [0.0, 0.0]]]])),
         kink(op("max_pool", kernel=[3], stride=[1], padding=[[1, 1]]), ([[[5.0, 5.0, 5.0]]], [[[2.0, 1.0, 0.0]]])),
+    ],
+    "`grid_sample` by a point on a cell": [
+        kink(reading(padding), ([[[0.0]], [[-1.0]], [[1.0]]], [[[2.0]], [[at_start]], [[at_end]]]))
+        for padding, at_start, at_end in (("zeros", 1.0, -4.0), ("border", 0.0, 0.0), ("reflection", 0.0, 0.0))
+    ],
+    "`l1` of equals, `huber` at `delta`, `hinge` and `triplet` at the margin": [
+        kink(of_library("l1(x, y)"), ([1.0, 3.0], [0.0, 1.0]), ([1.0, 2.0], [0.0, -1.0])),
+        kink(of_library("huber(x, y, delta = 2)"), ([2.0, 1.0], [2.0, 1.0]), ([0.0, 0.0], [-2.0, -1.0])),
+        kink(of_library("hinge(x, y)"), ([1.0, 0.5], [0.0, -1.0]), ([1.0, 1.0], [0.0, -0.5])),
+        kink(of_library("triplet(x, y, 2 * y)"), ([0.0, 0.0], [0.0, 0.0]), ([1.0, 0.0], [0.0, 0.0])),
     ],
     "`sort`, `topk` of equals": [
         kink(weighted(op("sort")), ([2.0, 1.0, 2.0, 1.0], [3.0, 1.0, 4.0, 2.0])),
         kink(weighted(op("sort", descending=True)), ([2.0, 1.0, 2.0, 1.0], [1.0, 3.0, 2.0, 4.0])),
         kink(weighted(lambda x: build.topk(x, k=2)[0]), ([2.0, 1.0, 2.0, 2.0], [1.0, 0.0, 2.0, 0.0])),
         kink(weighted(lambda x: build.topk(x, k=2, largest=False)[0]), ([1.0, 2.0, 1.0, 1.0], [1.0, 0.0, 2.0, 0.0])),
+    ],
+    "`median`, `quantile` of equals": [
+        kink(op("median"), ([2.0, 1.0, 2.0, 2.0], [0.5, 0.0, 0.5, 0.0])),
+        kink(op("quantile", q=0.25), ([3.0, 3.0, 4.0, 3.0, 3.0], [0.0, 1.0, 0.0, 0.0, 0.0])),
     ],
     "`prod`, `cumprod` with zeros": [
         kink(op("prod"), ([2.0, 0.0, 3.0], [0.0, 6.0, 0.0])),

@@ -82,6 +82,12 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "softsign": lambda x: np.sign(x) * (1 - 1 / (1 + np.abs(x))),
     "tanh_shrink": lambda x: x - 1 + 2 / (np.exp(2 * x) + 1),
     "glu": glu,
+    "cummin": lambda x, axis: np.minimum.accumulate(x, axis),
+    "quantile": lambda x, axis=None, keep=False, q=0.5: (
+        np.quantile(x, q, axis, keepdims=keep) if x.size and not np.isinf(x).any() else None
+    ),
+    "median": lambda x, axis=None, keep=False: np.median(x, axis, keepdims=keep) if x.size else None,
+    "count_nonzero": lambda x, axes=None, keep=False: np.count_nonzero(x, axes, keepdims=keep),
     "sinc": np.sinc,
     "digamma": digamma,
     "isinf": lambda x: np.isin(x, [-np.inf, np.inf]),

@@ -132,6 +132,12 @@ def _einsum(at: Call) -> Code:
     return simple or call("jnp.einsum", literal(at.op.equation.replace(" ", "")), *promoted(at, "jnp"))
 
 
+@rules.rule("cummax")
+def _cummax(at: Call) -> Code:
+    function = at.use("running_max") if at.types[0].dtype.is_float else "jax.lax.cummax"
+    return call(function, at.args[0], axis=literal(normalize_axis(at.op.axis, at.types[0].rank)))
+
+
 @rules.rule("sort")
 def _sort(at: Call) -> Code:
     function = at.use("sort_down") if at.op.descending else "jnp.sort"

@@ -128,6 +128,11 @@ def _einsum(at: Call) -> Code:
     return call("np.einsum", literal(at.op.equation.replace(" ", "")), *promoted(at, "np"), optimize="True")
 
 
+@rules.rule("cummax")
+def _cummax(at: Call) -> Code:
+    return call("np.maximum.accumulate", at.args[0], axis=literal(normalize_axis(at.op.axis, at.types[0].rank)))
+
+
 @rules.rule("sort")
 def _sort(at: Call) -> Code:
     axis = normalize_axis(at.op.axis, at.types[0].rank)

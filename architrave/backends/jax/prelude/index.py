@@ -30,3 +30,12 @@ def scatter_add(x: jax.Array, index: jax.Array, source: jax.Array, axis: int) ->
 def sort_down(x: jax.Array, axis: int) -> jax.Array:
     """The elements from large to small, NaN first. Equal ones keep their order, and so do their gradients."""
     return jnp.take_along_axis(x, jnp.argsort(x, axis=axis, descending=True), axis=axis)
+
+
+def running_max(x: jax.Array, axis: int) -> jax.Array:
+    """The largest element so far along `axis`; of equals the first gets the gradient."""
+    y = lax.cummax(lax.stop_gradient(x), axis)
+    before = jnp.roll(y, 1, axis)
+    record = (x > before) | (jnp.isnan(x) & ~jnp.isnan(before))
+    place = jnp.where(record, jnp.indices(x.shape, sparse=True)[axis], 0)
+    return jnp.take_along_axis(x, lax.cummax(place, axis), axis)

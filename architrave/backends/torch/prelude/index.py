@@ -37,3 +37,12 @@ def segment_max(x: torch.Tensor, segments: torch.Tensor, count: int) -> torch.Te
     empty = x.new_full((count, *x.shape[1:]), lowest)
     rows = segments[inside].reshape(-1, *(1,) * (x.dim() - 1)).expand_as(x[inside])
     return empty.scatter_reduce(0, rows, x[inside], "amax")
+
+
+def running_max(x: torch.Tensor, dim: int) -> torch.Tensor:
+    """The largest element so far along `dim`; of equals the first gets the gradient."""
+    y = x.detach().cummax(dim).values
+    before = y.roll(1, dim)
+    record = (x > before) | (x.isnan() & ~before.isnan())
+    place = torch.arange(x.shape[dim], device=x.device).reshape(-1, *(1,) * (x.dim() - 1 - dim % x.dim()))
+    return x.gather(dim, torch.where(record, place, 0).cummax(dim).values)

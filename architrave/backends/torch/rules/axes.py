@@ -84,6 +84,13 @@ def _running(at: Call) -> Code:
     return method(at.args[0], at.op.name, str(at.op.axis))
 
 
+@axes.rule("cummax")
+def _cummax(at: Call) -> Code:
+    if at.types[0].dtype.is_float:
+        return call(at.use("running_max"), at.args[0], str(at.op.axis))
+    return Code(f"{method(at.args[0], 'cummax', str(at.op.axis))}.values")
+
+
 @axes.rule("moments")
 def _moments(at: Call) -> Code | None:
     if _few(at, 0):
@@ -233,13 +240,6 @@ def _triangle(at: Call) -> Code:
     return method(at.args[0], at.op.name, *([str(at.op.k)] if at.op.k else []))
 
 
-@axes.rule("gather")
-def _gather(at: Call) -> Code:
-    return call("torch.gather", at.args[0], str(at.op.axis), _index(at, at.op.axis))
-
-
-@axes.rule("take")
-def _take(at: Call) -> Code:
 @axes.rule("diagonal")
 def _diagonal(at: Call) -> Code:
     return call("torch.diagonal", at.args[0], *map(str, (at.op.k, *at.op.axes)))
@@ -255,6 +255,13 @@ def _repeat(at: Call) -> Code:
     return method(at.args[0], "repeat_interleave", at.size(at.op.count), str(at.op.axis))
 
 
+@axes.rule("gather")
+def _gather(at: Call) -> Code:
+    return call("torch.gather", at.args[0], str(at.op.axis), _index(at, at.op.axis))
+
+
+@axes.rule("take")
+def _take(at: Call) -> Code:
     axis = normalize_axis(at.op.axis, at.types[0].rank)
     return subscript(at.args[0], ", ".join([*[":"] * axis, str(_index(at, axis))]))
 

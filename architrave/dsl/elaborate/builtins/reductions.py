@@ -45,7 +45,7 @@ _reduction("sum", _total)
 _reduction("prod", lambda items, span: product([_addable(i, span) for i in items]))
 _reduction("any", lambda items, span: any(items))
 _reduction("all", lambda items, span: all(items))
-for _name in ("mean", "logsumexp"):
+for _name in ("mean", "logsumexp", "count_nonzero"):
     _reduction(_name)
 
 
@@ -119,6 +119,30 @@ def _argmax(frame: Frame, span: Span, x: Any, axis: Any = None, keep: bool = Fal
 def _argmin(frame: Frame, span: Span, x: Any, axis: Any = None, keep: bool = False) -> Value:
     x = tensor(x, span, "argmin")
     return apply_op("argmin", x, axis=None if axis is None else one_axis(axis, x, span), keep=keep)
+
+
+@builtin("quantile")
+def _quantile(frame: Frame, span: Span, x: Any, q: float, axis: Any = None, keep: bool = False) -> Value:
+    x = tensor(x, span, "quantile")
+    return apply_op("quantile", x, axis=None if axis is None else one_axis(axis, x, span), keep=keep, q=q)
+
+
+@builtin("median")
+def _median(frame: Frame, span: Span, x: Any, axis: Any = None, keep: bool = False) -> Value:
+    x = tensor(x, span, "median")
+    return apply_op("median", x, axis=None if axis is None else one_axis(axis, x, span), keep=keep)
+
+
+@builtin("cummax")
+def _cummax(frame: Frame, span: Span, x: Any, axis: int = -1) -> Value:
+    x = tensor(x, span, "cummax")
+    return apply_op("cummax", x, axis=one_axis(axis, x, span))
+
+
+@builtin("cummin")
+def _cummin(frame: Frame, span: Span, x: Any, axis: int = -1) -> Value:
+    x = tensor(x, span, "cummin")
+    return apply_op("cummin", x, axis=one_axis(axis, x, span))
 
 
 @builtin("cumsum")
