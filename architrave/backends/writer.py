@@ -158,7 +158,7 @@ class Writer(FunctionScope):
             if split is None:
                 return Held(code, (*(m for h in helds for m in h.mentions), *also), parts, span)
             self.variables.release(also)
-            self.bind(operands[split])
+            self.assign((operands[split],), helds[split])
 
     def composed(
         self, operands: Sequence[Value], make: Callable[[tuple[Code, ...]], Code], span: Span | None = None
