@@ -146,9 +146,7 @@ class FlowWriter(Writer):
         over = inputs[scan.carries : scan.carries + scan.sequences] if scan.sequences else inputs[:1]
         carried = inputs[: scan.carries] if scan.sequences else inputs[1 : scan.carries + 1]
         names = self.start(first, node.outputs[: scan.carries], node.span, carried)
-        lists = [self.variables.pick(self.want(v)) for v in node.outputs[scan.carries :]]
-        for name in lists:
-            self.write(f"{name} = []", node.span)
+        lists = [self._list(v, node.span) for v in node.outputs[scan.carries :]]
         self.prepare(body)
         if scan.sequences:
             run = self.unstacked([h.code for h in slices], scan.axis, scan.reverse)
@@ -169,6 +167,13 @@ class FlowWriter(Writer):
         for name, value in zip(lists, node.outputs[scan.carries :], strict=True):
             self.write(f"{name} = {self.stacked(Code(name), scan.axis, scan.reverse, value)}", node.span)
             self.hold(name, value)
+
+    def _list(self, emitted: Value, span: Span | None) -> str:
+        """An empty list of what the turns of a loop emit, under the name that they get together."""
+        name = self.variables.pick(self.want(emitted))
+        self.variables.occupy(name)
+        self.write(f"{name} = []", span)
+        return name
 
     def _turn(
         self,

@@ -19,6 +19,8 @@ class Variables:
         """What each variable holds; None where it is free again."""
         self.reserved: set[str] = set()
         """Variables that wait for the result of a branch."""
+        self.occupied: set[str] = set()
+        """Variables that hold what is no value of the graph, such as a list."""
         self.left: Counter[Value] = Counter()
         """How many uses of a value are still to be written."""
 
@@ -27,12 +29,18 @@ class Variables:
         self.names.add(name)
         self.holders[name] = value
         self.reserved.discard(name)
+        self.occupied.discard(name)
         self.left[value] = uses
 
     def reserve(self, name: str) -> None:
         """Keep a variable for a result."""
         self.holders[name] = None
         self.reserved.add(name)
+
+    def occupy(self, name: str) -> None:
+        """Let no value have a variable until it is held again."""
+        self.holders[name] = None
+        self.occupied.add(name)
 
     def release(self, mentioned: Iterable[tuple[str, Value]]) -> None:
         """An expression that mentions these variables has been written."""
@@ -43,7 +51,8 @@ class Variables:
 
     def is_free(self, name: str) -> bool:
         """Whether the variable `name` exists and holds nothing that is still needed."""
-        return name in self.holders and self.holders[name] is None and name not in self.reserved
+        waits = name in self.reserved or name in self.occupied
+        return name in self.holders and self.holders[name] is None and not waits
 
     def accepts(self, name: str) -> bool:
         """Whether a variable may take the value that it is meant for."""

@@ -14,7 +14,11 @@ from architrave.ir.interpret import Result
 from architrave.ir.source import ArchitraveError
 from architrave.train import AdamW, Objective, Recipe
 from architrave.train.compare import compare_steps
+from tests.stdlib.small import SMALL
 from tests.train.networks import BACKENDS, CONVNET, MLP, mlp_data, network
+
+QUICK = ("DLRM", "LSTMTagger")
+"""Standard networks whose comparison takes seconds."""
 
 RECURRENT = """
 from std.recurrent import lstm
@@ -42,6 +46,15 @@ def test_backends_agree_after_each_step(source: str) -> None:
         "optimizer.count",
         *(f"optimizer.velocity.{p}" for p in paths if "running" not in p),
     }
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in SMALL],
+)
+def test_standard_networks_train_alike(name: str) -> None:
+    report = compare_steps(architrave.load(name, **SMALL[name]), steps=2)
+    assert report.ok, str(report)
 
 
 def test_a_loss_by_name_and_another_optimizer() -> None:
