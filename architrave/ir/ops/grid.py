@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial, reduce
 from typing import Literal
 
 from architrave.ir import build
@@ -13,7 +14,7 @@ from architrave.ir.op import Op, Sample, sample, typed
 from architrave.ir.ops import checks
 from architrave.ir.ops.contraction import Einsum
 from architrave.ir.ops.join import Concat, Slice, Stack
-from architrave.ir.ops.leaves import Arange, Full
+from architrave.ir.ops.leaves import Arange
 from architrave.ir.ops.logic import Cast, Isnan, Where
 from architrave.ir.ops.resize import keys_of
 from architrave.ir.ops.shape import Expand, Reshape
@@ -55,15 +56,21 @@ class GridSample(Op):
     def expand(self, x: Value, grid: Value) -> Value:
         sizes, batch, count = x.shape[2:], x.shape[0], product(grid.shape[1:-1])
         points = apply(Reshape((batch, count, len(sizes))), grid)
-        cell = apply(Full(0, (batch, count, 1), DType.I64))
-        inside, share = build.equal(cell, 0), apply(Full(1.0, (batch, count, 1), grid.dtype))
+        cells: list[Value] = []
+        insides: list[Value] = []
+        shares: list[Value] = []
         for axis, n in enumerate(sizes):
             number = len(sizes) - 1 - axis
             coordinate = apply(Slice((0, 0, number), (batch, count, number + 1), (1, 1, 1)), points)
             places, weights = self._taps(coordinate, n)
-            cell = _paired(build.add, cell * n, build.minimum(build.maximum(places, 0), n - 1))
-            inside = _paired(build.logical_and, inside, build.logical_and(places >= 0, places < n))
-            share = _paired(build.multiply, share, weights)
+            cells.append(build.minimum(build.maximum(places, 0), n - 1))
+            insides.append(build.logical_and(places >= 0, places < n))
+            shares.append(weights)
+        cell = cells[0]
+        for n, place in zip(sizes[1:], cells[1:], strict=True):
+            cell = _paired(build.add, cell * n, place)
+        inside = reduce(partial(_paired, build.logical_and), insides)
+        share = reduce(partial(_paired, build.multiply), shares)
         return apply(Reshape(self.infer(x.type, grid.type).shape), _weighted(x, cell, inside, share))
 
     def _taps(self, coordinate: Value, n: Size) -> tuple[Value, Value]:

@@ -7,7 +7,8 @@ from architrave.backends.torch.rules.fourier import fourier
 from architrave.backends.torch.rules.functions import functions
 from architrave.backends.torch.rules.layers import layers
 from architrave.backends.torch.rules.linalg import linalg
+from architrave.backends.torch.rules.windows import windows
 
-rules = Rules.joined(elementwise, functions, axes, fourier, layers, linalg)
+rules = Rules.joined(elementwise, functions, axes, fourier, layers, linalg, windows)
 
 __all__ = ["rules"]
