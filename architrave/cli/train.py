@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
-from collections.abc import Callable, Generator, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +12,14 @@ import click
 from architrave.cli.help import examples
 from architrave.cli.report import json_option, print_json
 from architrave.cli.selection import Selection, literal, model_options
-from architrave.ir.source import error
+from architrave.cli.settings import config_option
+from architrave.cli.watch import Watch, curves
+from architrave.ir.source import error, printable
 
 if TYPE_CHECKING:
     from architrave.train import Dataset, Loop, Outcome, Trainer
 
+LOSS = "cross_entropy"
 DTYPES = {"f32": "float32", "f64": "float64", "mixed": "float32"}
 OPTIMIZERS = ("adam", "adamw", "lamb", "lars", "novograd", "rmsprop", "sgd")
 SHAPES = ("constant", "cosine", "linear", "step", "exponential", "one-cycle")
@@ -33,7 +35,7 @@ SHAPES = ("constant", "cosine", "linear", "step", "exponential", "one-cycle")
 @click.option("--data", required=True, metavar="DATA", help="digits, an .npz file, a .txt file, a folder of images.")
 @click.option("--backend", "-b", default="torch", show_default=True, metavar="NAME", help="What computes.")
 @click.option("--dtype", type=click.Choice(list(DTYPES)), default="f32", show_default=True, help="The precision.")
-@click.option("--loss", default="cross_entropy", show_default=True, help="A fn of std.loss, or FILE:NAME; or none.")
+@click.option("--loss", default=LOSS, show_default=True, help="A fn of std.loss, or FILE:NAME; or none.")
 @click.option("--loss-option", "-L", "loss_options", multiple=True, metavar="NAME=VALUE", help="An argument of it.")
 @click.option("--epochs", type=click.IntRange(1), default=10, show_default=True, help="How often all data are seen.")
 @click.option("--batch", type=click.IntRange(1), default=32, show_default=True, help="Examples of one step.")
@@ -56,9 +58,10 @@ SHAPES = ("constant", "cosine", "linear", "step", "exponential", "one-cycle")
 @click.option("--checkpoints", metavar="FOLDER", help="Keep the state of the run there.")
 @click.option("--every", type=click.IntRange(0), default=0, help="Steps between checkpoints; by default, an epoch.")
 @click.option("--resume", is_flag=True, help="Go on from the newest checkpoint.")
-@click.option("--weights", metavar="FILE", help="Write the weights: the best by validation, if there is any.")
+@click.option("--weights", metavar="FILE", help="Write the weights; with --patience, the best.")
 @click.option("--plot", metavar="FILE", help="Draw the curves as PNG.")
 @click.option("--report", metavar="FILE", help="Write a page with curves and numbers as HTML.")
+@config_option
 @model_options
 @json_option
 def command(name: str, data: str, as_json: bool, **options: Any) -> int:
@@ -68,24 +71,47 @@ def command(name: str, data: str, as_json: bool, **options: Any) -> int:
     compute the same. Ctrl-C leaves the last checkpoint, and --resume goes on to the same next step.
     """
     from architrave.train import run
+    from architrave.train.data import entropy
 
+    _check_files(options)
     graph = Selection(name, **{k: options.pop(k) for k in ("model", "arguments", "decisions")}).graph()
     trainer, examples_, held_out = _prepared(graph, data, options)
-    epochs, batch = options["epochs"], options["batch"]
-    with _progress(epochs * examples_.steps(batch), trainer, quiet=as_json) as told:
-        loop = _loop(options, held_out, told)
+    with Watch(graph.name, options["epochs"] * examples_.steps(options["batch"]), quiet=as_json) as watch:
+        loop = _loop(options, held_out, watch)
         try:
             outcome = run(trainer, examples_, loop, options["resume"])
         except KeyboardInterrupt:
-            _say_how_to_go_on(options)
+            written = loop.checkpoints is not None and bool(loop.checkpoints.all())
+            _say_how_to_go_on(options["checkpoints"], written)
             raise
-    weights = outcome.best or outcome.weights
+    row, weights = _result(outcome, best=options["patience"] > 0)
     _write(options, trainer, outcome, weights, examples_)
     if as_json:
         print_json("train", True, {"model": graph.name, "history": list(outcome.history), "stopped": outcome.stopped})
         return 0
-    _show(outcome)
+    _show(outcome, row, entropy(examples_) if trainer.recipe.objective.loss == LOSS else None)
     return 0
+
+
+def _check_files(options: Mapping[str, Any]) -> None:
+    """Raises E520, E568 for what could not be written at the end of a long run."""
+    from architrave.train.curves import check_drawing
+
+    for path in (options["weights"], options["plot"], options["report"]):
+        if path and not Path(path).absolute().parent.is_dir():
+            raise error(
+                "E520", f"cannot write {printable(path)}: there is no folder {printable(str(Path(path).parent))}"
+            )
+    if options["plot"] or options["report"]:
+        check_drawing()
+
+
+def _result(outcome: Outcome, *, best: bool) -> tuple[Mapping[str, Any] | None, Mapping[str, Any]]:
+    """The weights of the last epoch, or of the best by validation, and that epoch's numbers; None if there was none."""
+    rows = outcome.history
+    if best and outcome.best is not None:
+        return min(rows, key=lambda row: row.get("val_loss", math.inf)), outcome.best
+    return rows[-1] if rows else None, outcome.weights
 
 
 def _prepared(graph: Any, data: str, options: Mapping[str, Any]) -> tuple[Trainer, Dataset, Dataset | None]:
@@ -97,7 +123,7 @@ def _prepared(graph: Any, data: str, options: Mapping[str, Any]) -> tuple[Traine
 
     train, held_out = open_data(data, graph, options["held_out"])
     loss = "" if options["loss"] == "none" else options["loss"]
-    if loss == "cross_entropy":
+    if loss == LOSS:
         check_labels(train, int(graph.outputs[0].shape[-1]))
     recipe = Recipe(
         optimizer(options["optimizer"], **_given(options["settings"], "-O")),
@@ -149,42 +175,33 @@ def _group(text: str) -> Any:
     return Group(pattern, rate, decay)
 
 
-def _loop(options: Mapping[str, Any], held_out: Dataset | None, told: Callable[[int, float], object]) -> Loop:
+def _loop(options: Mapping[str, Any], held_out: Dataset | None, watch: Watch) -> Loop:
     from architrave.train import Folder, Loop
 
     folder = Folder(Path(options["checkpoints"])) if options["checkpoints"] else None
     if options["resume"] and folder is None:
         raise click.UsageError("--resume needs --checkpoints, the folder to go on from")
     return Loop(
-        options["epochs"], options["batch"], held_out, options["patience"], folder, options["every"], on_step=told
+        options["epochs"],
+        options["batch"],
+        held_out,
+        options["patience"],
+        folder,
+        options["every"],
+        watch.step,
+        watch.epoch,
     )
 
 
-@contextlib.contextmanager
-def _progress(steps: int, trainer: Trainer, *, quiet: bool) -> Generator[Callable[[int, float], object]]:
-    """A bar on the terminal, with the loss of the last steps."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda step, loss: None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from architrave.cli.terminal import console
-
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=console(err=True), transient=True) as bar:
-        task = bar.add_task(trainer.network.name, total=steps)
-        smooth: list[float] = []
-
-        def told(step: int, loss: float) -> None:
-            smooth[:] = [0.95 * smooth[0] + 0.05 * loss] if smooth else [loss]
-            bar.update(task, completed=step, description=f"{trainer.network.name}  loss {smooth[0]:.4f}")
-
-        yield told
-
-
-def _say_how_to_go_on(options: Mapping[str, Any]) -> None:
-    if options["checkpoints"]:
-        click.echo(f"interrupted; `--checkpoints {options['checkpoints']} --resume` goes on from there", err=True)
+def _say_how_to_go_on(folder: str | None, written: bool) -> None:
+    if folder is None:
+        click.echo("interrupted; with `--checkpoints FOLDER` a run can go on later", err=True)
+    elif written:
+        click.echo(
+            f"interrupted; the same command with `--resume` goes on from the last checkpoint in {folder}", err=True
+        )
+    else:
+        click.echo(f"interrupted before there was a checkpoint in {folder}", err=True)
 
 
 def _write(
@@ -206,28 +223,14 @@ def _write(
         write_report(Path(options["report"]), outcome.history, title, about)
 
 
-def _show(outcome: Outcome) -> None:
-    """The history as a table, every row of a short run and some of a long one, and the last line in words."""
-    from architrave.cli.terminal import show, table
-
-    if not outcome.history:
+def _show(outcome: Outcome, row: Mapping[str, Any] | None, guess: float | None) -> None:
+    """The curves, and in words what the weights that the run gives come to."""
+    if row is None:
         click.echo("there was nothing left to do")
         return
-    names = [name for name in outcome.history[-1] if name != "step"]
-    rows = table(*(name.replace("_", " ") for name in names), right=[name.replace("_", " ") for name in names])
-    stride = -(-len(outcome.history) // 20)
-    for row in [*outcome.history[:-1:stride], outcome.history[-1]]:
-        rows.add_row(*(_cell(name, row[name]) for name in names))
-    show(rows)
-    last = outcome.history[-1]
-    accuracy = f", accuracy {100 * last['val_accuracy']:.2f} %" if "val_accuracy" in last else ""
-    stopped = "stopped early: nothing got better; " if outcome.stopped else ""
-    click.secho(f"{stopped}loss {last.get('val_loss', last['loss']):.4f}{accuracy}", bold=True)
-
-
-def _cell(name: str, value: float) -> str:
-    if name == "epoch":
-        return str(int(value))
-    if name == "val_accuracy":
-        return f"{100 * value:.2f} %"
-    return f"{value:.1f}" if name == "seconds" else f"{value:.4g}"
+    for line in curves(outcome.history):
+        click.echo(line)
+    accuracy = f", accuracy {row['val_accuracy']:.2%}" if "val_accuracy" in row else ""
+    stopped = f"stopped early, the best was epoch {row['epoch']:.0f}: " if outcome.stopped else ""
+    known = f" ({guess:.4f} for who knows only how often each class comes)" if guess is not None else ""
+    click.secho(f"{stopped}loss {row.get('val_loss', row['loss']):.4f}{known}{accuracy}", bold=True)

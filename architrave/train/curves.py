@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -49,6 +50,12 @@ def write_report(path: Path, rows: Rows, title: str, about: str) -> None:
     write_text(path, page)
 
 
+def check_drawing() -> None:
+    """Raises E568 where the library that draws is not installed."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise error("E568", "curves are drawn by matplotlib", hint="pip install 'architrave[data]'")
+
+
 def _number(value: Any) -> str:
     if value is None:
         return ""
@@ -56,10 +63,9 @@ def _number(value: Any) -> str:
 
 
 def _drawn(rows: Rows, title: str, kind: str) -> bytes:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise error("E568", "curves are drawn by matplotlib", hint="pip install 'architrave[data]'") from None
+    check_drawing()
+    from matplotlib.figure import Figure
+
     measures = ["loss", *(["accuracy"] if any("val_accuracy" in row for row in rows) else [])]
     figure: Any = Figure(figsize=(5 * len(measures), 3.4), layout="constrained")
     figure.suptitle(title)

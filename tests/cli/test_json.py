@@ -25,6 +25,7 @@ REPORTS = {
     "list": "list linear",
     "ops": "ops softmax",
     "ops --matrix": "ops --matrix logical_not",
+    "train": "train net.arch --data points.npz --batch 8 --epochs 1 --backend numpy",
     "weights init": "weights init net.arch --output net.safetensors",
     "weights inspect": "weights inspect net.safetensors net.arch",
 }

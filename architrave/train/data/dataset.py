@@ -89,6 +89,10 @@ class Dataset:
 class Batches(Protocol):
     """What a run learns from: a `Dataset`, or a `Stream` of batches."""
 
+    def __len__(self) -> int:
+        """How many there are, of examples or batches: the data of a run that is resumed have as many."""
+        ...
+
     def steps(self, size: int) -> int:
         """The batches of an epoch, if they have `size` examples."""
         ...

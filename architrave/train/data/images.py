@@ -64,16 +64,12 @@ def _counts(file: Path) -> bool:
 
 def _format(network: Graph) -> tuple[int, int, int]:
     """Channels, height and width that the network takes. Raises E548."""
-    match network.inputs:
-        case (image,) if image.rank == 4:
-            channels, height, width = image.shape[1:]
+    match [v.shape for v in network.inputs]:
+        case [(_, (1 | 3) as channels, int(height), int(width))]:
+            return channels, height, width
         case _:
-            channels = height = width = None
-    if not (isinstance(channels, int) and isinstance(height, int) and isinstance(width, int)):
-        raise error("E548", f"`{network.name}` takes no images of a known size, [N, C, H, W]")
-    if channels not in (1, 3):
-        raise error("E548", f"`{network.name}` takes images of {channels} channels; files have 1 or 3")
-    return channels, height, width
+            hint = "it should take one input, [N, C, H, W], of a known size with 1 or 3 channels"
+            raise error("E548", f"`{network.name}` takes no images", hint=hint)
 
 
 def _pixels(file: Path, channels: int, height: int, width: int) -> Array:

@@ -32,6 +32,9 @@ class Stream:
     count: int
     name: str = "the data"
 
+    def __len__(self) -> int:
+        return self.count
+
     def steps(self, size: int) -> int:
         """The batches of an epoch, whatever their size."""
         return self.count
