@@ -106,6 +106,13 @@ CASES = {
             / 2
         ),
     ),
+    "nt_xent(x, y, 0.5)": Case(
+        {"x": X, "y": Y},
+        lambda x, y: F.cross_entropy(
+            (F.normalize(torch.cat([x, y])) @ F.normalize(torch.cat([x, y])).T / 0.5).fill_diagonal_(-torch.inf),
+            torch.arange(12).roll(6),
+        ),
+    ),
     "triplet(x, y, z)": Case({"x": X, "y": Y, "z": Z}, lambda x, y, z: F.triplet_margin_loss(x, y, z, eps=0)),
     "hinge(x, y)": Case({"x": X, "y": np.sign(Y)}, lambda x, y: (1 - x * y).relu().mean()),
     "gaussian_nll(x, p, y)": Case({"x": X, "p": P, "y": Y}, lambda x, p, y: F.gaussian_nll_loss(x, y, p)),

@@ -69,30 +69,28 @@ class CrossEntropy(Op):
 
     def expand(self, logits: Value, target: Value, weight: Value | None = None) -> Value:
         axis = normalize_axis(self.axis, logits.rank)
-        logs = spread = apply(LogSoftmax(axis), logits)
+        spread = apply(LogSoftmax(axis), logits)
         if weight is not None:
-            shape = tuple(size if i == axis else 1 for i, size in enumerate(logs.shape))
-            spread = logs * apply(Reshape(shape), weight)
+            shape = tuple(size if i == axis else 1 for i, size in enumerate(spread.shape))
+            spread = spread * apply(Reshape(shape), weight)
         if target.dtype.is_float:
             loss = self._towards(target, spread, axis)
             return self._reduced(loss, product(loss.shape))
-        loss, share = self._classified(logs, spread, target, weight, axis)
+        loss, share = self._classified(spread, target, weight, axis)
         if self.reduction != "mean":
             return self._reduced(loss, 1)
         total = apply(Sum(), share)
         return apply(Sum(), loss) / apply(Where(), build.equal(total, 0), 1.0, total)
 
-    def _classified(
-        self, logs: Value, spread: Value, target: Value, weight: Value | None, axis: int
-    ) -> tuple[Value, Value]:
+    def _classified(self, spread: Value, target: Value, weight: Value | None, axis: int) -> tuple[Value, Value]:
         """The loss of each example and how much it counts."""
-        known = within(target, logs.shape[axis])
+        known = within(target, spread.shape[axis])
         if self.ignore is not None:
             known = build.logical_and(known, apply(NotEqual(), target, self.ignore))
         place = apply(Where(), known, target, 0)
-        share = apply(Full(1.0, (), logs.dtype)) if weight is None else apply(Take(0), weight, place)
-        right = apply(Squeeze((axis,)), apply(Gather(axis), logs, apply(Unsqueeze((axis,)), place)))
-        loss = -right * share
+        share = apply(Full(1.0, (), spread.dtype)) if weight is None else apply(Take(0), weight, place)
+        right = apply(Squeeze((axis,)), apply(Gather(axis), spread, apply(Unsqueeze((axis,)), place)))
+        loss = -right
         if self.label_smoothing:
             even = apply(Mean((axis,)), spread)
             loss = (1.0 - self.label_smoothing) * loss - self.label_smoothing * even
