@@ -97,7 +97,7 @@ class _Step:
         self.recipe = recipe
         self.rules = rules
         self.weights = weights
-        self.gradients = gradients
+        self.gradients = {path: _cast(g, _wide(g.dtype)) for path, g in gradients.items()}
         self.block = Block("fn", type(recipe.optimizer).__name__.lower(), type(recipe.optimizer).__doc__)
         self.place = place
         self.rate: Value = build.input("rate", "[]")
@@ -119,24 +119,24 @@ class _Step:
 
     def _advanced(self, gradients: Mapping[str, Value], count: Value) -> list[tuple[Value, Value]]:
         clipped = self.recipe.clipping.clipped(self.weights, gradients)
-        step = build.cast(count, DType.FLOAT)
+        step = _cast(count, DType.FLOAT)
         return [pair for path, g in clipped.items() for pair in self._one(path, g, step)]
 
     def _one(self, path: str, gradient: Value, step: Value) -> Sequence[tuple[Value, Value]]:
         """The updates of one weight and of what is remembered of it."""
         weight, optimizer = self.weights[path], self.recipe.optimizer
+        dtype = _wide(weight.dtype)
+        shapes = {name: () if name in optimizer.numbers else weight.shape for name in optimizer.remembered()}
         slots = {
-            name: self._remembered(
-                f"{MEMORY}.{name}.{path}",
-                weight.type.with_shape(()) if name in optimizer.numbers else weight.type,
-            )
-            for name in optimizer.remembered()
+            name: self._remembered(f"{MEMORY}.{name}.{path}", TensorType(dtype, shape))
+            for name, shape in shapes.items()
         }
         with marked(place=Place("", self.block, self.place)):
             share = self.rules[path].rate
             rate = self.rate if share == 1 else self.rate * share
-            rate, step = (v if v.dtype is weight.dtype else build.cast(v, weight.dtype) for v in (rate, step))
-            new, after = optimizer.advance(Moment(weight, gradient, slots, rate, step, self.rules[path].decay))
+            w, g, rate, step = (_cast(v, dtype) for v in (weight, gradient, rate, step))
+            new, after = optimizer.advance(Moment(w, g, slots, rate, step, self.rules[path].decay))
+            new = _cast(new, weight.dtype)
         return [(weight, new), *((slots[name], after[name]) for name in slots)]
 
     def _remembered(self, path: str, type: TensorType) -> Value:
@@ -148,11 +148,21 @@ class _Step:
 
 def _all_finite(values: Sequence[Value]) -> Value:
     """Whether all numbers are finite: one that is not makes the sum of all of them so."""
-    total, *sums = [build.cast(build.sum(v), DType.FLOAT) for v in values]
+    total, *sums = [_cast(build.sum(v), DType.FLOAT) for v in values]
     for part in sums:
         total = total + part
     finite: Value = build.isfinite(total)
     return finite
+
+
+def _wide(dtype: DType) -> DType:
+    """What an optimizer computes in: half precision is too coarse to add small steps up in."""
+    return DType.FLOAT if dtype in (DType.BF16, DType.F16) else dtype
+
+
+def _cast(value: Value, dtype: DType) -> Value:
+    cast: Value = value if value.dtype is dtype else build.cast(value, dtype)
+    return cast
 
 
 def _with_states(graph: Graph) -> Graph:

@@ -15,7 +15,18 @@ from architrave.ir.interpret import interpret
 from architrave.ir.source import ArchitraveError
 from architrave.ir.types import DType
 from architrave.ir.verify import verify
-from architrave.train import SGD, AdamW, Clipping, Objective, Recipe, Schedule, Trainer, step_graph
+from architrave.train import (
+    OPTIMIZERS,
+    SGD,
+    AdamW,
+    Clipping,
+    Objective,
+    Recipe,
+    Schedule,
+    Trainer,
+    optimizer,
+    step_graph,
+)
 from tests.train.networks import BACKENDS, CONVNET, INNER, MLP, convnet_data, mlp_data, network, trainer
 
 Array = np.ndarray[Any, Any]
@@ -97,6 +108,34 @@ def test_two_halves_of_a_batch_make_one_step() -> None:
         assert any((waiting[path] != w).any() for path, w in halves.weights().items())
     for path, weight in whole.weights().items():
         np.testing.assert_allclose(halves.weights()[path], weight, rtol=1e-10, atol=1e-13)
+
+
+NAMED = """
+model Named()(x: [N, 3]) -> [] {
+    param open: [3, 3] = normal(std = 1.0)
+    param single: f32[3, 3] = normal(std = 1.0)
+    param double: f64[3] = normal(std = 1.0)
+    param half: bf16[3] = normal(std = 1.0)
+    param count: i64[3] = ones
+    y = x @ open + x @ single + half * x + double
+    return mean(y * y)
+}
+"""
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_weights_keep_the_dtypes_that_they_name(name: str) -> None:
+    """Also where gradients, sums and the rate are wider; integers do not learn."""
+    recipe = Recipe(optimizer(name), Objective(), 0.1, clipping=Clipping(5.0, 9.0, 0.5), accumulate=2)
+    graph = step_graph(network(NAMED), recipe)
+    verify(graph)
+    assert all(old.type == new.type for old, new in graph.updates)
+    one = Trainer(network(NAMED), recipe, Schedule(0.01, 9), dtype="float32")
+    before = {path: (w.dtype, w.shape) for path, w in one.states().items()}
+    losses = [one.train(np.ones((4, 3), np.float32)) for _ in range(6)]
+    assert losses[0] == losses[1] > losses[2] == losses[3] > losses[4]
+    assert {path: (w.dtype, w.shape) for path, w in one.states().items()} == before
+    assert (one.weights()["count"] == 1).all()
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
