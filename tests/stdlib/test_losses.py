@@ -185,6 +185,19 @@ def test_nothing_to_learn_from_is_no_loss() -> None:
     assert interpret(graph, [X, np.full(6, -1)], {}).outputs[0] == 0
 
 
+@pytest.mark.parametrize("backend", ["numpy", "torch", "jax"])
+@pytest.mark.parametrize(
+    ("call", "mean"),
+    [("cross_entropy(x, t)", 0.0), ("nll(x, t)", 0.0), ("soft_cross_entropy(x, p)", np.nan), ("l1(x, y)", np.nan)],
+)
+def test_an_empty_batch(call: str, mean: float, backend: str) -> None:
+    inputs = CASES[call].inputs
+    empty = [array[:0] for array in inputs.values()]
+    for reduction, wanted in (("mean", mean), ("sum", 0.0)):
+        graph = network(f'{call[:-1]}, reduction = "{reduction}")', inputs)
+        np.testing.assert_equal(float(architrave.compile(graph, backend)({}, *empty)), wanted)
+
+
 def test_nothing_is_written_in_no_steps() -> None:
     graph = network('ctc(x, y, n, m, reduction = "none")', CASES["ctc(x, y, n, m)"].inputs)
     unknown = np.where(np.arange(4)[:, None] == 3, 9, TEXT)

@@ -109,7 +109,7 @@ class CrossEntropy(Op):
         if self.reduction == "none":
             return loss
         total = apply(Sum(), loss)
-        return total / (max(count, 1) if isinstance(count, int) else count) if self.reduction == "mean" else total
+        return total / count if self.reduction == "mean" else total
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
