@@ -11,9 +11,10 @@ import numpy as np
 from architrave.backends.load import Program, compile
 from architrave.backends.runner import Session
 from architrave.ir.arrays import Array
+from architrave.ir.bind import sizes_of
 from architrave.ir.graph import Graph
 from architrave.ir.initializers import init
-from architrave.ir.storage import is_float
+from architrave.ir.source import error
 from architrave.ir.types import TensorType
 from architrave.train.diagnosis import not_finite
 from architrave.train.evaluation import Evaluation
@@ -59,6 +60,7 @@ class Trainer:
         """The batches that the network has seen."""
         self.graph = step_graph(network, recipe, target)
         self.program: Program = compile(self.graph, backend)
+        self._dtype = np.dtype(dtype)
         self._held = init(self.graph, seed, dtype)
         if weights is not None:
             self._held |= fit(weights, network, dtype)
@@ -75,6 +77,9 @@ class Trainer:
         Raises E546 where the loss or a gradient is not finite: then nothing has changed, and the error says where that
         began. Raises E510, E511 and E517 for arrays that do not fit.
         """
+        *wanted, _ = (v.hint for v in self.graph.inputs)
+        if len(arrays) != len(wanted):
+            raise error("E510", f"a step takes {len(wanted)} arrays ({', '.join(map(str, wanted))}), not {len(arrays)}")
         given = (*map(np.asarray, arrays), np.asarray(self.rate, self._dtype))
         converted = self._converted(given)
         outputs = self._started(given).run(converted, (self.seed, self.steps))
@@ -104,17 +109,16 @@ class Trainer:
         """The network in inference mode, with the loss."""
         return Evaluation(self.network, self.recipe.objective, self.target, self.backend)
 
-    @property
-    def _dtype(self) -> np.dtype[Any]:
-        return next((w.dtype for w in self._held.values() if is_float(w.dtype)), np.dtype(np.float32))
-
     def _started(self, given: Sequence[Array]) -> Session:
         if self._session is None:
             self._session = self.program.session(self._held, *given)
         return self._session
 
     def _converted(self, given: Sequence[Array]) -> list[Array]:
-        """The arrays in the dtypes of the session."""
+        """The arrays in the dtypes of the session, which its first batch has set."""
         session = self._started(given)
-        pairs = zip(given, session.execution.inputs, strict=True)
-        return [np.asarray(x).astype(like.dtype, copy=False) for x, like in pairs]
+        sizes_of(self.graph, [x.shape for x in given])
+        for value, x, like in zip(self.graph.inputs, given, session.execution.inputs, strict=True):
+            if x.dtype.kind != like.dtype.kind and not np.can_cast(x.dtype, like.dtype, "same_kind"):
+                raise error("E517", f"the input `{value.hint}` is {value.type}, but the array holds {x.dtype}")
+        return [x.astype(like.dtype, copy=False) for x, like in zip(given, session.execution.inputs, strict=True)]

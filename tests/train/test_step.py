@@ -112,10 +112,10 @@ def test_two_halves_of_a_batch_make_one_step() -> None:
 
 NAMED = """
 model Named()(x: [N, 3]) -> [] {
+    param half: bf16[3] = normal(std = 1.0)
     param open: [3, 3] = normal(std = 1.0)
     param single: f32[3, 3] = normal(std = 1.0)
     param double: f64[3] = normal(std = 1.0)
-    param half: bf16[3] = normal(std = 1.0)
     param count: i64[3] = ones
     y = x @ open + x @ single + half * x + double
     return mean(y * y)
@@ -191,6 +191,26 @@ def test_numbers_that_were_not_finite_before_are_named() -> None:
     fresh = trainer(MLP, data, SGD(), "numpy")
     with pytest.raises(ArchitraveError, match="the input `x` holds"):
         fresh.train(np.full((4, 8), np.nan), data.arrays[1][:4])
+
+
+@pytest.mark.parametrize(
+    ("arrays", "code"),
+    [
+        ((np.ones((4, 8)),), "E510"),
+        ((np.ones((4, 7)), np.zeros(4, np.int64)), "E511"),
+        ((np.ones((4, 8)), np.zeros(5, np.int64)), "E511"),
+        ((np.ones((4, 8)), np.zeros(4)), "E517"),
+        ((np.ones((4, 8), np.complex128), np.zeros(4, np.int64)), "E517"),
+    ],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_arrays_that_do_not_fit_are_errors(arrays: tuple[Array, ...], code: str, first: bool) -> None:
+    """In the first batch, and in a later one."""
+    one = trainer(MLP, mlp_data(), SGD(), "numpy")
+    if not first:
+        one.train(*mlp_data().arrays)
+    with pytest.raises(ArchitraveError, match=code):
+        one.train(*arrays)
 
 
 @pytest.mark.parametrize(
