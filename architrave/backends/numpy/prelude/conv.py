@@ -1,10 +1,17 @@
-"""Convolutions of any rank: windows into the input and one matrix product per image."""
+"""Convolutions of any rank: one matrix product with windows into the input.
+
+Meanwhile examples come last, so that what a window sees lies in long runs. Results are views that keep this order in
+memory: from one layer to the next nothing is turned around again.
+"""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
+
+COLUMNS = 1 << 24
+"""How many numbers a convolution lays out for one matrix product, at most."""
 
 
 def convolve(
@@ -20,16 +27,20 @@ def convolve(
     """Cross-correlation of x [N, C, *spatial] with weight [out, C / groups, *kernel]."""
     n, rank = len(x), x.ndim - 2
     stride, dilation = per_axis(stride, rank), per_axis(dilation, rank)
-    x = pad_spatial(x, pairs(padding, rank))
     if groups > 1 and weight.shape[1] == 1:
-        return add_bias(depthwise_conv(x, weight, stride, dilation), bias)
-    taps = windows(x, weight.shape[2:], stride, dilation)
-    size = taps.shape[2 + rank :]
-    matrix = weight.reshape(groups, len(weight) // groups, -1)
-    y = np.empty((n, *matrix.shape[:2], math.prod(size)), np.result_type(x, weight))
-    for image in range(n):  # one image's columns at a time: they fill kernel-size times its memory
-        np.matmul(matrix, taps[image].reshape(groups, matrix.shape[2], y.shape[3]), out=y[image])
-    return add_bias(y.reshape(n, len(weight), *size), bias)
+        return add_bias(depthwise_conv(pad_spatial(x, pairs(padding, rank)), weight, stride, dilation), bias)
+    x = examples_last(x, pairs(padding, rank))
+    size = window_count(x.shape[1:-1], weight.shape[2:], stride, dilation)
+    matrix = weight.reshape(groups, len(weight) // groups, math.prod(weight.shape[1:]))
+    y = np.empty((len(weight), *size, n), np.result_type(x, weight))
+    # The columns fill kernel-size times the memory of the images: of many, a part at a time.
+    most = max(COLUMNS // max(groups * matrix.shape[2] * math.prod(size), 1), 1)
+    for start in range(0, n, most):
+        images = slice(start, start + most)
+        taps = windows(x[..., images], weight.shape[2:], stride, dilation)
+        taps = taps.reshape(groups, matrix.shape[2], math.prod(taps.shape[1 + rank :]))
+        y[..., images] = (matrix @ taps).reshape(*y.shape[:-1], -1)
+    return add_bias(np.moveaxis(y, -1, 0), bias)
 
 
 def convolve_transpose(
@@ -50,16 +61,17 @@ def convolve_transpose(
     n, kernel, spatial = len(x), weight.shape[2:], x.shape[2:]
     rank = len(kernel)
     stride, dilation = per_axis(stride, rank), per_axis(dilation, rank)
-    matrix = weight.reshape(groups, len(weight) // groups, -1).swapaxes(1, 2)
-    taps = matrix @ x.reshape(n, groups, x.shape[1] // groups, math.prod(spatial))
-    taps = taps.reshape(n, groups * weight.shape[1], *kernel, *spatial)
+    matrix = weight.reshape(groups, len(weight) // groups, math.prod(weight.shape[1:])).swapaxes(1, 2)
+    x = examples_last(x, ((0, 0),) * rank)
+    taps = matrix @ x.reshape(groups, len(x) // groups, math.prod(spatial) * n)
+    taps = taps.reshape(groups * weight.shape[1], *kernel, *spatial, n)
     full = [(m - 1) * s + d * (k - 1) + 1 for m, s, d, k in zip(spatial, stride, dilation, kernel)]
     full = [m + extra for m, extra in zip(full, per_axis(output_padding, rank))]
-    y = np.zeros((n, taps.shape[1], *full), taps.dtype)
+    y = np.zeros((len(taps), *full, n), taps.dtype)
     for tap in np.ndindex(*kernel):
-        y[tap_cells(tap, spatial, stride, dilation)] += taps[(slice(None), slice(None), *tap)]
+        y[tap_cells(tap, spatial, stride, dilation)] += taps[(slice(None), *tap)]
     kept = (slice(before, m - after) for (before, after), m in zip(pairs(padding, rank), full))
-    return add_bias(y[(slice(None), slice(None), *kept)], bias)
+    return add_bias(np.moveaxis(y[(slice(None), *kept)], -1, 0), bias)
 
 
 def depthwise_conv(x: np.ndarray, weight: np.ndarray, stride: tuple[int, ...], dilation: tuple[int, ...]) -> np.ndarray:
@@ -69,20 +81,28 @@ def depthwise_conv(x: np.ndarray, weight: np.ndarray, stride: tuple[int, ...], d
     """
     rank = x.ndim - 2
     x = x if len(weight) == x.shape[1] else np.repeat(x, len(weight) // x.shape[1], axis=1)
-    x = np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
+    x = np.ascontiguousarray(np.moveaxis(x, 1, -1))
     weight = np.ascontiguousarray(np.moveaxis(weight[:, 0], 0, -1))
-    kernel, positions = range(2, 2 + rank), range(2 + rank, 2 + 2 * rank)
+    kernel, positions, channel = range(1, 1 + rank), range(1 + rank, 1 + 2 * rank), 1 + 2 * rank
     taps = windows(x, weight.shape[:-1], stride, dilation)
-    y = np.einsum(taps, [0, 1, *kernel, *positions], weight, [*kernel, 1], [0, *positions, 1])
+    y = np.einsum(taps, [0, *kernel, *positions, channel], weight, [*kernel, channel], [0, *positions, channel])
     return np.ascontiguousarray(np.moveaxis(y, -1, 1))
 
 
+def examples_last(x: np.ndarray, padding: tuple[tuple[int, int], ...]) -> np.ndarray:
+    """x [N, C, *spatial], padded with zeros, as [C, *spatial, N]."""
+    x = np.moveaxis(x, 0, -1)
+    if not any(map(any, padding)):
+        return np.ascontiguousarray(x)
+    return pad_spatial(x, (*padding, (0, 0)))
+
+
 def windows(x: np.ndarray, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]) -> np.ndarray:
-    """A view [N, C, *kernel, *positions] of what each tap of a kernel sees in x [N, C, *spatial]."""
-    size = window_count(x.shape[2:], kernel, stride, dilation)
-    steps = x.strides[2:]
-    strides = (*x.strides[:2], *map(math.prod, zip(steps, dilation)), *map(math.prod, zip(steps, stride)))
-    return np.lib.stride_tricks.as_strided(x, (*x.shape[:2], *kernel, *size), strides, writeable=False)
+    """A view [C, *kernel, *positions, N] of what each tap of a kernel sees in x [C, *spatial, N]."""
+    size = window_count(x.shape[1:-1], kernel, stride, dilation)
+    first, *steps, last = x.strides
+    strides = (first, *map(math.prod, zip(steps, dilation)), *map(math.prod, zip(steps, stride)), last)
+    return np.lib.stride_tricks.as_strided(x, (len(x), *kernel, *size, x.shape[-1]), strides, writeable=False)
 
 
 def window_count(
@@ -95,9 +115,9 @@ def window_count(
 def tap_cells(
     tap: tuple[int, ...], size: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
 ) -> tuple[slice, ...]:
-    """The index into [N, C, *spatial] of the cells that one tap of a kernel sees from `size` positions."""
+    """The index into [C, *spatial, N] of the cells that one tap of a kernel sees from `size` positions."""
     cells = (slice(t * d, t * d + (m - 1) * s + 1, s) for t, m, s, d in zip(tap, size, stride, dilation))
-    return (slice(None), slice(None), *cells)
+    return (slice(None), *cells)
 
 
 def pad_spatial(x: np.ndarray, padding: tuple[tuple[int, int], ...], value: float = 0) -> np.ndarray:
