@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +15,7 @@ from architrave.cli.selection import Selection, model_options, sizes_option
 
 if TYPE_CHECKING:
     from architrave.backends.agree import Comparison, Report
+    from architrave.ir.graph import Graph
 
 DTYPES = {"f64": "float64", "f32": "float32", "f16": "float16", "bf16": "bfloat16"}
 
@@ -23,6 +24,7 @@ DTYPES = {"f64": "float64", "f32": "float32", "f16": "float16", "bf16": "bfloat1
     "architrave verify net.arch",
     "architrave verify net.arch --size N=4 --seed 7 --no-gradients",
     "architrave verify net.arch --backend numpy --backend torch --dtype f64 --inference",
+    "architrave verify net.arch --dtype f64 --train-steps 2",
 )
 @click.command("verify")
 @click.argument("name", metavar="MODEL")
@@ -37,7 +39,17 @@ DTYPES = {"f64": "float64", "f32": "float32", "f16": "float16", "bf16": "bfloat1
     help="The precision. May be repeated.",
 )
 @click.option("--train/--inference", "training", default=None, help="Compare one mode; by default, both.")
-@click.option("--gradients/--no-gradients", default=True, show_default=True, help="Compare gradients too.")
+@click.option(
+    "--gradients/--no-gradients",
+    "--grad/--no-grad",
+    "gradients",
+    default=True,
+    show_default=True,
+    help="Compare gradients too.",
+)
+@click.option(
+    "--train-steps", "steps", type=click.IntRange(0), default=0, metavar="N", help="Train so many steps, in f64, too."
+)
 @sizes_option("--size", "Sizes for symbolic dimensions, N=2,H=64; by default, small ones.")
 @click.option("--seed", default=0, show_default=True, help="Weights and inputs are drawn from this.")
 @model_options
@@ -48,6 +60,7 @@ def command(
     dtypes: tuple[str, ...],
     training: bool | None,
     gradients: bool,
+    steps: int,
     sizes: dict[str, int],
     seed: int,
     as_json: bool,
@@ -58,8 +71,9 @@ def command(
     Runs a model in every backend, on the same weights and inputs.
     Outputs and states are compared with a float64 interpreter and between each pair of backends,
     gradients with the interpreter. The worst relative errors are shown; where one is larger than it
-    may be, the first operator that differs is named, with its line. A backend whose framework is
-    not installed is left out, unless it was asked for.
+    may be, the first operator that differs is named, with its line. With --train-steps, loss,
+    gradients, weights and states are compared after each step of training, too. A backend whose
+    framework is not installed is left out, unless it was asked for.
     """
     from architrave.backends.agree import verify
 
@@ -76,6 +90,8 @@ def command(
             seed,
             progress=progress,
         )
+        if steps:
+            _add_steps(report, graph, steps, backends or None, progress)
     missing = report.missing(backends)
     ok = report.ok and not missing
     if as_json:
@@ -83,6 +99,19 @@ def command(
     else:
         _show(report, missing)
     return 0 if ok else 1
+
+
+def _add_steps(
+    report: Report, graph: Graph, steps: int, backends: Sequence[str] | None, progress: Callable[[str], None]
+) -> None:
+    """Compare steps of training, on the sizes and the seed of a report, which gets what they show."""
+    from architrave.train.compare import compare_steps
+
+    trained = compare_steps(
+        graph, steps=steps, backends=backends, sizes=report.sizes, seed=report.seed, progress=progress
+    )
+    report.comparisons.extend(trained.comparisons)
+    report.skipped.update({f"{name} in steps": why for name, why in trained.skipped.items()})
 
 
 @contextlib.contextmanager
