@@ -17,6 +17,7 @@ docs/training.md.
 
 from architrave.train.checkpoint import Folder, Progress
 from architrave.train.clipping import Clipping
+from architrave.train.compare import compare_steps
 from architrave.train.data import Batches, Dataset, Stream, open_data
 from architrave.train.evaluation import Evaluation
 from architrave.train.groups import Group
@@ -62,6 +63,7 @@ __all__ = [
     "Schedule",
     "Stream",
     "Trainer",
+    "compare_steps",
     "open_data",
     "optimizer",
     "run",
