@@ -76,6 +76,10 @@ def _glu(at: Call) -> Code:
 
 @functions.rule("polygamma")
 def _polygamma(at: Call) -> Code:
-    if at.op.n < 2:
-        return call(at.use(("digamma", "trigamma")[at.op.n]), as_float(at))
-    return call("torch.polygamma", str(at.op.n), as_float(at))
+    match at.op.n:
+        case 0:
+            return call(f"{at.use('Digamma')}.apply", as_float(at))
+        case 1:
+            return call(at.use("trigamma"), as_float(at))
+        case n:
+            return call("torch.polygamma", str(n), as_float(at))
