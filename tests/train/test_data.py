@@ -138,8 +138,12 @@ def test_broken_archives_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ({"labels": np.zeros(19, "i8")}, "E562", "20, 19 examples"),
         ({"x": np.zeros((0, 4)), "labels": np.zeros(0, "i8")}, "E562", "no examples"),
         ({"y": np.zeros(20), "z": np.zeros(20)}, "E562", "takes x"),
-        ({"x": np.full((20, 4), np.nan)}, "E566", "80 numbers that are not finite, the first in example 0"),
-        ({"labels": np.array([0.0] * 19 + [np.inf])}, "E566", "`labels` in a.npz has 1 numbers"),
+        ({"x": np.full((20, 4), np.nan)}, "E566", "NaN or infinity: 80 in all, the first in example 0"),
+        (
+            {"labels": np.array([0.0] * 19 + [np.inf])},
+            "E566",
+            "`labels` in a.npz holds NaN or infinity: 1 in all, the first in example 19",
+        ),
         ({"x": np.zeros((20, 5))}, "E548", "an example of a.npz is [5]"),
     ],
 )

@@ -115,4 +115,5 @@ def check_finite(array: Array, named: str) -> None:
     if not wrong.any():
         return
     first = int(wrong.reshape(len(array), -1).any(axis=1).argmax())
-    raise error("E566", f"{named} has {int(wrong.sum()):,} numbers that are not finite, the first in example {first}")
+    count = int(np.count_nonzero(wrong))
+    raise error("E566", f"{named} holds NaN or infinity: {count:,} in all, the first in example {first}")
