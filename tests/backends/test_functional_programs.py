@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -151,3 +152,13 @@ def test_weights_enter_by_their_paths(graph, target):
     assert tree.keys() == flat.keys()
     assert all(np.array_equal(tree[path], flat[path]) for path in flat)
     assert unnest(nest(flat)).keys() == flat.keys()
+
+
+@pytest.mark.parametrize("target", ["numpy", "jax"])
+@pytest.mark.parametrize("expression", ["0.5 * x", "x - 1", "x / 3", "where(x > 0, 0.0, x)", "maximum(x, 0.5)"])
+def test_a_number_does_not_widen_what_it_stands_beside(target, expression):
+    if target == "jax":
+        pytest.importorskip("jax")
+    x = np.array([-1.0, 2.0], ml_dtypes.bfloat16)
+    graph = loads(f"model M()(x: bf16[2]) -> bf16[2] = {expression}")
+    assert compile(graph, target)({}, x).dtype == ml_dtypes.bfloat16

@@ -48,13 +48,15 @@ def promoted(at: Call, np: str, dtype: DType | None = None) -> tuple[Code, ...]:
     for operand in at.types:
         common = operand.dtype if common is None else promote(common, operand.dtype)
     assert common is not None
-    args = tuple(_promoted(at, x, t.dtype, common) for x, t in zip(at.args, at.types, strict=True))
+    args = tuple(_promoted(at, x, t.dtype, common, np) for x, t in zip(at.args, at.types, strict=True))
     if any(x.number is None for x in args):
         return args
     return call(f"{np}.asarray", args[0], at.dtype(common)), *args[1:]
 
 
-def _promoted(at: Call, x: Code, dtype: DType, common: DType) -> Code:
+def _promoted(at: Call, x: Code, dtype: DType, common: DType, np: str) -> Code:
+    if x.number is not None and common is DType.BF16 and np == "np":
+        return call(at.dtype(common), x)  # NumPy makes float32 of its own floats and those of `ml_dtypes`
     if x.number is not None or dtype is common or dtype.is_bool:
         return x
     if (dtype.is_integer and common.is_integer) or (dtype.is_float and common.is_complex):
