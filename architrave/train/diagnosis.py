@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from contextlib import suppress
 
 import numpy as np
 
@@ -22,7 +22,8 @@ def not_finite(
 ) -> ArchitraveError:
     """The error E546 of a step (the `number`-th, from 1) of a `step_graph` that was not finite.
 
-    The oracle repeats the step in the precision of the weights, and the way goes back from what is wrong to its cause.
+    `inputs` are those of the step, the rate last, and `weights` its states before. The oracle repeats the step in the
+    precision of the run, and the way goes back from what is wrong to its cause.
     """
     what = "the gradients" if np.isfinite(loss) else "the loss"
     said = "are not finite" if np.isfinite(loss) else f"is {loss}"
@@ -55,9 +56,9 @@ def _cause(graph: Graph, inputs: Sequence[Array], weights: Mapping[str, Array], 
             if is_float(array.dtype) and not np.isfinite(array).all():
                 wrong[value] = bool(np.isnan(array).any())
 
-    dtypes = [w.dtype for w in weights.values() if is_float(w.dtype)]
-    dtype: Any = next(iter(dtypes), np.dtype(np.float32))
-    interpret(graph, inputs, weights, training=True, dtype=dtype, key=key, observe=observe)
+    precision = inputs[-1].dtype  # that of the rate
+    with suppress(ArchitraveError):  # what the oracle cannot run, it cannot explain
+        interpret(graph, inputs, weights, training=True, dtype=precision, key=key, observe=observe)
     value = graph.outputs[1]
     while (before := _worst(value.node, wrong)) is not None:
         value = before
