@@ -154,9 +154,11 @@ class FlowWriter(Writer):
             for name, value in zip(names, carried, strict=True):
                 self.hold(name, value)  # for the device of the counter
             run = self.counted(scan.length, scan.reverse)
-        steps = [self.variables.pick(self.hint(v) or "step") for v in over]
-        for name, value in zip(steps, over, strict=True):
-            self.hold(name, value)
+        steps: list[str] = []
+        for value in over:
+            # One after the other, so that no two take the same free variable.
+            steps.append(self.variables.pick(self.hint(value) or "step"))
+            self.hold(steps[-1], value)
         self.write(f"for {', '.join(steps)} in {run}:", node.span)
         with self.indented():
             self._turn(body, names, carried, captures, lists, node.span)

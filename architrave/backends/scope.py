@@ -177,6 +177,13 @@ class FunctionScope(ABC):
                     return Code(f"{name}.shape")
         return Code(sequence(self.size(size) for size in shape))
 
+    def precise_input(self) -> str | None:
+        """An input of the whole program whose dtype is the run's precision, as its variable is at the start."""
+        for name, value in zip(self.parameters, self.region.inputs, strict=True):
+            if value.dtype is DType.FLOAT:
+                return name
+        return None
+
     def anchor(self, floating: bool = True) -> str:
         """A tensor whose dtype is the run's precision; any tensor where its device alone matters."""
         for name, value in self.variables.holders.items():

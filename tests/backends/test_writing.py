@@ -1,14 +1,19 @@
 """The parts of which programs are written: expressions, sizes, templates, layout."""
 
+import numpy as np
 import pytest
 
 from architrave.backends.base import backend
 from architrave.backends.code import Code, infix, literal, prefix
 from architrave.backends.layout import wrapped
+from architrave.backends.load import compile
 from architrave.backends.merge import merge, template
 from architrave.backends.names import Names
 from architrave.backends.sizes import Sizes
+from architrave.ir import build
+from architrave.ir.autodiff import with_gradients
 from architrave.ir.dims import floor_div, symbol
+from architrave.ir.interpret import interpret
 from architrave.models import loads
 
 A, B, C = Code("a"), Code("b"), Code("c")
@@ -132,3 +137,21 @@ SELECTED = [
 def test_single_elements_are_indexed(target, source, text):
     emitted = backend(target).emit(loads(f"model M()(x: [4, 3, 5]) -> [*_] {{ return exp({source}) }}"))
     assert f".exp({text})" in emitted
+
+
+@pytest.mark.parametrize("target", ["numpy", "torch"])
+def test_two_loops_over_several_sequences_keep_their_steps_apart(target):
+    """The second loop may take the first one's variables anew, but not one of them twice."""
+    x, y = (build.input(name, "[3, 4]") for name in "xy")
+    backward = with_gradients(build.graph("M", [x, y], [build.cumprod(x, axis=0), build.cumprod(y, axis=0)]))
+    inputs = np.random.default_rng(0).normal(size=(4, 3, 4))
+    for found, wanted in zip(compile(backward, target)({}, *inputs), interpret(backward, inputs).outputs, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-12)
+
+
+@pytest.mark.parametrize("target", ["numpy", "torch", "jax"])
+def test_the_precision_is_that_of_an_input_that_is_used_up(target):
+    backward = with_gradients(loads("model M()(x: [3]) = softmax(cast(x, f64))"))
+    inputs = np.array([0.1, 0.2, 0.3]), np.array([1.0, -1.0, 0.5])
+    (_, wanted), (_, found) = interpret(backward, inputs).outputs, compile(backward, target)({}, *inputs)
+    np.testing.assert_allclose(found, wanted, rtol=1e-14)

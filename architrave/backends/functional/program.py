@@ -186,8 +186,9 @@ class Program:
             raise error("E403", f"the size {unknown} cannot be told from the inputs of `{self.graph.name}`", hint=hint)
         parameters = ["params", "state", *writer.parameters, "*", "training=False"]
         if None in writer.missing:
-            single = self.framework.dtypes[DType.F32]
-            body.insert(0, f"{writer.missing[None]} = {self.framework.asarray}(0.0, {single})")
+            given = writer.precise_input()
+            dtype = f"{given}.dtype" if given is not None else self.framework.dtypes[DType.F32]
+            body.insert(0, f"{writer.missing[None]} = {self.framework.asarray}(0.0, {dtype})")
         if self.needs_key:
             parameters.append("key=(0, 0)")
             body.insert(0, f"key = {self.framework.asarray}(key, {self.framework.dtypes[DType.U32]})")

@@ -221,7 +221,9 @@ class Program:
         unsigned = [p for p, v in zip(parameters, root.inputs, strict=True) if v.dtype is DType.U32]
         body = [*(f"{p} = {p}.to({DTYPES[DType.U32]})" for p in unsigned), *body]
         if None in writer.missing:
-            body.insert(0, f"{writer.missing[None]} = torch.empty(0)")
+            given = writer.precise_input()
+            options = f", dtype={given}.dtype, device={given}.device" if given is not None else ""
+            body.insert(0, f"{writer.missing[None]} = torch.empty(0{options})")
         if self.needs_key:
             parameters.append("key=None")
             device = f"{writer.parameters[0]}.device" if writer.parameters else "None"
@@ -343,6 +345,12 @@ def _about(graph: Graph, main: str) -> str:
 def _stored(op: Constant) -> str:
     """An array as source: its bytes in base 64, or its numbers where they are few."""
     dtype = DTYPES[DType.F64 if op.type.dtype is DType.FLOAT else op.type.dtype]
-    data = text_literal(base64.b64encode(op.data).decode("ascii"))
+    stored = _widened(op.data) if op.type.dtype is DType.U32 else op.data
+    data = text_literal(base64.b64encode(stored).decode("ascii"))
     shape = sequence(literal(size) for size in op.type.shape)
     return f"torch.frombuffer(bytearray(base64.b64decode({data})), dtype={dtype}).reshape({shape})"
+
+
+def _widened(data: bytes) -> bytes:
+    """Unsigned numbers of 32 bits as PyTorch programs hold them: in 64 bits."""
+    return b"".join(data[i : i + 4] + bytes(4) for i in range(0, len(data), 4))
