@@ -10,7 +10,7 @@ from architrave.dsl.modules import load_file
 from architrave.testing import assert_backends_agree
 from tests.docs.pages import README, ROOT, TUTORIAL, fences
 
-EXAMPLES = sorted((ROOT / "examples").glob("*.arch"))
+EXAMPLES = sorted((ROOT / "examples").rglob("*.arch"))
 by_file = pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 
 
