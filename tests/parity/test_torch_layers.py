@@ -179,6 +179,7 @@ CASES = (
     Case("rms_norm", SEQUENCE, lambda: nn.RMSNorm(6, 1e-6)),
     Case("group_norm(2)", IMAGE, lambda: nn.GroupNorm(2, 4)),
     Case("instance_norm", IMAGE, lambda: nn.InstanceNorm2d(4)),
+    Case("instance_norm(affine = true)", IMAGE, lambda: nn.InstanceNorm2d(4, affine=True)),
     Case(
         "attention(causal = true, scale = 0.3)",
         ([2, 4, 5, 6], [2, 2, 5, 6], [2, 2, 5, 3]),
