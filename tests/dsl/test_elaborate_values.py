@@ -234,6 +234,12 @@ TENSORS: dict[str, Any] = {
     "fftshift(x) + ifftshift(x, axis = 0)": np.fft.fftshift(X) + np.fft.ifftshift(X, 0),
     "fftfreq(5, d = 0.5)": np.fft.fftfreq(5, 0.5),
     "rfftfreq(6)": np.fft.rfftfreq(6),
+    "bitwise_and(arange(4), 3) + bitwise_or(arange(4), 8) + bitwise_xor(arange(4), 1)": np.array([9, 10, 15, 16]),
+    "shift_left(arange(3), 2) - shift_right(bitwise_not(arange(3)), 1) + shift_right(8, arange(3), logical = true)": (
+        np.array([9, 9, 12])
+    ),
+    "popcount(arange(4)) + clz(cast(arange(4), u8))": np.array([8, 8, 7, 8]),
+    "bitcast(cast(x, f32), i32) - 65536 * cast(bitcast(cast(x, bf16), i16), i32)": np.zeros_like(X),
     "vjp((y) => y * y, x, 3)": 6 * X,
     "random.uniform([2], 3, 3) + random.normal([2]) * 0 + random.bernoulli(1, [2])": np.full(2, 4.0),
 }

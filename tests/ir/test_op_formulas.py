@@ -10,6 +10,7 @@ import pytest
 
 from architrave.ir.op import OPS, Sample, sample
 from tests.ir.apply import Array, evaluate
+from tests.ir.bits import BITS
 from tests.ir.functions import FUNCTIONS
 from tests.ir.images import IMAGES
 from tests.ir.losses import LOSSES
@@ -235,6 +236,7 @@ FORMULAS: dict[str, Callable[..., Any]] = {
     **LOSSES,
     **MATRICES,
     **TRANSFORMS,
+    **BITS,
     **FUNCTIONS,
 }
 """Composites by other formulas; None where a formula does not hold for a sample."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from architrave.backends.base import Call, Rules
-from architrave.backends.code import Code, call, infix, is_at_least, literal
+from architrave.backends.code import Code, call, infix, is_at_least, literal, method
 from architrave.backends.functional.axes import add_axes, reduction
+from architrave.backends.functional.bits import add_bits
 from architrave.backends.functional.contraction import add_contraction, as_matmul, linear
 from architrave.backends.functional.dtypes import as_float, astype, promoted
 from architrave.backends.functional.elementwise import add_elementwise
@@ -13,7 +14,7 @@ from architrave.backends.functional.functions import add_functions
 from architrave.backends.functional.index import add_index
 from architrave.backends.functional.linalg import add_linalg
 from architrave.backends.functional.windows import add_windows
-from architrave.ir.types import normalize_axis
+from architrave.ir.types import DType, normalize_axis
 
 rules = Rules()
 add_elementwise(rules, "jnp")
@@ -24,6 +25,7 @@ add_windows(rules, "jnp")
 add_index(rules, "jnp")
 add_linalg(rules)
 add_fourier(rules, "jnp")
+add_bits(rules, "jnp")
 
 
 @rules.rule("stop_gradient")
@@ -58,6 +60,21 @@ def _floor_divide(at: Call) -> Code:
 @rules.rule("cast")
 def _cast(at: Call) -> Code:
     return astype(at, at.args[0], at.op.dtype)
+
+
+@rules.rule("popcount")
+def _popcount(at: Call) -> Code:
+    return method(call("jax.lax.population_count", at.args[0]), "astype", at.dtype(DType.I64))
+
+
+@rules.rule("clz")
+def _clz(at: Call) -> Code:
+    return method(call("jax.lax.clz", at.args[0]), "astype", at.dtype(DType.I64))
+
+
+@rules.rule("bitcast")
+def _bitcast(at: Call) -> Code:
+    return call("jax.lax.bitcast_convert_type", at.args[0], at.dtype(at.op.dtype))
 
 
 @rules.rule("atan2", scalars=True)

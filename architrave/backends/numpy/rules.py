@@ -5,6 +5,7 @@ from __future__ import annotations
 from architrave.backends.base import Call, Rules
 from architrave.backends.code import Code, call, infix, is_at_least, literal, method
 from architrave.backends.functional.axes import add_axes, reduction
+from architrave.backends.functional.bits import add_bits
 from architrave.backends.functional.contraction import add_contraction, as_matmul, equation, linear
 from architrave.backends.functional.dtypes import as_float, astype, promoted
 from architrave.backends.functional.elementwise import add_elementwise
@@ -24,6 +25,7 @@ add_windows(rules, "np")
 add_index(rules, "np")
 add_linalg(rules)
 add_fourier(rules, "np")
+add_bits(rules, "np")
 
 
 @rules.rule("stop_gradient")
@@ -56,6 +58,16 @@ def _cast(at: Call) -> Code:
     if at.types[0].dtype.is_float and at.op.dtype.is_integer:
         return call(at.use("to_integers"), at.args[0], at.dtype(at.op.dtype))
     return astype(at, at.args[0], at.op.dtype)
+
+
+@rules.rule("popcount", "clz")
+def _bits(at: Call) -> Code:
+    return call(at.use(at.op.name), at.args[0])
+
+
+@rules.rule("bitcast")
+def _bitcast(at: Call) -> Code:
+    return method(at.args[0], "view", at.dtype(at.op.dtype))
 
 
 @rules.rule("atan2", scalars=True)

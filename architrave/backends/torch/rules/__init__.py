@@ -2,6 +2,7 @@
 
 from architrave.backends.base import Rules
 from architrave.backends.torch.rules.axes import axes
+from architrave.backends.torch.rules.bits import bits
 from architrave.backends.torch.rules.elementwise import elementwise
 from architrave.backends.torch.rules.fourier import fourier
 from architrave.backends.torch.rules.functions import functions
@@ -9,6 +10,6 @@ from architrave.backends.torch.rules.layers import layers
 from architrave.backends.torch.rules.linalg import linalg
 from architrave.backends.torch.rules.windows import windows
 
-rules = Rules.joined(elementwise, functions, axes, fourier, layers, linalg, windows)
+rules = Rules.joined(elementwise, functions, axes, bits, fourier, layers, linalg, windows)
 
 __all__ = ["rules"]

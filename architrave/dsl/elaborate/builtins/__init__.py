@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from architrave.dsl.elaborate.builtins import (
     arithmetic,
+    bits,
     calculus,
     complex,
     einops,
@@ -22,6 +23,7 @@ from architrave.dsl.elaborate.builtins.registry import BUILTINS
 __all__ = [
     "BUILTINS",
     "arithmetic",
+    "bits",
     "calculus",
     "complex",
     "einops",
