@@ -1,14 +1,16 @@
 """How long operators take on NumPy, forward and backward, against PyTorch's eager mode: in one run, one thread each.
 
-    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/operator_gradients.py [--rounds 9] [NAME...]
+    python benchmarks/operator_gradients.py [--rounds 9] [NAME...]
 
-Both run `Program.gradients`, whose conversions are in the times. NumPy and PyTorch take turns; the best of each counts,
-since machines are noisy. A ratio above 3 is marked.
+Both run `Program.gradients`, whose conversions are in the times. NumPy and PyTorch take turns; the
+best of each counts, in time of the processor, which others on the machine disturb least. A ratio above 3 is marked.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -23,6 +25,7 @@ from architrave.ir.arrays import draw
 from architrave.ir.graph import Value
 from architrave.ir.type_parser import parse_type
 
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 CASES: dict[str, tuple[Callable[..., Value], tuple[str, ...]]] = {
     "linear": (build.linear, ("[4096, 256]", "[256, 256]", "[256]")),
     "matmul": (build.matmul, ("[8, 4, 128, 64]", "[8, 4, 64, 128]")),
@@ -81,9 +84,9 @@ def arrays(types: tuple[str, ...]) -> list[Any]:
 
 
 def seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
+    start = time.process_time()
     work()
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def main() -> None:
@@ -91,6 +94,9 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="operators; all of them if none is named")
     parser.add_argument("--rounds", type=int, default=9)
     given = parser.parse_args()
+    if any(os.environ.get(name) != "1" for name in THREADS):
+        # BLAS reads them when it is loaded.
+        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | dict.fromkeys(THREADS, "1"))
     torch.set_num_threads(1)
     print(f"{'forward and backward':24}{'NumPy':>12}{'PyTorch':>12}{'ratio':>8}")
     for name, (function, types) in CASES.items():

@@ -1,20 +1,22 @@
 """How long a step of training takes on NumPy, against PyTorch's eager mode, in one run and on one thread each.
 
-    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/training_step.py
+    python benchmarks/training_step.py
     ... --rounds 30 --profile     # where NumPy's time goes, too
 
 The network is the residual network of examples/digits, with batch normalization and dropout, on 64 images of 8 x 8
 pixels in float32; the step is forward, backward and SGD with momentum. NumPy runs the program of `architrave.train`;
-PyTorch the emitted module in a loop as anybody writes it, with `F.cross_entropy` and `torch.optim.SGD`. Machines are
-noisy: both run in turns, and medians and the best of each are compared.
+PyTorch the emitted module in a loop as anybody writes it, with `F.cross_entropy` and `torch.optim.SGD`. Both run
+in turns, and their processor's time is taken, which others on the machine disturb least: the median and the best.
 """
 
 from __future__ import annotations
 
 import argparse
 import cProfile
+import os
 import pstats
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +32,7 @@ from architrave.ir.initializers import init
 from architrave.ir.type_parser import parse_type
 from architrave.train import SGD, Objective, Recipe, Schedule, Trainer
 
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 NETWORK = Path(__file__).parents[1] / "examples" / "digits" / "resnet.arch"
 BATCH = 64
 
@@ -64,9 +67,9 @@ def torch_step(graph: Graph, images: np.ndarray, labels: np.ndarray) -> Callable
 
 
 def seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
+    start = time.process_time()
     work()
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def main() -> None:
@@ -74,6 +77,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=30, help="steps of each")
     parser.add_argument("--profile", action="store_true", help="show where NumPy's time goes")
     given = parser.parse_args()
+    if any(os.environ.get(name) != "1" for name in THREADS):
+        # BLAS reads them when it is loaded.
+        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | dict.fromkeys(THREADS, "1"))
     torch.set_num_threads(1)
     rng = np.random.default_rng(0)
     images = rng.random((BATCH, 1, 8, 8), np.float32)

@@ -38,9 +38,17 @@ def convolve(
     for start in range(0, n, most):
         images = slice(start, start + most)
         taps = windows(x[..., images], weight.shape[2:], stride, dilation)
-        taps = taps.reshape(groups, matrix.shape[2], math.prod(taps.shape[1 + rank :]))
-        y[..., images] = (matrix @ taps).reshape(*y.shape[:-1], -1)
+        # Copied in runs along the result, or, of few large windows, along each window.
+        long = rank > 0 and n * size[-1] < weight.shape[-1]
+        for place in np.ndindex(*size) if long else ((slice(None),) * rank,):
+            y[(slice(None), *place, images)] = weigh(matrix, taps[(slice(None),) * (1 + rank) + tuple(place)], rank)
     return add_bias(np.moveaxis(y, -1, 0), bias)
+
+
+def weigh(matrix: np.ndarray, taps: np.ndarray, rank: int) -> np.ndarray:
+    """The product of matrix [groups, out, C * kernel] with taps [groups * C, *kernel, ...]: [groups * out, ...]."""
+    columns = taps.reshape(len(matrix), matrix.shape[2], math.prod(taps.shape[1 + rank :]))
+    return (matrix @ columns).reshape(len(matrix) * matrix.shape[1], *taps.shape[1 + rank :])
 
 
 def convolve_transpose(
@@ -61,15 +69,15 @@ def convolve_transpose(
     n, kernel, spatial = len(x), weight.shape[2:], x.shape[2:]
     rank = len(kernel)
     stride, dilation = per_axis(stride, rank), per_axis(dilation, rank)
-    matrix = weight.reshape(groups, len(weight) // groups, math.prod(weight.shape[1:])).swapaxes(1, 2)
     x = examples_last(x, ((0, 0),) * rank)
-    taps = matrix @ x.reshape(groups, len(x) // groups, math.prod(spatial) * n)
-    taps = taps.reshape(groups * weight.shape[1], *kernel, *spatial, n)
+    columns = x.reshape(groups, len(x) // groups, math.prod(spatial) * n)
+    taps = weight.reshape(groups, len(weight) // groups, *weight.shape[1:]).swapaxes(1, 2)
     full = [(m - 1) * s + d * (k - 1) + 1 for m, s, d, k in zip(spatial, stride, dilation, kernel)]
     full = [m + extra for m, extra in zip(full, per_axis(output_padding, rank))]
-    y = np.zeros((len(taps), *full, n), taps.dtype)
+    y = np.zeros((groups * weight.shape[1], *full, n), np.result_type(x, weight))
     for tap in np.ndindex(*kernel):
-        y[tap_cells(tap, spatial, stride, dilation)] += taps[(slice(None), *tap)]
+        added = np.ascontiguousarray(taps[(..., *tap)]) @ columns
+        y[tap_cells(tap, spatial, stride, dilation)] += added.reshape(len(y), *spatial, n)
     kept = (slice(before, m - after) for (before, after), m in zip(pairs(padding, rank), full))
     return add_bias(np.moveaxis(y[(slice(None), *kept)], -1, 0), bias)
 

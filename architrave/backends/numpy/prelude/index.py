@@ -31,12 +31,16 @@ def scatter_add(x: np.ndarray, index: np.ndarray, source: np.ndarray, axis: int)
     y = np.array(x, order="C")
     if not (index.size and x.size):
         return y
-    # One flat index: that is what `np.add.at` is fast with.
     places = list(np.ogrid[tuple(slice(n) for n in index.shape)])
     places[axis] = index
     flat = np.ravel_multi_index(tuple(places), x.shape, mode="clip")
     inside = (index >= 0) & (index < x.shape[axis])
-    np.add.at(y.reshape(-1), flat[inside], source[inside])
+    if not inside.all():
+        flat, source = flat[inside], source[inside]
+    if y.dtype.kind == "f":  # in float64, and faster
+        y += np.bincount(flat.reshape(-1), source.reshape(-1), y.size).reshape(y.shape).astype(y.dtype)
+    else:
+        np.add.at(y.reshape(-1), flat.reshape(-1), source.reshape(-1))
     return y
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -31,21 +32,26 @@ def max_pool_places(
     dilation: int | tuple[int, ...] = 1,
 ) -> np.ndarray:
     """Where `max_pool` finds its values, the first of equals: places in the plane of the last axes, row by row."""
-    rank, plane = len(kernel), x.shape[x.ndim - len(kernel) :]
-    inside = np.broadcast_to(np.arange(math.prod(plane)).reshape(plane), x.shape)
-    y, places = pad_spatial(x, pairs(padding, rank)), pad_spatial(inside, pairs(padding, rank), -1)
-    steps = zip(range(x.ndim - rank, x.ndim), kernel, per_axis(stride, rank), per_axis(dilation, rank))
-    # The last axis first: of equals in one window the one in the first row counts, and in it the first.
-    for axis, k, s, d in reversed(list(steps)):
-        taps = window_taps(y.shape[axis], axis, k, s, d)
-        best, best_places = y[taps[0]], places[taps[0]]
-        for tap in taps[1:]:
-            z, z_places = y[tap], places[tap]
-            larger = ~(z <= best) & (best == best) | (best_places < 0)
-            best = np.where(larger & (z_places >= 0), z, best)
-            best_places = np.where(larger & (z_places >= 0), z_places, best_places)
-        y, places = best, best_places
-    return np.array(places)
+    rank, lead = len(kernel), (slice(None),) * (x.ndim - len(kernel))
+    stride, dilation, around = per_axis(stride, rank), per_axis(dilation, rank), pairs(padding, rank)
+    plane = x.shape[x.ndim - rank :]
+    largest = max_pool(x, kernel, stride, padding, dilation)
+    x = pad_spatial(x, around)
+    numbers = pad_spatial(np.arange(math.prod(plane)).reshape(plane), around, -1)
+    axes = [window_taps(m, 0, k, s, d) for m, k, s, d in zip(numbers.shape, kernel, stride, dilation)]
+    taps = [tuple(cells for (cells,) in tap) for tap in itertools.product(*axes)]
+    holds_nan = bool(np.any(largest != largest))
+    chosen = np.zeros(largest.shape, np.min_scalar_type(len(taps)))
+    for number, tap in reversed(list(enumerate(taps))):
+        cells = x[lead + tap]
+        found = cells == largest
+        if holds_nan:
+            found |= cells != cells
+        if padding != 0:
+            found &= numbers[tap] >= 0
+        np.copyto(chosen, number, where=found)
+    positions = np.stack([numbers[tap] for tap in taps])
+    return positions[(chosen, *np.ogrid[tuple(map(slice, positions.shape[1:]))])]
 
 
 def avg_pool(
