@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from architrave.cli.help import examples
+from architrave.cli.report import json_option, print_json
 from architrave.cli.selection import Selection, model_options
 from architrave.ir.source import error, printable
 
@@ -27,6 +28,7 @@ from architrave.ir.source import error, printable
 @click.option("--temperature", type=click.FloatRange(0), default=1.0, show_default=True, help="0 takes the likeliest.")
 @click.option("--seed", default=0, show_default=True, help="The same seed gives the same text.")
 @model_options
+@json_option
 def command(
     name: str,
     weights: str,
@@ -35,6 +37,7 @@ def command(
     length: int,
     temperature: float,
     seed: int,
+    as_json: bool,
     **selected: Any,
 ) -> int:
     """Write text, character by character.
@@ -42,22 +45,26 @@ def command(
     The weights are those that `architrave train` wrote after training on a .txt file.
     """
     from architrave.backends.load import compile
-    from architrave.train.data.texts import encoded, sample
+    from architrave.train.data.texts import encoded, sample, window_length
     from architrave.weights import load
 
     graph = Selection(name, **selected).graph()
+    context = window_length(graph)
     alphabet = _alphabet(weights)
     arrays = load(weights, graph)
     program = compile(graph, backend)
-    context = int(graph.inputs[0].shape[1])  # type: ignore[arg-type]  # what was trained on text has a known length
     start = encoded(prompt or alphabet[0], alphabet)
 
     def logits(window: Any) -> Any:
         return program.run(arrays, window).outputs[0]
 
-    sys.stdout.write(prompt)
-    for code in itertools.islice(sample(logits, start, context, temperature, seed), length):
-        sys.stdout.write(alphabet[code])
+    codes = itertools.islice(sample(logits, start, context, temperature, seed), length)
+    characters = itertools.chain(prompt, (alphabet[code] for code in codes))
+    if as_json:
+        print_json("sample", True, {"model": graph.name, "text": "".join(characters)})
+        return 0
+    for character in characters:
+        sys.stdout.write(character)
         sys.stdout.flush()
     sys.stdout.write("\n")
     return 0

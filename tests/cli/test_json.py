@@ -26,6 +26,7 @@ REPORTS = {
     "ops": "ops softmax",
     "ops --matrix": "ops --matrix logical_not",
     "train": "train net.arch --data points.npz --batch 8 --epochs 1 --backend numpy",
+    "sample": "sample letters.arch letters.safetensors --length 5 --backend numpy",
     "weights init": "weights init net.arch --output net.safetensors",
     "weights inspect": "weights inspect net.safetensors net.arch",
 }

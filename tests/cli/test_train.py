@@ -127,11 +127,14 @@ def test_broken_files_of_options(cli: Cli, folder: Path, text: str, said: str) -
         ("train net.arch --data points.npz --plot nowhere/a.png --batch 8 --epochs 1", "E520"),
         ("sample letters.arch letters.safetensors --prompt x", "E567"),
         ("sample letters.arch net.arch", "E501"),
+        ("sample net.arch letters.safetensors", "E548"),
+        ("train net.arch --data letters.txt", "E548"),
     ],
 )
 def test_what_is_wrong_is_named(cli: Cli, folder: Path, line: str, code: str) -> None:
     x = np.ones((40, 4), np.float32)
     np.savez(folder / "wide.npz", x=x, labels=np.arange(40) % 3)
+    (folder / "letters.txt").write_text("abc" * 9, encoding="utf-8")
     np.savez(folder / "nan.npz", x=x * np.nan, labels=np.arange(40) % 3)
     outcome = cli(*line.split(), "--backend", "numpy")
     assert (outcome.code, f"error[{code}]" in outcome.err) == (2, True), outcome.err

@@ -25,7 +25,7 @@ def text_file(path: Path, network: Graph, held_out: float) -> tuple[Dataset, Dat
     """
     text = _read(path)
     alphabet = tuple(sorted(set(text)))
-    length = _length(network)
+    length = window_length(network)
     codes = encoded(text, alphabet)
     cut = len(codes) - round(held_out * len(codes))
     name = printable(str(path))
@@ -75,12 +75,14 @@ def _read(path: Path) -> str:
         raise error("E567", f"{named} is no text in UTF-8") from None
 
 
-def _length(network: Graph) -> int:
-    first = network.inputs[0]
-    length = first.shape[1] if first.rank == 2 else None
-    if len(network.inputs) != 1 or not first.dtype.is_integer or not isinstance(length, int):
-        raise error("E548", f"`{network.name}` takes no characters, i64[N, T] for a known T")
-    return length
+def window_length(network: Graph) -> int:
+    """How many characters the network reads at once. Raises E548 for one that reads none."""
+    match [(v.dtype.is_integer, v.shape) for v in network.inputs]:
+        case [(True, (_, int(length)))] if network.outputs[0].rank == 3:
+            return length
+        case _:
+            hint = "it should take i64[N, T] for a known T, and give [N, T, characters]"
+            raise error("E548", f"`{network.name}` does not read characters", hint=hint)
 
 
 def _windows(codes: Array, length: int, name: str, alphabet: tuple[str, ...]) -> Dataset:
