@@ -201,6 +201,7 @@ KINKS: dict[str, list[Kink]] = {
         kink(weighted(op("softmax")), ([0.0, -INF, 0.0], [-0.5, 0.0, 0.5])),
         kink(op("logsumexp"), ([0.0, -INF, 0.0], [0.5, 0.0, 0.5])),
         kink(op("logsumexp"), ([1000.0, 1000.0], [0.5, 0.5])),
+        kink(op("logsumexp"), ([-INF, -INF], [NAN, NAN])),
     ],
     "`stop_gradient`": [kink(lambda x: x * build.stop_gradient(x), ([3.0], [3.0]))],
 }

@@ -129,7 +129,7 @@ class Logsumexp(_Statistic):
 
     def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
         (x,), (y, g) = operands, (restored(v, operands[0], self.axes) for v in (results[0], cotangents[0]))
-        return (g * apply(Exp(), x - apply(Where(), apply(Isfinite(), y), y, 0.0)),)
+        return (g * apply(Exp(), x - y),)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
