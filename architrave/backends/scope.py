@@ -225,9 +225,9 @@ class FunctionScope(ABC):
 
     def _constant(self, value: Value) -> Held:
         """A constant, made where it is used."""
-        if isinstance(value.op, Constant):
-            return Held(self.leaf(value))
         before = len(self._also)
+        if isinstance(value.op, Constant):
+            return Held(self.leaf(value), self._taken(before))
         made = self.rules[value.op.name](Call(value.op, (), (), (value.type,), self))
         code = made if isinstance(made, Code) else Code(made or "")
         return Held(code, self._taken(before), 0 if code.text.isidentifier() else 1)
