@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from architrave.ir.autodiff import with_gradients
 from architrave.ir.autodiff.reverse import copied
 from architrave.ir.graph import Graph, Value
 from architrave.ir.interpret import interpret
+from architrave.ir.types import DType
 
 PAGE = Path(__file__).parents[2] / "docs" / "numerics.md"
 INF, NAN = math.inf, math.nan
@@ -42,6 +44,13 @@ def kink(function: Callable[..., Value], *pairs: tuple[list[Any], list[Any]]) ->
 
 def op(name: str, **attributes: Any) -> Callable[..., Value]:
     return lambda *operands: getattr(build, name)(*operands, **attributes)
+
+
+def constant(*numbers: int) -> Value:
+    """A vector of 0 and 1, as of an index."""
+    places = build.arange(size=len(numbers))
+    ones = [build.equal(places, i) for i, number in enumerate(numbers) if number]
+    return build.cast(reduce(build.logical_or, ones), DType.I64)
 
 
 def weighted(function: Callable[[Value], Value]) -> Callable[[Value], Value]:
@@ -115,11 +124,17 @@ KINKS: dict[str, list[Kink]] = {
         kink(lambda x: build.minimum(0, x), ([-1.0, 0.0, 1.0], [1.0, 0.5, 0.0])),
         kink(op("maximum"), ([INF, INF], [0.5, 1.0]), ([INF, 0.0], [0.5, 0.0])),
     ],
-    "`max`, `min` of equals; `norm` of infinite order": [
+    "`max`, `min`, `segment_max`, `scatter_max` of equals; `norm` of infinite order": [
         kink(op("max"), ([1.0, 3.0, 3.0, 2.0], [0.0, 0.5, 0.5, 0.0])),
         kink(op("min", axes=[1]), ([[1.0, 1.0, 1.0], [3.0, 2.0, 3.0]], [[1 / 3] * 3, [0.0, 1.0, 0.0]])),
         kink(op("max", axes=[0], keep=True), ([-INF, -INF], [0.5, 0.5])),
         kink(op("norm", order=INF), ([-2.0, 2.0, 1.0], [-0.5, 0.5, 0.0])),
+        kink(lambda x: build.segment_max(x, constant(0, 0, 1), count=2), ([3.0, 3.0, 1.0], [0.5, 0.5, 1.0])),
+        kink(
+            lambda x, y: build.scatter_max(x, constant(0, 0, 1), y, axis=0),
+            ([3.0, 1.0], [1 / 3, 0.0]),
+            ([3.0, 3.0, 2.0], [1 / 3, 1 / 3, 1.0]),
+        ),
     ],
     "`max_pool`, `adaptive_max_pool`, `cummax`, `cummin` of equals": [
         kink(op("cummax", axis=0), ([1.0, 1.0, 0.0, 2.0, 2.0], [3.0, 0.0, 0.0, 2.0, 0.0])),
