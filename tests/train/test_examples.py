@@ -56,6 +56,26 @@ def test_a_network_tells_digits_apart(name: str, backend: str, capsys: pytest.Ca
     assert history[-1]["val_accuracy"] >= DIGITS[name]
 
 
+def digit_losses(name: str, backend: str, steps: int) -> list[float]:
+    """The losses of a network on the first batches of digits, in float64."""
+    graph = load(EXAMPLES / "digits" / f"{name}.arch")
+    train, _ = open_data("digits", graph)
+    recipe, schedule = Recipe(AdamW(), Objective("cross_entropy"), decay=0.05), Schedule(3e-3, steps, warmup=40)
+    trainer = Trainer(graph, recipe, schedule, train.target_type(graph), backend=backend, dtype="float64")
+    batches = itertools.chain.from_iterable(train.epoch(32, 0, epoch) for epoch in itertools.count())
+    return [trainer.train(*arrays) for arrays in itertools.islice(batches, steps)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", DIGITS)
+def test_the_loss_curves_of_the_backends_are_one(name: str) -> None:
+    for package in ("sklearn", "torch", "jax"):
+        pytest.importorskip(package)
+    ours = digit_losses(name, "numpy", 200)
+    for backend in ("torch", "jax"):
+        np.testing.assert_allclose(digit_losses(name, backend, 200), ours, rtol=1e-8, err_msg=backend)
+
+
 def gpt_losses(backend: str, steps: int, dtype: str = "float32") -> tuple[list[float], float | None]:
     """The losses of a small GPT on the first batches, and what a loss would be by how often each character comes."""
     graph = load(EXAMPLES / "text" / "gpt.arch", width=32, depth=1)
