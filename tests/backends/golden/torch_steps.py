@@ -21,7 +21,7 @@ class Spike(torch.autograd.Function):
     @staticmethod
     def forward(ctx, v):
         ctx.save_for_backward(v)
-        return torch.where(v >= 0, 1.0, 0.0).to(v.dtype)  # <text>:11
+        return torch.where(v >= 0, torch.tensor(1.0, dtype=v.dtype, device=v.device), 0.0)  # <text>:11
 
     @staticmethod
     def backward(ctx, grad_0):
