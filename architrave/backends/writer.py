@@ -220,11 +220,13 @@ class Writer(FunctionScope):
         whole = expanded(node)
         inside: Counter[Value] = Counter(v for n in whole.nodes for v in n.operands)
         before = Counter(node.operands)
+        for old, new in zip(node.outputs, whole.outputs, strict=True):
+            inside[new] += self.uses(old)
+        # An operand may be a result as it is: then the uses of both count together, lest it be free in between.
         for operand, count in before.items():
             if inside[operand] != count:
                 self._use_anew(operand, inside[operand] - count)
         for old, new in zip(node.outputs, whole.outputs, strict=True):
-            inside[new] += self.uses(old)
             if old in self.targets:
                 self.targets[new] = self.targets[old]
             if old in self._users:
@@ -236,9 +238,7 @@ class Writer(FunctionScope):
             self.node(part)
         made = {v for n in whole.nodes for v in n.outputs}
         for old, new in zip(node.outputs, whole.outputs, strict=True):
-            if new not in made:
-                self._use_anew(new, self.uses(old))
-            elif self._users.get(new) in self._written:
+            if new in made and self._users.get(new) in self._written:
                 continue  # together with what selects from it
             self.values[old] = self.operand(new)
 
