@@ -1,12 +1,14 @@
 # Two commands matter: `make demo` and `make test`. Both make .venv first if need be, from Python 3.11 or newer.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all fuzz lint format grammar clean
+.PHONY: help demo test test-all fuzz opinfo lint format grammar clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DEMO := build/demo
 MODEL ?= resnet50
+# How many examples `make fuzz` gives each test.
+EXAMPLES ?= 2000
 # Test processes. Each runs its kernels on one thread.
 JOBS ?= auto
 PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
@@ -19,7 +21,8 @@ help:
 	@echo "make demo      compile $(MODEL) to NumPy, PyTorch and JAX in ./$(DEMO), and verify that the three agree"
 	@echo "make test      run the tests"
 	@echo "make test-all  run the slow tests too"
-	@echo "make fuzz      run the property tests with fresh random input, for longer"
+	@echo "make fuzz      run the property tests with fresh random input, for longer: EXAMPLES=$(EXAMPLES) of it"
+	@echo "make opinfo    compare with PyTorch's own samples in full, and write docs/opinfo.md"
 	@echo "make lint      ruff, mypy, pyright and import-linter"
 	@echo "make format    let ruff lay out the code"
 	@echo "make grammar   write the parser's tables anew, after a change to grammar.lark"
@@ -48,7 +51,10 @@ test-all: $(INSTALLED)
 	$(PYTEST)
 
 fuzz: $(INSTALLED)
-	$(PYTEST) -m hypothesis --hypothesis-profile=fuzz
+	EXAMPLES=$(EXAMPLES) $(PYTEST) -m hypothesis --hypothesis-profile=fuzz
+
+opinfo: $(INSTALLED)
+	$(BIN)/python -m pytest -n 0 --update-golden tests/opinfo
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check

@@ -102,6 +102,7 @@ class Svd(Op):
         yield sample([1, 3])
         yield sample([0, 3, 2])
         yield sample([3, 0])
+        yield sample([0, 5])
         yield sample(np.array([[2.0, -1.0], [1.0, 2.5]]))
         yield sample(np.array([[1, 2], [3, 5]]))
         yield sample([3], error="E304")

@@ -92,7 +92,7 @@ def signed_eigh(a: jax.Array) -> tuple[jax.Array, jax.Array]:
 def orientation(v: jax.Array) -> jax.Array:
     """1 or -1 for each column, which makes its leading entry positive: the first of size 0.9 of the largest or more."""
     if v.size == 0:
-        return jnp.ones_like(v[..., :1, :])
+        return jnp.ones((*v.shape[:-2], 1, v.shape[-1]), v.dtype)
     size = jnp.abs(v)
     leading = (size >= 0.9 * size.max(axis=-2, keepdims=True)).argmax(axis=-2, keepdims=True)
     return jnp.where(jnp.take_along_axis(v, leading, axis=-2) < 0, -1, 1)

@@ -95,7 +95,7 @@ def signed_eigh(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def orientation(v: np.ndarray) -> np.ndarray:
     """1 or -1 for each column, which makes its leading entry positive: the first of size 0.9 of the largest or more."""
     if v.size == 0:
-        return np.ones_like(v[..., :1, :])
+        return np.ones((*v.shape[:-2], 1, v.shape[-1]), v.dtype)
     size = np.abs(v)
     leading = (size >= 0.9 * size.max(axis=-2, keepdims=True)).argmax(axis=-2, keepdims=True)
     return np.where(np.take_along_axis(v, leading, axis=-2) < 0, -1, 1)

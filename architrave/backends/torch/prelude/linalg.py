@@ -82,7 +82,7 @@ def signed_eigh(a: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 def orientation(v: torch.Tensor) -> torch.Tensor:
     """1 or -1 for each column, which makes its leading entry positive: the first of size 0.9 of the largest or more."""
     if v.numel() == 0:
-        return torch.ones_like(v[..., :1, :])
+        return v.new_ones((*v.shape[:-2], 1, v.shape[-1]))
     size = v.detach().abs()
     large = size >= 0.9 * size.amax(-2, keepdim=True)
     leading = large.to(torch.uint8).argmax(-2, keepdim=True)
