@@ -92,16 +92,21 @@ def _erfinv(at: Call) -> Code:
     return call("jax.lax.erf_inv", as_float(at))
 
 
-@rules.rule("lgamma", "digamma")
-def _gamma(at: Call) -> Code:
-    return call(f"jax.lax.{at.op.name}", as_float(at))
+@rules.rule("lgamma")
+def _lgamma(at: Call) -> Code:
+    return call("jax.lax.lgamma", as_float(at))
+
+
+@rules.rule("digamma")
+def _digamma(at: Call) -> Code:
+    return call(at.use("digamma"), as_float(at))
 
 
 @rules.rule("polygamma")
 def _polygamma(at: Call) -> Code:
     x = as_float(at)
     if at.op.n == 0:
-        return call("jax.lax.digamma", x)
+        return call(at.use("digamma"), x)
     return call("jax.lax.polygamma", call("jnp.full_like", x, f"{at.op.n}.0"), x)
 
 
