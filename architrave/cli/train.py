@@ -35,7 +35,7 @@ SHAPES = ("constant", "cosine", "linear", "step", "exponential", "one-cycle")
 @click.option("--data", required=True, metavar="DATA", help="digits, an .npz file, a .txt file, a folder of images.")
 @click.option("--backend", "-b", default="torch", show_default=True, metavar="NAME", help="What computes.")
 @click.option("--dtype", type=click.Choice(list(DTYPES)), default="f32", show_default=True, help="The precision.")
-@click.option("--loss", default=LOSS, show_default=True, help="A fn of std.loss, or FILE:NAME; or none.")
+@click.option("--loss", metavar="NAME", help="A fn of std.loss, or FILE:NAME; by default, as the targets are.")
 @click.option("--loss-option", "-L", "loss_options", multiple=True, metavar="NAME=VALUE", help="An argument of it.")
 @click.option("--epochs", type=click.IntRange(1), default=10, show_default=True, help="How often all data are seen.")
 @click.option("--batch", type=click.IntRange(1), default=32, show_default=True, help="Examples of one step.")
@@ -122,9 +122,10 @@ def _prepared(graph: Any, data: str, options: Mapping[str, Any]) -> tuple[Traine
     from architrave.weights import load
 
     train, held_out = open_data(data, graph, options["held_out"])
-    loss = "" if options["loss"] == "none" else options["loss"]
+    loss = _loss(train) if options["loss"] is None else options["loss"]
     if loss == LOSS:
-        check_labels(train, int(graph.outputs[0].shape[-1]))
+        for part in (train, held_out or train):
+            check_labels(part, graph)
     recipe = Recipe(
         optimizer(options["optimizer"], **_given(options["settings"], "-O")),
         Objective(loss, _given(options["loss_options"], "-L")),
@@ -151,6 +152,13 @@ def _prepared(graph: Any, data: str, options: Mapping[str, Any]) -> tuple[Traine
         weights=None if options["start"] is None else load(options["start"], graph),
     )
     return trainer, train, held_out
+
+
+def _loss(data: Dataset) -> str:
+    """The usual loss: of classes, of numbers, or none where there are no targets and the network gives the loss."""
+    if data.target is None:
+        return ""
+    return LOSS if data.target.dtype.kind in "iu" else "mse"
 
 
 def _given(pairs: Sequence[str], flag: str) -> dict[str, Any]:

@@ -4,12 +4,15 @@ import math
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 
+from architrave.cli.train import command
 from architrave.cli.watch import curves, sparkline
-from architrave.train import Trainer
-from tests.cli.conftest import Cli
+from architrave.train import OPTIMIZERS, Trainer
+from architrave.train.schedules import SHAPES
+from tests.cli.conftest import NET, Cli
 
 TRAIN = ["train", "net.arch", "--data", "points.npz", "--backend", "numpy", "--batch", "8", "--rate", "0.01"]
 
@@ -161,3 +164,28 @@ def test_curves_are_of_what_there_is() -> None:
     assert curves(rows) == ["        loss  █▁  1.0000 to 0.5000"]
     assert curves(rows[:1]) == []
     assert math.isclose(rows[1]["loss"], 0.5)
+
+
+OWN = """model Own()(x: [N, 4], y: [N, 3]) -> [] {
+    param w: [4, 3] = zeros
+    d = x @ w - y
+    return mean(d * d)
+}
+"""
+
+
+@pytest.mark.parametrize("model", [OWN, NET], ids=["its own", "of numbers"])
+def test_the_loss_suits_the_targets(cli: Cli, folder: Path, model: str) -> None:
+    x = np.random.default_rng(0).normal(size=(40, 4)).astype("f4")
+    np.savez(folder / "numbers.npz", x=x, y=x[:, :3])
+    (folder / "net.arch").write_text(model, encoding="utf-8")
+    options = ["--data", "numbers.npz", "--backend", "numpy", "--batch", "8", "--rate", "0.05"]
+    history = cli("train", "net.arch", *options, "--json").json()["history"]
+    assert history[-1]["val_loss"] < history[0]["val_loss"] / 2
+    assert "val_accuracy" not in history[0]
+
+
+def test_the_choices_are_those_of_the_library() -> None:
+    choices = {p.name: p.type.choices for p in command.params if isinstance(p.type, click.Choice)}
+    assert set(choices["optimizer"]) == set(OPTIMIZERS)
+    assert set(choices["schedule"]) == set(SHAPES)

@@ -173,7 +173,7 @@ def test_labels_out_of_range_are_named(label: int, example: int) -> None:
     target = np.zeros(20, np.int64)
     target[example] = label
     with pytest.raises(ArchitraveError, match=rf"E564.*example {example} of a\.npz has the label {label}"):
-        check_labels(Dataset((np.zeros((20, 4)),), target, "a.npz"), 3)
+        check_labels(Dataset((np.zeros((20, 4)),), target, "a.npz"), network(POINTS))
 
 
 def folder_of_images(path: Path, classes: Sequence[str] = ("cat", "dog"), count: int = 3, mode: str = "RGB") -> Path:

@@ -111,10 +111,11 @@ def target_type(target: Array, network: Graph, name: str) -> TensorType:
     return TensorType(dtype, (network.inputs[0].shape[0], *target.shape[1:]))
 
 
-def check_labels(dataset: Dataset, classes: int) -> None:
-    """Raises E564 for a label that names no class, and says which example has it."""
-    target = dataset.target
-    if target is None or target.dtype.kind not in "iu" or not target.size:
+def check_labels(dataset: Dataset, network: Graph) -> None:
+    """Raises E564 for a label that names none of the network's classes, and says which example has it."""
+    target, output = dataset.target, network.outputs[0]
+    classes = output.shape[-1] if output.rank else None
+    if target is None or target.dtype.kind not in "iu" or not target.size or not isinstance(classes, int):
         return
     wrong = (target < 0) | (target >= classes)
     if not wrong.any():
