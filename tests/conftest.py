@@ -15,7 +15,9 @@ for variable, value in {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "JA
 
 # The machine that runs the tests may be slow or busy, so no example is ever too slow; and a failure must repeat.
 settings.register_profile("repeatable", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("fuzz", deadline=None, max_examples=2000, suppress_health_check=[HealthCheck.too_slow])
+# `make fuzz` says how many examples each test gets.
+examples = int(os.environ.get("EXAMPLES", "2000"))
+settings.register_profile("fuzz", deadline=None, max_examples=examples, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("repeatable")
 
 
