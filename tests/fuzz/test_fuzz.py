@@ -1,7 +1,7 @@
 """Random well-typed graphs: every backend agrees with the oracle, forward and backward.
 
-`make test-all` draws 2,000 of them, the same every time; `make fuzz` draws new ones, as many as EXAMPLES says. What fails
-is shrunk, and shown as text that `architrave` can read.
+`make test-all` draws 2,000 of them, the same every time; `make fuzz` draws new ones, as many as EXAMPLES says. What
+fails is shrunk, and shown as text that `architrave` can read.
 """
 
 import numpy as np
