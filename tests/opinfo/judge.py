@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice
 from typing import Any
@@ -21,8 +21,9 @@ from architrave.ir.source import ArchitraveError
 from tests.opinfo.rules import RULES, ExcludedError, input_of
 
 Array = np.ndarray[Any, Any]
-SAMPLES = {"numpy": 20, "torch": 20, "jax": 2}
-"""How many samples of each operator are run in full. JAX compiles for seconds what others run in milliseconds."""
+BACKENDS = ("numpy", "torch", "jax")
+SAMPLES = 20
+"""How many samples of each operator are run in full."""
 TOLERANCE = 1e-10
 """Of docs/testing.md, for float64: outputs and gradients, by the scale of the result."""
 SINGLE = 1e-5
@@ -66,20 +67,8 @@ class Verdict:
     name: str
     ours: tuple[str, ...] = ()
     passed: int = 0
-    in_jax: int = 0
     excluded: Counter[str] = field(default_factory=Counter[str])
     failures: list[str] = field(default_factory=list[str])
-
-
-def fully_judged(name: str) -> Verdict:
-    """As many samples as `SAMPLES` says, on every backend."""
-    verdict = judged(name, ("numpy", "torch"), SAMPLES["numpy"])
-    return with_jax(verdict, judged(name, ("jax",), SAMPLES["jax"]))
-
-
-def with_jax(verdict: Verdict, jax: Verdict) -> Verdict:
-    """The verdict on two backends, and that on the third."""
-    return replace(verdict, in_jax=jax.passed, failures=[*verdict.failures, *jax.failures])
 
 
 @cache
@@ -91,7 +80,7 @@ def known() -> dict[str, Any]:
     return {f"{op.name}.{op.variant_test_name}" if op.variant_test_name else op.name: op for op in op_db}
 
 
-def judged(name: str, backends: Sequence[str], count: int) -> Verdict:
+def judged(name: str, backends: Sequence[str] = BACKENDS, count: int = SAMPLES) -> Verdict:
     """Run the first samples of an operator."""
     verdict = Verdict(name)
     with warnings.catch_warnings():

@@ -16,8 +16,8 @@ ABOUT = """\
 # PyTorch's own samples
 
 PyTorch keeps a table of its operators with samples of their arguments, by which it tests itself \
-(`torch.testing._internal.common_methods_invocations.op_db`). For each that ours can say, the first {numpy} samples go \
-through our programs for NumPy and PyTorch, and the first {jax} through those for JAX, which compile slowly. \
+(`torch.testing._internal.common_methods_invocations.op_db`). For each that ours can say, the first {count} samples go \
+through our programs for NumPy, PyTorch and JAX. \
 In float64, outputs and gradients must be what PyTorch gives, to 1e-10 of their scale; where a sample asks for \
 float32, to 1e-5. `tests/opinfo` holds the rules that translate the arguments. `make opinfo` runs all of it and writes \
 this page; `make test` runs the first few samples of each.
@@ -34,7 +34,7 @@ def written(verdicts: Iterable[Verdict]) -> str:
     counts = f"Of their samples {passed} pass, {failed} fail, and {sum(excluded.values())} are excluded."
     return "\n".join(
         [
-            ABOUT.format(**SAMPLES),
+            ABOUT.format(count=SAMPLES),
             f"PyTorch {version}: {len(rows)} of {len(known())} operators are mapped. {counts}",
             "",
             "## Excluded samples",
@@ -54,8 +54,8 @@ def written(verdicts: Iterable[Verdict]) -> str:
             "",
             "## Mapped",
             "",
-            "| PyTorch's | made of ours | passed | of these in JAX | excluded |",
-            "|---|---|---|---|---|",
+            "| PyTorch's | made of ours | passed | excluded |",
+            "|---|---|---|---|",
             *(_row(v) for v in rows),
             "",
         ]
@@ -74,5 +74,5 @@ def unmapped() -> list[str]:
 
 def _row(verdict: Verdict) -> str:
     ours = ", ".join(f"`{name}`" for name in verdict.ours) or "nothing: it is its operand"
-    counts = (verdict.passed, verdict.in_jax or "", sum(verdict.excluded.values()) or "")
+    counts = (verdict.passed, sum(verdict.excluded.values()) or "")
     return f"| `{verdict.name}` | {ours} | {' | '.join(map(str, counts))} |"
