@@ -33,7 +33,7 @@ from tests.fuzz.graphs import Drawn
 Array = np.ndarray[Any, Any]
 
 BACKENDS = ("numpy", "torch", "jax")
-SHAKES = 4
+SHAKES = 16
 
 
 @dataclass(frozen=True)
