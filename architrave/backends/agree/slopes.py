@@ -91,15 +91,15 @@ class Slopes:
 
     def _at(self, direction: Sequence[Array | None], step: float) -> tuple[float, list[Array]]:
         """The sum at a point, and the point as its dtypes hold it."""
-        pairs = zip(self.inputs, direction, self.graph.inputs, strict=True)
+        steps = zip(self.inputs, direction, self.graph.inputs, strict=True)
         moved = [
             x if d is None else (x + step * d).astype(numpy_dtype(v.dtype)).astype(np.result_type(x, d, np.float64))
-            for x, d, v in pairs
+            for x, d, v in steps
         ]
         outputs = interpret(self.graph, moved).outputs
-        terms = [np.sum(y * np.conj(c)).real for y, c in zip(outputs, self.cotangents, strict=True) if c is not None]
-        with np.errstate(all="ignore"):
-            return float(sum(terms)), moved
+        pairs = ((y, c) for y, c in zip(outputs, self.cotangents, strict=True) if c is not None)
+        with np.errstate(all="ignore"):  # nothing flows back to what is infinite
+            return float(sum(np.sum(np.where(c == 0, 0, y * np.conj(c))).real for y, c in pairs)), moved
 
 
 def _product(gradients: Sequence[Array | None], low: Sequence[Array], high: Sequence[Array]) -> float:

@@ -88,9 +88,10 @@ def in_precision(trial: Trial, dtype: Any) -> Trial:
 
 def narrowed(array: Array, dtype: Any) -> Array:
     """Floats in `dtype`, complex numbers with parts as wide as it allows, and others as they are."""
-    if array.dtype.kind == "c":
-        return array.astype(numpy_dtype(DType.COMPLEX, dtype))
-    return array.astype(dtype) if is_float(array.dtype) else array
+    with np.errstate(over="ignore"):  # what is too large becomes infinite
+        if array.dtype.kind == "c":
+            return array.astype(numpy_dtype(DType.COMPLEX, dtype))
+        return array.astype(dtype) if is_float(array.dtype) else array
 
 
 def precision(name: str) -> np.dtype[Any]:
