@@ -18,7 +18,8 @@ def lgamma(x: np.ndarray) -> np.ndarray:
     y = (z - 0.5) * (np.log(z) - 1) + 0.5 * math.log(2 * math.pi) - 0.5 - np.log(product)
     y += sum(b / (2 * k * (2 * k - 1)) * z ** (1 - 2 * k) for k, b in enumerate(BERNOULLI, 1))
     sine = np.abs(np.sin(math.pi * (given - np.round(given))))
-    return np.where(low, np.log(math.pi / sine) - y, y).astype(x.dtype)
+    value: np.ndarray = np.where(low, np.log(math.pi / sine) - y, y)
+    return value.astype(x.dtype)
 
 
 def polygamma(x: np.ndarray, n: int = 0) -> np.ndarray:
