@@ -110,6 +110,8 @@ class Op:
     """The attributes that may hold sub-graphs; most operators have none."""
     unsampled: ClassVar[str | None] = None
     """Why there are no samples, of an operator that has none."""
+    presumes: ClassVar[str | None] = None
+    """What operands must be beyond their types, where the result is left open otherwise. Its samples are such."""
     not_in_bf16: ClassVar[str | None] = None
     """Why it is not computed in bf16, of an operator that is not."""
     infer: ClassVar[Callable[..., TensorType | tuple[TensorType, ...]]]

@@ -69,7 +69,8 @@ def uses() -> tuple[Use, ...]:
 
 def _use(kind: type[Op], sample: Sample) -> Use:
     # Floats in an array are there for their edges: in a graph, other numbers will do as well.
-    given = tuple(x if isinstance(x, np.ndarray) and x.dtype.kind not in "fc" else None for x in sample.inputs)
+    kept = "iub" if kind.presumes is None else "iubfc"
+    given = tuple(x if isinstance(x, np.ndarray) and x.dtype.kind in kept else None for x in sample.inputs)
     return Use(kind(**sample.attributes), sample.types, given, sample.high)
 
 
@@ -87,6 +88,8 @@ class Drawing:
     values: dict[Value, Array] = field(default_factory=dict)
     pool: list[Value] = field(default_factory=list)
     leaves: list[Value] = field(default_factory=list)
+    in_mode: bool = False
+    """Whether a side of a mode is being drawn: inside it text has no other mode."""
 
     def steps(self, count: int, depth: int = 0) -> None:
         """Add to the pool, step by step."""
@@ -94,7 +97,7 @@ class Drawing:
             kind = self.draw(st.integers(0, 11)) if depth < 2 else 0
             if kind < 10:
                 self.use(uses()[self.draw(st.integers(0, len(uses()) - 1))])
-            elif kind == 10:
+            elif kind == 10 or self.in_mode:
                 self.scan(depth)
             else:
                 self.mode(depth)
@@ -204,7 +207,9 @@ class Drawing:
     def mode(self, depth: int) -> None:
         """Two sides, both drawn."""
         since = serial_now()
+        self.in_mode = True
         sides = [self.reshaped(self.inside([], depth), (2, 3)) for _ in range(2)]
+        self.in_mode = False
         bodies = [Body(name, (), (side,)) for name, side in zip(("training", "inference"), sides, strict=True)]
         (training, inference), captures = enclose(bodies, since)
         self.add(make(Mode(training, inference), captures))

@@ -30,6 +30,7 @@ def difference(actual: Array, expected: Array, floor: float = 0.0) -> Difference
     """Compare numbers. `floor` is the least scale that counts: what is smaller than it is noise."""
     if actual.shape != expected.shape:
         return _none(f"the shapes are {list(actual.shape)} and {list(expected.shape)}")
+    expected = _held(expected, actual.dtype)
     if expected.dtype.kind in "biu":
         wrong = int(np.count_nonzero(actual != expected))
         return _none(f"{wrong} of {expected.size} differ") if wrong else Difference(0.0, 0.0)
@@ -66,6 +67,16 @@ def working_dtype(graph: Graph, chosen: str) -> str:
 
 def _wide(array: Array) -> Array:
     return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
+
+
+def _held(expected: Array, dtype: np.dtype[Any]) -> Array:
+    """What is expected as a narrower dtype can hold it: floats become infinite, integers go no further than it does."""
+    if dtype.kind in "iu" and expected.dtype.kind in "iu":
+        bounds = np.iinfo(dtype)
+        return np.asarray(expected.clip(bounds.min, bounds.max))
+    if dtype.name not in ("float32", "float16") or expected.dtype.name != "float64":
+        return expected
+    return np.where(np.abs(expected) > np.finfo(dtype).max, np.copysign(np.inf, expected), expected)
 
 
 def _none(problem: str) -> Difference:

@@ -182,7 +182,7 @@ class _Row:
         if self.dtype == "bfloat16" and kind.not_in_bf16 is not None:
             return kind.not_in_bf16
         if not self.cases:
-            return "no such complex numbers" if self.dtype == "bfloat16" else "integers"
+            return "no such operands"
         if direction == "forward":
             return None
         if kind.gradient is without_gradient:
@@ -191,9 +191,11 @@ class _Row:
 
     def _has(self, graph: Graph) -> bool:
         """Whether the precision makes a difference to a sample, and is one that it can have."""
-        dtypes = [v.dtype for node in graph.nodes for v in node.outputs]
+        dtypes = [v.dtype for v in graph.inputs]
         if self.dtype == "bfloat16":
-            return DType.FLOAT in dtypes and not any(dtype.is_complex for dtype in dtypes)
+            every = [v.dtype for node in graph.nodes for v in node.outputs]
+            return DType.FLOAT in dtypes and not any(dtype.is_complex for dtype in every)
+        # Without a float input the run is in float32, whatever is asked for.
         return self.dtype == "float32" or DType.FLOAT in dtypes or DType.COMPLEX in dtypes
 
     def _forward(self, backend: str) -> list[str | None]:

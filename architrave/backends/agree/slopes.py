@@ -20,7 +20,7 @@ from architrave.ir.interpret import interpret
 from architrave.ir.storage import numpy_dtype
 from architrave.ir.types import part_of
 
-STEPS = (1, 0.1, 10, 100)
+STEPS = (1, 0.1, 0.01, 10, 100)
 """Which step suits depends on the curvature and on rounding: multiples of the usual one."""
 
 
@@ -106,7 +106,7 @@ def _product(gradients: Sequence[Array | None], low: Sequence[Array], high: Sequ
     """What gradients say of the way between two points."""
     with np.errstate(all="ignore"):
         parts = [
-            np.sum(np.where(a == b, 0, (b - a) * np.conj(g))).real
+            np.sum(np.where((a == b) | (a != a), 0, (b - a) * np.conj(g))).real
             for g, a, b in zip(gradients, low, high, strict=True)
             if g is not None
         ]

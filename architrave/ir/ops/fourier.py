@@ -26,6 +26,9 @@ Norm: TypeAlias = Literal["backward", "ortho", "forward"]
 _TURNED: dict[Norm, Norm] = {"backward": "forward", "ortho": "ortho", "forward": "backward"}
 
 
+HALF = "no framework transforms numbers of 16 bits"
+
+
 class _Along(Op, register=False):
     """A transform along one axis."""
 
@@ -118,6 +121,8 @@ class Irfft(_Along):
 
     The imaginary part of the first element, and for an even `n` of the last, does not count.
     """
+
+    not_in_bf16 = HALF
 
     def infer(self, x: TensorType) -> TensorType:
         result = _spectrum("irfft", x)
@@ -219,6 +224,8 @@ class Rfft2(_OverPlane):
 class Irfft2(_OverPlane):
     """`ifft` along the first of the axes, then `irfft` along the other."""
 
+    not_in_bf16 = HALF
+
     def _steps(self) -> tuple[Op, Op]:
         return self._along(Ifft, 0), self._along(Irfft, 1)
 
@@ -228,6 +235,8 @@ class Dct(Op):
 
     With `ortho` it is a rotation: times `sqrt(1 / (4 * n))` for `k = 0`, else times `sqrt(1 / (2 * n))`.
     """
+
+    not_in_bf16 = HALF
 
     axis: int = -1
     ortho: bool = False

@@ -17,7 +17,6 @@ from architrave.ir.ops.shape import Flip, Reshape, Unsqueeze
 from architrave.ir.source import error
 from architrave.ir.types import DType, TensorType, normalize_axis, promote
 
-
 _PADDING: dict[str, Literal["reflect", "edge", "wrap"]] = {
     "reflect": "reflect",
     "edge": "edge",

@@ -80,6 +80,7 @@ class Searchsorted(Op):
     of rows that are not in ascending order the result is left open.
     """
 
+    presumes = "the rows of the first operand are sorted"
     right: bool = False
 
     def infer(self, sorted: TensorType, x: TensorType) -> TensorType:
@@ -125,6 +126,7 @@ class Bucketize(Op):
     Bucket `i` ends at boundary `i`, which belongs to it; with `right` it belongs to the next one.
     """
 
+    presumes = "the boundaries are sorted"
     right: bool = False
 
     def infer(self, x: TensorType, boundaries: TensorType) -> TensorType:

@@ -62,6 +62,8 @@ class Lgamma(FloatUnary):
 class Polygamma(FloatUnary):
     """The derivative of order `n + 1` of `log(gamma(x))`; for `n` of 1 and above `x` must be above 0."""
 
+    not_in_bf16 = "PyTorch computes it in 32 and 64 bits alone"
+
     n: int = 0
 
     def infer(self, x: TensorType) -> TensorType:
@@ -93,6 +95,8 @@ class Polygamma(FloatUnary):
 class Digamma(FloatUnary):
     """The derivative of `log(gamma(x))`."""
 
+    not_in_bf16 = "PyTorch computes it in 32 and 64 bits alone"
+
     def expand(self, x: Value) -> Value:
         return apply(Polygamma(), x)
 
@@ -108,7 +112,8 @@ def _of_gamma() -> Iterator[Sample]:
     yield sample(np.array(1.5))
     yield sample([0, 3])
     yield sample(np.array([-0.5, -1.25, -3.75]))
-    yield sample(np.array([1e6, 1e-3]))
+    yield sample(np.array([1e6]))
+    yield sample(np.array([1e-3]))
     yield sample(np.array([1, 4, 9]))
     yield sample(typed(DType.BOOL, 2), error="E303")
 

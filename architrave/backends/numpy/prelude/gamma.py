@@ -15,11 +15,11 @@ def lgamma(x: np.ndarray) -> np.ndarray:
     small = z < 8
     product = np.prod([np.where(small, z + k, 1) for k in range(8)], axis=0)
     z = np.where(small, z + 8, z)
-    y = (z - 0.5) * (np.log(z) - 1) + 0.5 * math.log(2 * math.pi) - 0.5 - np.log(product)
-    y += sum(b / (2 * k * (2 * k - 1)) * z ** (1 - 2 * k) for k, b in enumerate(BERNOULLI, 1))
+    y: np.ndarray = (z - 0.5) * (np.log(z) - 1) + 0.5 * math.log(2 * math.pi) - 0.5 - np.log(product)
+    for k, b in enumerate(BERNOULLI, 1):
+        y += b / (2 * k * (2 * k - 1)) * z ** (1 - 2 * k)
     sine = np.abs(np.sin(math.pi * (given - np.round(given))))
-    value: np.ndarray = np.where(low, np.log(math.pi / sine) - y, y)
-    return value.astype(x.dtype)
+    return np.where(low, np.log(math.pi / sine) - y, y).astype(x.dtype)
 
 
 def polygamma(x: np.ndarray, n: int = 0) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812  # as PyTorch's own documentation does
@@ -92,6 +93,12 @@ def avg_pool(
     if count_padding:
         return total / math.prod(kernel)
     return total / torch.stack(windows(F.pad(torch.ones_like(x), widths), kernel, stride, dilation)).sum(0)
+
+
+def avg_pool3d(x: torch.Tensor, *window: Any, **options: Any) -> torch.Tensor:
+    """As `F.avg_pool3d`, which processors lack in bfloat16."""
+    wide = x.float() if x.dtype is torch.bfloat16 else x
+    return F.avg_pool3d(wide, *window, **options).to(x.dtype)
 
 
 def windows(

@@ -156,7 +156,8 @@ def _avg_pool(at: Call) -> Code:
         given["padding"] = same(tuple(at.size(lo) for lo, _ in padding))
         if not at.op.count_padding:
             given["count_include_pad"] = literal(False)
-    return call(f"F.avg_pool{rank}d", x, same(kernel), **given)
+    name = at.use("avg_pool3d") if rank == 3 else f"F.avg_pool{rank}d"
+    return call(name, x, same(kernel), **given)
 
 
 @layers.rule("resize")
