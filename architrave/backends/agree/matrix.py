@@ -182,7 +182,7 @@ class _Row:
         if self.dtype == "bfloat16" and kind.not_in_bf16 is not None:
             return kind.not_in_bf16
         if not self.cases:
-            return "no such operands"
+            return "no such complex numbers" if self.dtype == "bfloat16" else "integers"
         if direction == "forward":
             return None
         if kind.gradient is without_gradient:
