@@ -231,7 +231,7 @@ class Writer(FunctionScope):
                 self.targets[new] = self.targets[old]
             if old in self._users:
                 self._users[new] = self._users[old]
-        self._uses.update((v, inside[v]) for n in whole.nodes for v in n.outputs)
+        self._uses.update((v, count) for v, count in inside.items() if v not in before)
         for n in whole.nodes:
             self._users.update((v, n) for v in n.operands if v not in before)
         for part in whole.nodes:

@@ -25,6 +25,7 @@ from architrave.ir.storage import is_float, numpy_dtype
 from architrave.ir.types import TensorType, shape_text
 
 Observer = Callable[[Node, tuple[Array, ...]], None]
+Disturbance = Callable[[Array], Array]
 
 NESTING = 100
 """Graphs may hold graphs this deep. Each level is a few frames of Python's stack."""
@@ -47,18 +48,25 @@ def interpret(
     dtype: Any = np.float64,
     key: tuple[int, int] = (0, 0),
     observe: Observer | None = None,
+    disturb: Disturbance | None = None,
 ) -> Result:
     """Run a graph. `weights` holds the params and states by path, `key` is the seed and step of random numbers.
 
     Every operator computes in float64 (complex128); its result is rounded to the dtype of its type, where
     `dtype` stands for the chosen precision. `observe(node, values)` sees each node of the graph itself, not of
-    the graphs inside, as it is computed. A choice that is open takes its first alternative.
+    the graphs inside, as it is computed. `disturb` changes, as rounding may, each array of float64 or complex128
+    before it is used: inputs, weights and what any operator computes, inside other graphs too. A choice that is open
+    takes its first alternative.
     Raises E510 and E511 for inputs that do not fit, E512 and E513 for weights that are missing or misshapen.
     """
     arrays = [np.asarray(x) for x in inputs]
     sizes = sizes_of(graph, [x.shape for x in arrays])
     check_sizes(graph, symbolic_sizes(graph), sizes)
-    run = _Run(training, np.dtype(dtype), sizes, _checked(graph, weights or {}), key)
+    held = _checked(graph, weights or {})
+    if disturb is not None:
+        arrays = [_disturbed(x, disturb) for x in arrays]
+        held = {path: _disturbed(w, disturb) for path, w in held.items()}
+    run = _Run(training, np.dtype(dtype), sizes, held, key, disturb)
     results = run.run(graph, arrays, observe)
     count = len(graph.outputs)
     paths = [_path(old) for old, _ in graph.updates]
@@ -77,6 +85,7 @@ class _Run:
     sizes: Mapping[str, int]
     weights: Mapping[str, Array]
     key: tuple[int, int]
+    disturb: Disturbance | None
     depth: int = 0
     plans: dict[int, tuple[Graph, list[Step]]] = field(default_factory=dict[int, tuple[Graph, list[Step]]])
 
@@ -106,6 +115,8 @@ class _Run:
     def _node(self, node: Node, operands: tuple[Array, ...]) -> tuple[Array, ...]:
         with np.errstate(all="ignore"):
             results = self._apply(node.op, operands, tuple(v.type for v in node.operands))
+            if self.disturb is not None and operands:
+                results = tuple(_disturbed(np.asarray(r), self.disturb) for r in results)
             return tuple(self._stored(node.op, r, v.type) for r, v in zip(results, node.outputs, strict=True))
 
     def _apply(self, op: Op, operands: tuple[Array, ...], types: tuple[TensorType, ...]) -> tuple[Any, ...]:
@@ -206,6 +217,10 @@ def _widened(array: Array) -> Array:
     if array.dtype.kind == "c":
         return array.astype(np.complex128, copy=False)
     return array.astype(np.float64, copy=False) if is_float(array.dtype) else array
+
+
+def _disturbed(array: Array, disturb: Disturbance) -> Array:
+    return disturb(_widened(array)) if is_float(array.dtype) or array.dtype.kind == "c" else array
 
 
 def _path(weight: Value) -> str:

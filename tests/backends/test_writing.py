@@ -155,3 +155,17 @@ def test_the_precision_is_that_of_an_input_that_is_used_up(target):
     inputs = np.array([0.1, 0.2, 0.3]), np.array([1.0, -1.0, 0.5])
     (_, wanted), (_, found) = interpret(backward, inputs).outputs, compile(backward, target)({}, *inputs)
     np.testing.assert_allclose(found, wanted, rtol=1e-14)
+
+
+@pytest.mark.parametrize("target", ["numpy", "torch", "jax"])
+def test_a_constant_inside_a_composite_gets_a_variable_where_the_line_is_long(target):
+    x = "x" * 40
+    graph = loads(f"model M()({x}: i64[5]) -> [*_] = op.segment_mean({x} % 3, {x}, count=4)")
+    found = compile(graph, target)({}, np.array([0, 1, 1, 3, 2]))
+    np.testing.assert_array_equal(found, [0, 1, 2, 0])
+
+
+def test_jax_computes_with_constants_itself():
+    """NumPy would warn of the division, and promote otherwise."""
+    graph = loads("model M()(x: [2]) = x + cast(constant([1, 2], dtype=i64) % constant([0, 1], dtype=i64), float)")
+    assert "jnp.asarray(CONSTANT_1) % jnp.asarray(CONSTANT_2)" in backend("jax").emit(graph)

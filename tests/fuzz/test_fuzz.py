@@ -1,6 +1,6 @@
 """Random well-typed graphs: every backend agrees with the oracle, forward and backward.
 
-`make test-all` draws 2,000 of them, the same every time; `make fuzz` draws new ones, as many as EXAMPLES says. What
+`make test` draws 2,000 of them, the same every time; `make fuzz` draws new ones, as many as EXAMPLES says. What
 fails is shrunk, and shown as text that `architrave` can read.
 """
 
@@ -21,7 +21,6 @@ FEWER = {"jax": 10}
 """JAX compiles every operation for every shape, which takes ten times as long as all else: it gets one graph in ten."""
 
 
-@pytest.mark.slow
 @pytest.mark.hypothesis
 @pytest.mark.parametrize("share", range(SHARES))
 @pytest.mark.parametrize("backend", BACKENDS)

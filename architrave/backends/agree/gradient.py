@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,7 +14,7 @@ from architrave.backends.differentiated import Differentiated
 from architrave.ir.arrays import Array
 from architrave.ir.autodiff.fit import differentiable
 from architrave.ir.graph import Graph
-from architrave.ir.interpret import Result, interpret
+from architrave.ir.interpret import Disturbance, Result, interpret
 from architrave.ir.types import DType, TensorType
 
 
@@ -34,22 +34,21 @@ class GradientOracle:
     @cached_property
     def expected(self) -> Mapping[str, Array]:
         """The gradients on the trial, by the names of what they are of."""
-        return self.gradients(self.trial)
+        return self.gradients()
 
     @property
     def largest(self) -> float:
         """The largest number of all gradients."""
         return max((float(np.abs(g).max(initial=0.0)) for g in self.expected.values()), default=0.0)
 
-    def gradients(self, trial: Trial) -> Mapping[str, Array]:
-        """The gradients on other numbers."""
-        mode = self.mode
-        found = mode.gradients(
-            lambda inputs: interpret(mode.backward, inputs, trial.weights, key=trial.key).outputs,
-            trial.inputs,
-            self.cotangents,
-        )
-        return gradient_arrays(mode.graph, found)
+    def gradients(self, disturb: Disturbance | None = None) -> Mapping[str, Array]:
+        """The gradients, where `disturb` may change every number that they come from."""
+        mode, trial = self.mode, self.trial
+
+        def run(inputs: Sequence[Array]) -> tuple[Array, ...]:
+            return interpret(mode.backward, inputs, trial.weights, key=trial.key, disturb=disturb).outputs
+
+        return gradient_arrays(mode.graph, mode.gradients(run, trial.inputs, self.cotangents))
 
 
 def _cotangents(graph: Graph, expected: Result, seed: int) -> list[Array | None]:

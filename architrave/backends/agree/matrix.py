@@ -116,7 +116,7 @@ class _Case:
                 return seen.problem
             if seen.relative <= tolerance:
                 continue
-            noise: Noise = {} if self.dtype == "float64" else gradient_noise(self.oracle, self.trial, self.dtype, floor)
+            noise: Noise = {} if self.dtype == "float64" else gradient_noise(self.oracle, self.dtype, floor)
             if seen.relative > MARGIN * noise.get(name, 0.0):
                 return f"relative error {seen.relative:.1e}, allowed {tolerance:.0e}"
         return None

@@ -195,7 +195,7 @@ class _Mode:
             absolute, relative, problem = difference(found[source], wanted, floor)
             where = (self.mode, dtype, "gradient", source, name, ORACLE)
             rows.append(Comparison(*where, absolute, relative, tolerance, problem))
-        rows = excused(rows, lambda narrow: gradient_noise(oracle, self.trial, narrow, floor))
+        rows = excused(rows, lambda narrow: gradient_noise(oracle, narrow, floor))
         self.report.comparisons.extend(rows)
         wrong = [row.name for row in rows if not row.ok]
         if not wrong or any(d.backend == name for d in self.report.divergences):

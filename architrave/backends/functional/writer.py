@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from architrave.backends.code import ATOM, TUPLE, Code, call, text_literal
+from architrave.backends.code import ATOM, TUPLE, Code, call, method, text_literal
 from architrave.backends.flow import FlowWriter
 from architrave.backends.hierarchy import Chain, Region, path_of
 from architrave.backends.names import Names
@@ -75,11 +75,15 @@ class FunctionWriter(FlowWriter):
         if isinstance(value.op, Constant):
             name = self.program.constant(value.op)
             open_ = value.dtype in (DType.FLOAT, DType.COMPLEX)
-            return Code(f"{name}.astype({self.dtype(value.dtype)})" if open_ else name)
+            return self.stored(Code(name), self.dtype(value.dtype) if open_ else None)
         if not isinstance(value.op, RunKey) or not self.is_root:
             raise AssertionError(f"{value} is used before it is computed")
         self.program.needs_key = True
         return Code("key")
+
+    def stored(self, constant: Code, dtype: str | None) -> Code:
+        """A stored array, which is NumPy's, as an array of the framework: in its own dtype or in another."""
+        return constant if dtype is None else method(constant, "astype", dtype)
 
     def dtype(self, dtype: DType) -> str:
         if dtype is DType.COMPLEX:

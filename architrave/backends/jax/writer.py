@@ -19,6 +19,10 @@ from architrave.ir.ops.control import CustomGrad, Scan, While
 class JAXWriter(FunctionWriter):
     """Loops are `lax.scan` over a function inside; functions with a gradient of their own are `custom_vjp`."""
 
+    def stored(self, constant: Code, dtype: str | None) -> Code:
+        # Left to itself NumPy would compute what has constants alone for operands.
+        return call("jnp.asarray", constant, dtype)
+
     def custom_gradient(self, node: Node, bodies: tuple[Region, ...]) -> None:
         name = self._custom(node, bodies)
         self.results(node.outputs, self.composed(node.operands, lambda codes: call(name, *codes), node.span))
