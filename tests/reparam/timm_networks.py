@@ -60,4 +60,10 @@ def randomised(name: str) -> Any:
 
 def reparameterized(name: str) -> Any:
     """timm's network with its branches merged, by timm. A copy: `randomised` stays as it was."""
-    return timm.utils.reparameterize_model(randomised(name), inplace=False).eval()
+    precision = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)  # some of the layers that timm makes take this, and not that of the old ones
+    try:
+        merged = timm.utils.reparameterize_model(randomised(name), inplace=False)
+    finally:
+        torch.set_default_dtype(precision)
+    return merged.eval().requires_grad_(requires_grad=False)
