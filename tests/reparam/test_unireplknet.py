@@ -95,6 +95,4 @@ def test_a_large_kernel_and_its_branches_reach_as_far_as_one_kernel() -> None:
 
 def test_a_branch_that_reaches_further_is_an_error() -> None:
     with pytest.raises(architrave.ArchitraveError, match="no further than the large kernel"):
-        architrave.loads(
-            LARGE.replace("DilatedReparam\n}", "").replace(": DilatedReparam", ": DilatedReparam(kernel = 9)")
-        )
+        architrave.loads(LARGE.replace(": DilatedReparam", ": DilatedReparam(kernel = 9)"))
