@@ -15,6 +15,7 @@ Who has a loop of their own trains the emitted module with `torch.optim`, or the
 docs/training.md.
 """
 
+from architrave.train.calibration import calibrate
 from architrave.train.checkpoint import Folder, Progress
 from architrave.train.clipping import Clipping
 from architrave.train.compare import compare_steps
@@ -63,6 +64,7 @@ __all__ = [
     "Schedule",
     "Stream",
     "Trainer",
+    "calibrate",
     "compare_steps",
     "open_data",
     "optimizer",
