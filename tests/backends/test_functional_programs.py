@@ -162,3 +162,29 @@ def test_a_number_does_not_widen_what_it_stands_beside(target, expression):
     x = np.array([-1.0, 2.0], ml_dtypes.bfloat16)
     graph = loads(f"model M()(x: bf16[2]) -> bf16[2] = {expression}")
     assert compile(graph, target)({}, x).dtype == ml_dtypes.bfloat16
+
+
+@pytest.mark.parametrize("target", ["jax", "torch"])
+def test_functions_with_gradients_of_their_own_have_names_of_their_own(target):
+    """`f` is written in two sizes; its gradients must not get the name of what calls the other one."""
+    pytest.importorskip(target)
+    text = """
+    fn f(x: [*B, C], s: [C]) -> [*B, C] {
+        return x * s
+    } grad (g) {
+        return (g * s, zeros(s.shape))
+    }
+    block F(n: int)(x: [*B, C]) -> [*B, C] {
+        for i in 0..n {
+            x = relu(x)
+        }
+        return x
+    }
+    model M()(x: [2, 4], y: [2, 5], s: [4], t: [5]) = (f(x, s) -> F(1) -> F(2), f(y, t))
+    """
+    graph, rng = loads(text), np.random.default_rng(0)
+    inputs = [rng.normal(size=size) for size in ((2, 4), (2, 5), 4, 5)]
+    found = compile(graph, target).gradients({}, *inputs, cotangents=[np.ones((2, 4)), np.ones((2, 5))])
+    expected = (inputs[2] * (inputs[0] * inputs[2] > 0), np.broadcast_to(inputs[3], (2, 5)), np.zeros(4), np.zeros(5))
+    for actual, wanted in zip(found.inputs, expected, strict=True):
+        np.testing.assert_allclose(actual, wanted, rtol=1e-12)

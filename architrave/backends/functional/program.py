@@ -100,6 +100,9 @@ class Program:
     graph: Graph
     framework: Framework
     names: Names = field(default_factory=Names)
+    """Names that variables leave alone: those of definitions, as they are wanted and as they are."""
+    taken: Names = field(default_factory=Names)
+    """Names of definitions alone."""
     used: dict[str, None] = field(default_factory=dict[str, None])
     parts: list[str] = field(default_factory=list[str])
     """Functions, each after those that it uses."""
@@ -118,13 +121,13 @@ class Program:
         definitions = define(root)
         prelude = self.framework.prelude
         self.names = Names((*_RESERVED, *prelude.definitions, *prelude.imports, "np", "jnp", "jax"))
-        taken = Names(self.names.taken)
+        self.taken = Names(self.names.taken)
         for definition in set(definitions.values()):
             self.names.add(_wanted(definition.region))
         for level in by_level(definitions):
-            self._level([d for d in level if d.region is not root], taken)
+            self._level([d for d in level if d.region is not root])
         self._apply(root)
-        initial = Initial(self, definitions, taken)
+        initial = Initial(self, definitions, self.taken)
         self.parts += initial.functions(root)
         return self._file()
 
@@ -143,7 +146,7 @@ class Program:
 
     # Functions.
 
-    def _level(self, definitions: Sequence[Definition], taken: Names) -> None:
+    def _level(self, definitions: Sequence[Definition]) -> None:
         """Write definitions that use only what is written already; those that are alike become one."""
         groups: dict[tuple[object, ...], list[Draft]] = {}
         for definition in definitions:
@@ -152,10 +155,10 @@ class Program:
         for drafts in groups.values():
             merged = merge([d.text for d in drafts], [static(d.definition) for d in drafts], self.names)
             if merged is not None:
-                self._define(drafts, merged, taken)
+                self._define(drafts, merged)
                 continue
             for draft in drafts:
-                self._define([draft], unmerged(draft.text), taken)
+                self._define([draft], unmerged(draft.text))
 
     def _draft(self, definition: Definition) -> Draft:
         writer = self.framework.writer(definition.region, self, Names(self.names.taken))
@@ -165,9 +168,9 @@ class Program:
         parameters = (*first, *writer.parameters, *writer.missing.values(), *last)
         return Draft(definition, text, parameters, needed, tuple(writer.missing))
 
-    def _define(self, drafts: Sequence[Draft], merged: Merged, taken: Names) -> None:
+    def _define(self, drafts: Sequence[Draft], merged: Merged) -> None:
         region = drafts[0].definition.region
-        name = taken.fresh(_wanted(region))
+        name = self.taken.fresh(_wanted(region))
         self.names.add(name)
         body = merged.text({}).split("\n")
         self.parts.append(function(name, (*drafts[0].parameters, *merged.parameters), _doc(region.place), body))

@@ -35,6 +35,7 @@ class JAXWriter(FunctionWriter):
         forward, backward = writers
         steps, back = forward.function(), backward.function()
         name = self.program.names.fresh(function_name(op.label))
+        self.program.taken.add(name)
         count = len(node.operands)
         saved, given = backward.parameters[:count], backward.parameters[count:]
         inputs = ", ".join(forward.parameters)

@@ -68,6 +68,9 @@ class Program:
     """What the program's docstring says at its end."""
     dissolved: frozenset[Place] = frozenset()
     names: Names = field(default_factory=Names)
+    """Names that variables leave alone: those of definitions, as they are wanted and as they are."""
+    taken: Names = field(default_factory=Names)
+    """Names of definitions alone."""
     used: dict[str, None] = field(default_factory=dict[str, None])
     parts: list[str] = field(default_factory=list[str])
     """Classes and functions, each after those that it uses."""
@@ -88,12 +91,12 @@ class Program:
         for definition in set(definitions.values()):
             self.names.add(_wanted(definition.region))
         self.applied = Counter(region.path for region in definitions if not region.is_function)
-        taken = Names((*_RESERVED, *PRELUDE.definitions))
+        self.taken = Names((*_RESERVED, *PRELUDE.definitions))
         for level in _by_level(definitions):
-            self._level([d for d in level if d.region is not root], taken)
+            self._level([d for d in level if d.region is not root])
             if self.conflicts:
                 return Program(self.graph, self.rules, self.notes, self.dissolved | self.conflicts).write()
-        main = taken.fresh(_wanted(root) if root.name else class_name(self.graph.name))
+        main = self.taken.fresh(_wanted(root) if root.name else class_name(self.graph.name))
         self._main(root, definitions[root], main)
         return self._file(main)
 
@@ -124,6 +127,7 @@ class Program:
         if op.differentiable < count and back:
             back[-1] += ", None" * (count - op.differentiable)
         name = self.names.fresh(class_name(op.label))
+        self.taken.add(name)
         doc = node.place.block.doc if node.place is not None and node.place.block is not None else None
         lines = [
             f"class {name}(torch.autograd.Function):",
@@ -144,7 +148,7 @@ class Program:
 
     # Definitions.
 
-    def _level(self, definitions: Sequence[Definition], taken: Names) -> None:
+    def _level(self, definitions: Sequence[Definition]) -> None:
         """Write definitions that use only what is written already; those that are alike become one."""
         groups: dict[tuple[object, ...], list[Draft]] = {}
         for definition in definitions:
@@ -159,10 +163,10 @@ class Program:
         for drafts in groups.values():
             merged = merge([d.text for d in drafts], [_static(d.definition) for d in drafts], self.names)
             if merged is not None:
-                self._define(drafts, merged, taken)
+                self._define(drafts, merged)
                 continue
             for draft in drafts:
-                self._define([draft], unmerged(draft.text), taken)
+                self._define([draft], unmerged(draft.text))
 
     def _draft(self, definition: Definition) -> Draft:
         region = definition.region
@@ -172,9 +176,9 @@ class Program:
         missing = tuple(writer.missing)
         return Draft(definition, text, (*writer.parameters, *writer.missing.values()), missing)
 
-    def _define(self, drafts: Sequence[Draft], merged: Merged, taken: Names) -> None:
+    def _define(self, drafts: Sequence[Draft], merged: Merged) -> None:
         region = drafts[0].definition.region
-        name = taken.fresh(_wanted(region))
+        name = self.taken.fresh(_wanted(region))
         self.names.add(name)
         doc = region.place.block.doc if region.place is not None and region.place.block is not None else None
         if region.is_function:
