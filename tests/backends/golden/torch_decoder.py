@@ -45,11 +45,11 @@ class SelfAttention(nn.Module):
 
     def forward(self, x):
         N, T, _ = x.shape
-        q = self.q_proj(x).reshape(N, T, 2, 4).transpose(1, 2)  # attention.arch:31
-        k = self.k_proj(x).reshape(N, T, 2, 4).transpose(1, 2)  # attention.arch:31
-        v = self.v_proj(x).reshape(N, T, 2, 4).transpose(1, 2)  # attention.arch:31
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).reshape(N, T, 8)  # attention.arch:34
-        return self.out_proj(y)  # attention.arch:64
+        q = self.q_proj(x).reshape(N, T, 2, 4).transpose(1, 2)  # attention.arch:32
+        k = self.k_proj(x).reshape(N, T, 2, 4).transpose(1, 2)  # attention.arch:32
+        v = self.v_proj(x).reshape(N, T, 2, 4).transpose(1, 2)  # attention.arch:32
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).reshape(N, T, 8)  # attention.arch:35
+        return self.out_proj(y)  # attention.arch:65
 
 
 class Layer(nn.Module):
