@@ -13,7 +13,7 @@ import numpy as np
 
 from architrave.files import replacing
 from architrave.ir.graph import Graph, Value
-from architrave.ir.ops.leaves import Param, State
+from architrave.ir.ops.leaves import path_of
 from architrave.ir.source import ArchitraveError, Diagnostic, error, nearest, printable
 from architrave.ir.storage import is_float, numpy_dtype, our_dtype
 from architrave.ir.types import DType, shape_text
@@ -70,7 +70,7 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
 def fit(weights: Mapping[str, Any], graph: Graph, dtype: Any = None, source: str = "the weights") -> Weights:
     """The graph's weights among `weights`, in its order and in its dtypes. Raises E502 to E505 as `load` does."""
     arrays = {key: np.asarray(value) for key, value in weights.items() if key.split(".")[-1] != IGNORED}
-    wanted = {weight_path(value): value for value in graph.weights}
+    wanted = {path_of(value): value for value in graph.weights}
     unexpected = [key for key in arrays if key not in wanted]
     problems = [*_misfits(wanted, arrays, unexpected), *_strangers(unexpected)]
     if problems:
@@ -79,15 +79,6 @@ def fit(weights: Mapping[str, Any], graph: Graph, dtype: Any = None, source: str
             [Diagnostic("E500", f"{printable(source)} does not fit `{graph.name}`: {summary}"), *problems]
         )
     return {path: _converted(arrays[path], value, dtype) for path, value in wanted.items()}
-
-
-def weight_path(weight: Value) -> str:
-    """The path of a param or state."""
-    match weight.op:
-        case Param(path=path) | State(path=path):
-            return path
-        case op:
-            raise TypeError(f"{op.name} is not a weight")
 
 
 def nest(flat: Mapping[str, Any]) -> dict[str, Any]:

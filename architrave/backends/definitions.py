@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 
-from architrave.backends.hierarchy import Chain, Item, Region, bodies_of, is_constant, path_of, post_order
+from architrave.backends.hierarchy import Chain, Item, Region, bodies_of, is_constant, post_order
 from architrave.ir.graph import Graph, Node, Value
 from architrave.ir.nested import leaves
 from architrave.ir.op import Op
-from architrave.ir.ops.leaves import Param, State
+from architrave.ir.ops.leaves import Param, State, path_of
 from architrave.ir.ops.random import RandomBernoulli, RandomBits, RandomNormal, RandomUniform
 
 

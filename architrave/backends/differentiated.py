@@ -14,8 +14,7 @@ from architrave.ir.autodiff.fit import differentiable
 from architrave.ir.bind import bind_type, sizes_of
 from architrave.ir.graph import Graph, Value
 from architrave.ir.mode import specialize
-from architrave.ir.ops.leaves import Param
-from architrave.weights import weight_path
+from architrave.ir.ops.leaves import Param, path_of
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class Differentiated:
         pairs = zip(self.graph.outputs, cotangents, strict=True)
         given = [_cotangent(v, c, sizes) for v, c in pairs if differentiable(v.type)]
         found = dict(zip(_sources(self.graph), run([*inputs, *given]), strict=True))
-        params = {weight_path(w): found[w] for w in self.graph.weights if w in found}
+        params = {path_of(w): found[w] for w in self.graph.weights if w in found}
         return Gradients(params, tuple(found.get(v) for v in self.graph.inputs))
 
 

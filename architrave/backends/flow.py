@@ -9,13 +9,14 @@ from collections.abc import Iterable, Sequence
 
 from architrave.backends.base import Rules
 from architrave.backends.code import NOT, Code
-from architrave.backends.hierarchy import Region, path_of
+from architrave.backends.hierarchy import Region
 from architrave.backends.names import Names
 from architrave.backends.scope import Held
 from architrave.backends.writer import Writer
 from architrave.ir.dims import Size
 from architrave.ir.graph import Node, Value
 from architrave.ir.ops.control import CustomGrad, Mode, Scan, While
+from architrave.ir.ops.leaves import path_of
 from architrave.ir.source import Span
 
 Target = tuple[str, Held]

@@ -24,10 +24,11 @@ from architrave.ir.bind import check_sizes, sizes_of, symbolic_sizes
 from architrave.ir.dims import Dim
 from architrave.ir.graph import Graph, Value
 from architrave.ir.interpret import Result
+from architrave.ir.ops.leaves import path_of
 from architrave.ir.source import error, printable
 from architrave.ir.storage import is_float, numpy_dtype
 from architrave.ir.types import DType
-from architrave.weights import fit, weight_path
+from architrave.weights import fit
 
 _numbers = itertools.count()
 
@@ -184,7 +185,7 @@ def forget(name: str) -> None:
 
 def _open_paths(graph: Graph) -> list[str]:
     """The weights whose dtype the run chooses."""
-    return [weight_path(w) for w in graph.weights if w.dtype is DType.FLOAT]
+    return [path_of(w) for w in graph.weights if w.dtype is DType.FLOAT]
 
 
 def _input(array: Array, value: Value, chosen: np.dtype[Any]) -> Array:

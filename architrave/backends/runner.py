@@ -13,9 +13,8 @@ import numpy as np
 from architrave.ir.arrays import Array
 from architrave.ir.graph import Graph
 from architrave.ir.interpret import Result
-from architrave.ir.ops.leaves import State
+from architrave.ir.ops.leaves import State, path_of
 from architrave.ir.ops.random import RunKey
-from architrave.weights import weight_path
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class Execution:
         return {path: self.weights[path] for path in self._paths(trained=False)}
 
     def _paths(self, trained: bool) -> list[str]:
-        return [weight_path(w) for w in self.graph.weights if isinstance(w.op, State) is not trained]
+        return [path_of(w) for w in self.graph.weights if isinstance(w.op, State) is not trained]
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 
 from architrave.backends.base import Call, Rules
 from architrave.backends.code import Code, literal, sequence
-from architrave.backends.hierarchy import Chain, Item, Region, is_constant, path_of
+from architrave.backends.hierarchy import Chain, Item, Region, is_constant
 from architrave.backends.names import Names, identifier
 from architrave.backends.sizes import Sizes
 from architrave.backends.variables import Variables
 from architrave.ir.dims import Dim, Size
 from architrave.ir.graph import Node, Value
-from architrave.ir.ops.leaves import Constant, Full, Input, Param, State
+from architrave.ir.ops.leaves import Constant, Full, Input, Param, State, path_of
 from architrave.ir.ops.random import RunKey
 from architrave.ir.source import Span
 from architrave.ir.types import DType
@@ -113,7 +113,7 @@ class FunctionScope(ABC):
             self._users.update(dict.fromkeys(operands, item))
             last = item.regions[-1] if isinstance(item, Chain) else item
             inner = last.level if isinstance(last, Region) else None
-            self._hints.update((v, _hint(v, region.level, inner)) for v in item.outputs)
+            self._hints.update((v, hint_at(v, region.level, inner)) for v in item.outputs)
         self._uses.update(found)
 
     def operand(self, value: Value) -> Held:
@@ -244,7 +244,7 @@ class FunctionScope(ABC):
         return found
 
 
-def _hint(value: Value, level: int, inner: int | None) -> str | None:
+def hint_at(value: Value, level: int, inner: int | None) -> str | None:
     """The name that code at `level`, or inlined there, gives a value that comes out of code at level `inner`."""
     depth = value.node.place.depth if value.node.place is not None else 0
     least = 0 if inner is None else depth - inner + 1

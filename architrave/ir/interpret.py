@@ -18,7 +18,7 @@ from architrave.ir.expand import expansion
 from architrave.ir.graph import Graph, Node, Value
 from architrave.ir.op import Op
 from architrave.ir.ops.control import Choice, CustomGrad, Mode, Scan, While
-from architrave.ir.ops.leaves import Constant, Param, State
+from architrave.ir.ops.leaves import Constant, Param, State, path_of
 from architrave.ir.ops.random import RunKey
 from architrave.ir.source import ArchitraveError, Diagnostic, error
 from architrave.ir.storage import is_float, numpy_dtype
@@ -69,7 +69,7 @@ def interpret(
     run = _Run(training, np.dtype(dtype), sizes, held, key, disturb)
     results = run.run(graph, arrays, observe)
     count = len(graph.outputs)
-    paths = [_path(old) for old, _ in graph.updates]
+    paths = [path_of(old) for old, _ in graph.updates]
     return Result(results[:count], dict(zip(paths, results[count:], strict=True)))
 
 
@@ -223,20 +223,12 @@ def _disturbed(array: Array, disturb: Disturbance) -> Array:
     return disturb(_widened(array)) if is_float(array.dtype) or array.dtype.kind == "c" else array
 
 
-def _path(weight: Value) -> str:
-    match weight.op:
-        case Param(path=path) | State(path=path):
-            return path
-        case op:
-            raise TypeError(f"{op.name} is not a weight")
-
-
 def _checked(graph: Graph, weights: Mapping[str, Any]) -> dict[str, Array]:
     """The graph's own weights as arrays; every missing or misshapen one is in the error."""
     problems: list[Diagnostic] = []
     found: dict[str, Array] = {}
     for weight in graph.weights:
-        path = _path(weight)
+        path = path_of(weight)
         if path not in weights:
             problems.append(Diagnostic("E512", f"the weight `{path}` is missing", weight.node.span))
             continue

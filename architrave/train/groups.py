@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from architrave.ir.graph import Value
-from architrave.weights import weight_path
+from architrave.ir.ops.leaves import path_of
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def rule(weight: Value, groups: Sequence[Group], decay: float) -> Rule:
     Those are biases and the scales of normalization layers, whose decay only does harm: He and others, "Bag of Tricks
     for Image Classification" (2019).
     """
-    path = weight_path(weight)
+    path = path_of(weight)
     group = next((group for group in groups if fnmatchcase(path, group.pattern)), None)
     if group is not None:
         return Rule(group.rate, group.decay * decay)

@@ -14,7 +14,7 @@ from architrave.ir.autodiff import value_and_grad
 from architrave.ir.graph import Graph, Node, Value, make
 from architrave.ir.initial import initial
 from architrave.ir.mode import specialize
-from architrave.ir.ops.leaves import Param, State
+from architrave.ir.ops.leaves import Param, State, path_of
 from architrave.ir.place import Block, Place, marked
 from architrave.ir.rewrite import rebuild
 from architrave.ir.source import error
@@ -24,7 +24,6 @@ from architrave.train.groups import Group, Rule, rule
 from architrave.train.objective import Objective
 from architrave.train.optimizers import Moment, Optimizer
 from architrave.train.precision import mixed
-from architrave.weights import weight_path
 
 MEMORY = "optimizer"
 """What the paths of everything that the optimizer remembers begin with."""
@@ -60,8 +59,8 @@ def step_graph(network: Graph, recipe: Recipe, target: TensorType | None = None,
     rules = learning(graph, recipe)
     if not rules:
         raise error("E544", f"`{network.name}` has no weight that learns")
-    both = _with_states(value_and_grad(graph, [w for w in graph.weights if weight_path(w) in rules]))
-    weights = {weight_path(w): w for w in both.weights}
+    both = _with_states(value_and_grad(graph, [w for w in graph.weights if path_of(w) in rules]))
+    weights = {path_of(w): w for w in both.weights}
     loss, *found = both.outputs
     step = _Step(recipe, rules, weights, dict(zip(rules, found, strict=True)), both.place)
     finite = _all_finite(both.outputs)
@@ -79,7 +78,7 @@ def step_graph(network: Graph, recipe: Recipe, target: TensorType | None = None,
 def learning(network: Graph, recipe: Recipe) -> dict[str, Rule]:
     """What holds for each weight that learns, by path and in the order of the network's weights."""
     params = [w for w in network.weights if isinstance(w.op, Param) and w.dtype.is_float]
-    rules = {weight_path(w): rule(w, recipe.groups, recipe.decay) for w in params}
+    rules = {path_of(w): rule(w, recipe.groups, recipe.decay) for w in params}
     return {path: found for path, found in rules.items() if found.rate}
 
 

@@ -14,13 +14,14 @@ from architrave.ir.arrays import Array
 from architrave.ir.bind import sizes_of
 from architrave.ir.graph import Graph
 from architrave.ir.initializers import init
+from architrave.ir.ops.leaves import path_of
 from architrave.ir.source import error
 from architrave.ir.types import TensorType
 from architrave.train.diagnosis import not_finite
 from architrave.train.evaluation import Evaluation
 from architrave.train.schedules import Schedule
 from architrave.train.step import Recipe, step_graph
-from architrave.weights import fit, weight_path
+from architrave.weights import fit
 
 
 class Trainer:
@@ -92,7 +93,7 @@ class Trainer:
     def weights(self) -> dict[str, Array]:
         """The weights and states of the network, by path: what a checkpoint of it holds."""
         states = self.states()
-        return {weight_path(w): states[weight_path(w)] for w in self.network.weights}
+        return {path_of(w): states[path_of(w)] for w in self.network.weights}
 
     def states(self) -> dict[str, Array]:
         """The weights, and all that the optimizer remembers, by path."""

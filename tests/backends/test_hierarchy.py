@@ -1,10 +1,11 @@
 """Blocks, functions and chains, recovered from flat graphs."""
 
 from architrave.backends.definitions import define
-from architrave.backends.hierarchy import Chain, Region, path_of, post_order, recover
+from architrave.backends.hierarchy import Chain, Region, post_order, recover
 from architrave.ir import build
 from architrave.ir.graph import Graph
 from architrave.ir.mode import specialize
+from architrave.ir.ops.leaves import path_of
 from architrave.ir.place import Block, Place, marked
 from architrave.models import loads
 
@@ -103,6 +104,14 @@ def test_a_layer_of_the_block_around_stays_a_region():
     z = unit(inner, around, "other")
     root = recover(graph([x], [z]))
     assert outline(root) == ["matmul", "exp", "add", ["shared", "matmul", "exp", "add"], "matmul", "exp", "add"]
+
+
+def test_a_block_below_the_path_of_another_makes_that_one_inline():
+    x = build.input("x", "[N, 4]")
+    outer = unit(x, block("Unit", "a"))
+    y = unit(outer, block("Unit", "a.b"))
+    root = recover(graph([x], [y]))
+    assert outline(root) == ["matmul", "exp", "add", ["a.b", "matmul", "exp", "add"]]
 
 
 def test_small_functions_are_inline_and_large_ones_stand():

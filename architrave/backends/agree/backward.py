@@ -19,9 +19,8 @@ from architrave.ir.graph import Graph, Node, Value, make
 from architrave.ir.interpret import interpret
 from architrave.ir.mode import specialize
 from architrave.ir.nested import remade
-from architrave.ir.ops.leaves import Input
+from architrave.ir.ops.leaves import Input, path_of
 from architrave.ir.rewrite import rebuild
-from architrave.weights import weight_path
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class Backward:
     def _problem(self, graph: Graph, value: Value, user: Node | None, number: Array) -> str | None:
         """How the gradients of one value differ, or the part of them that comes back through one user."""
         part = cut(graph, value, user)
-        weights = {weight_path(w): self.trial.weights[weight_path(w)] for w in part.weights}
+        weights = {path_of(w): self.trial.weights[path_of(w)] for w in part.weights}
         given = replace(self.trial, weights=weights, inputs=(*self.trial.inputs, number))
         actual = attempt(lambda: self._actual(part, given))
         if isinstance(actual, Failure):

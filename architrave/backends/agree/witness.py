@@ -15,10 +15,10 @@ from architrave.ir.arrays import Array
 from architrave.ir.graph import Graph, Value
 from architrave.ir.interpret import Result
 from architrave.ir.mode import specialize
+from architrave.ir.ops.leaves import path_of
 from architrave.ir.source import ArchitraveError
 from architrave.ir.storage import is_float, numpy_dtype
 from architrave.ir.types import DType
-from architrave.weights import weight_path
 
 T = TypeVar("T")
 
@@ -122,7 +122,7 @@ def gradient_arrays(graph: Graph, gradients: Gradients) -> Mapping[str, Array]:
 
 def gradient_sources(graph: Graph) -> Mapping[str, Value]:
     """The params and inputs by the names of their gradients."""
-    return {**{weight_path(w): w for w in graph.weights}, **dict(zip(_labels(graph), graph.inputs, strict=True))}
+    return {**{path_of(w): w for w in graph.weights}, **dict(zip(_labels(graph), graph.inputs, strict=True))}
 
 
 def _labels(graph: Graph) -> list[str]:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from architrave.backends.code import ATOM, TUPLE, Code, call, method, text_literal
 from architrave.backends.flow import FlowWriter
-from architrave.backends.hierarchy import Chain, Region, path_of
+from architrave.backends.hierarchy import Chain, Region
 from architrave.backends.names import Names
 from architrave.backends.scope import Held
 from architrave.ir.dims import Size
 from architrave.ir.graph import Node, Value
 from architrave.ir.ops.control import Mode
-from architrave.ir.ops.leaves import Constant, State
+from architrave.ir.ops.leaves import Constant, State, path_of
 from architrave.ir.ops.random import RunKey
 from architrave.ir.source import Span
 from architrave.ir.types import DType

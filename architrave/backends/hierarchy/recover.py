@@ -19,11 +19,11 @@ from typing import TypeAlias
 
 from architrave.backends.hierarchy import chains, torn
 from architrave.backends.hierarchy.inputs import arrange
-from architrave.backends.hierarchy.region import Region, bodies_of, is_constant, is_leaf, path_of, post_order
-from architrave.backends.hierarchy.small import undefined
+from architrave.backends.hierarchy.region import Region, bodies_of, is_constant, is_leaf, post_order
+from architrave.backends.hierarchy.small import paths_above, undefined
 from architrave.ir.graph import Graph, Node, Value
 from architrave.ir.ops.control import CustomGrad, Scan, While
-from architrave.ir.ops.leaves import Arange, Constant, Full, Param, State
+from architrave.ir.ops.leaves import Arange, Constant, Full, Param, State, path_of
 from architrave.ir.ops.random import RunKey
 from architrave.ir.place import Place
 from architrave.ir.source import error
@@ -50,9 +50,10 @@ def recover(graph: Graph, dissolved: Set[Place] = frozenset()) -> Region:
     while True:
         builder = _Builder(graph, gone, graph.place, graph.place, key)
         root = builder.build(0)
-        if not builder.torn:
+        unfit = builder.torn or _intruded(root)
+        if not unfit:
             break
-        gone |= builder.torn
+        gone |= unfit
     _declare(root, graph.weights)
     return root
 
@@ -300,6 +301,30 @@ def _sorted(
             if not waiting[other]:
                 heapq.heappush(ready, position[other])
     return order
+
+
+def _intruded(root: Region) -> set[Place]:
+    """The places below whose path another block stands that is no part of them: a module holds what is below its own.
+
+    `x -> a: Block -> a.b: Block` puts `b` into the module `a`, which the block `a` knows nothing of.
+    """
+    regions = [region for region in post_order(root) if not region.is_function]
+    places: dict[str, list[Place]] = {}
+    inside: dict[str, set[str]] = {}
+    for region in regions:
+        if region.place is not None and region is not root:
+            places.setdefault(region.path, []).append(region.place)
+        above = region.parent
+        while above is not None:
+            inside.setdefault(above.path, set()).add(region.path)
+            above = above.parent
+    return {
+        place
+        for path in {region.path for region in regions}
+        for prefix in paths_above(path)
+        if path not in inside.get(prefix, ())
+        for place in places.get(prefix, ())
+    }
 
 
 def _declare(root: Region, weights: Iterable[Value]) -> None:

@@ -10,7 +10,7 @@ from architrave.ir.graph import Graph, Node, Value
 from architrave.ir.nested import subgraphs
 from architrave.ir.op import Op
 from architrave.ir.ops.control import Choice, CustomGrad, Mode, Scan, While
-from architrave.ir.ops.leaves import Arange, Constant, Full, Param, State
+from architrave.ir.ops.leaves import Arange, Constant, Full
 from architrave.ir.place import Place
 
 if TYPE_CHECKING:
@@ -88,15 +88,6 @@ def post_order(root: Region) -> list[Region]:
         order.append(region)
         pending += region.regions()
     return order[::-1]
-
-
-def path_of(weight: Value) -> str:
-    """The path of a param or state."""
-    match weight.op:
-        case Param(path=path) | State(path=path):
-            return path
-        case op:
-            raise TypeError(f"{op.name} is no weight")
 
 
 def is_constant(value: Value) -> bool:

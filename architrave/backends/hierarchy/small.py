@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from architrave.backends.hierarchy.region import bodies_of, is_leaf, path_of
+from architrave.backends.hierarchy.region import bodies_of, is_leaf
 from architrave.ir.graph import Graph, Node
 from architrave.ir.nested import innermost_first
 from architrave.ir.ops.control import Mode
+from architrave.ir.ops.leaves import path_of
 from architrave.ir.ops.random import RandomBernoulli, RandomBits, RandomNormal, RandomUniform
 from architrave.ir.place import Place
 
@@ -23,7 +24,7 @@ def undefined(graph: Graph) -> set[Place]:
 
     A function has no module of its own, so it can reach no weights, no mode and no place for random numbers.
     """
-    prefixes = {prefix for weight in graph.weights for prefix in _prefixes(path_of(weight))}
+    prefixes = {prefix for weight in graph.weights for prefix in paths_above(path_of(weight))}
     sizes: dict[int, int] = {}
     gone: set[Place] = set()
     for part in innermost_first(graph):
@@ -73,7 +74,8 @@ def _chain(place: Place | None) -> Iterator[Place]:
         place = place.parent
 
 
-def _prefixes(path: str) -> Iterator[str]:
+def paths_above(path: str) -> Iterator[str]:
+    """The paths above one, the longest first."""
     while path := path.rpartition(".")[0]:
         yield path
 

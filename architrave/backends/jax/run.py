@@ -12,8 +12,9 @@ import numpy as np
 from architrave.backends.runner import Execution, Gradients, Runner, Session, listed
 from architrave.ir.arrays import Array
 from architrave.ir.interpret import Result
+from architrave.ir.ops.leaves import path_of
 from architrave.ir.storage import is_differentiable
-from architrave.weights import nest, unnest, weight_path
+from architrave.weights import nest, unnest
 
 
 class JAXRunner(Runner):
@@ -33,7 +34,7 @@ class JAXRunner(Runner):
             params, state, inputs = self.arguments(execution)
             outputs, new = self.applied(execution)(params, state, inputs, execution.options())
             flat = unnest(new)
-            paths = [weight_path(old) for old, _ in execution.graph.updates]
+            paths = [path_of(old) for old, _ in execution.graph.updates]
             return Result(tuple(map(np.array, outputs)), {path: np.array(flat[path]) for path in paths})
 
     def gradients(self, execution: Execution, cotangents: Sequence[Array | None]) -> Gradients:

@@ -11,9 +11,10 @@ from architrave.backends.runner import Execution, Runner, listed
 from architrave.ir.arrays import Array
 from architrave.ir.graph import Value
 from architrave.ir.interpret import Result
+from architrave.ir.ops.leaves import path_of
 from architrave.ir.storage import numpy_dtype
 from architrave.ir.types import DType
-from architrave.weights import nest, unnest, weight_path
+from architrave.weights import nest, unnest
 
 BF16 = numpy_dtype(DType.BF16)
 
@@ -29,12 +30,12 @@ class NumPyRunner(Runner):
 
     def run(self, execution: Execution) -> Result:
         graph, weights = execution.graph, execution.weights
-        leaves = [(v, weights[weight_path(v)]) for v in graph.weights]
+        leaves = [(v, weights[path_of(v)]) for v in graph.weights]
         leaves += zip(graph.inputs, execution.inputs, strict=True)
         if not any(value.dtype is DType.FLOAT and array.dtype == BF16 for value, array in leaves):
             return self._run(execution)
         wide = _cast([array for _, array in leaves], [value for value, _ in leaves], np.dtype(np.float32))
-        paths = map(weight_path, graph.weights)
+        paths = map(path_of, graph.weights)
         given = dict(zip(paths, wide, strict=False))
         result = self._run(replace(execution, weights=given, inputs=wide[len(graph.weights) :]))
         new = _cast(list(result.updates.values()), [old for old, _ in graph.updates], BF16)
@@ -47,7 +48,7 @@ class NumPyRunner(Runner):
         )
         outputs, new = result if execution.training else (result, state)
         flat = unnest(new)
-        paths = [weight_path(old) for old, _ in execution.graph.updates]
+        paths = [path_of(old) for old, _ in execution.graph.updates]
         return Result(tuple(map(np.asarray, listed(outputs))), {path: np.asarray(flat[path]) for path in paths})
 
 

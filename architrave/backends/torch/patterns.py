@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from architrave.backends.code import call, literal
-from architrave.backends.hierarchy import Region, path_of
+from architrave.backends.hierarchy import Region
 from architrave.backends.torch.rules.layers import is_symmetric, same
 from architrave.ir.graph import Node, Value
 from architrave.ir.ops.arithmetic import Add, Multiply
@@ -18,7 +18,7 @@ from architrave.ir.ops.contraction import Linear
 from architrave.ir.ops.control import Mode
 from architrave.ir.ops.conv import Conv, ConvTranspose
 from architrave.ir.ops.index import Take
-from architrave.ir.ops.leaves import Full, Param
+from architrave.ir.ops.leaves import Full, Param, path_of
 from architrave.ir.ops.norm import BatchNorm, GroupNorm, LayerNorm, RmsNorm
 from architrave.ir.ops.statistics import Moments, Var
 from architrave.ir.types import DType

@@ -11,7 +11,7 @@ import numpy as np
 from architrave.backends.runner import Execution, Gradients, Runner, Session, listed
 from architrave.ir.arrays import Array
 from architrave.ir.interpret import Result
-from architrave.weights import weight_path
+from architrave.ir.ops.leaves import path_of
 
 if TYPE_CHECKING:
     import torch
@@ -30,7 +30,7 @@ class TorchRunner(Runner):
         with self.torch.no_grad():
             outputs = model(*map(self.tensor, execution.inputs), **self._options(execution))
         held: Mapping[str, torch.Tensor] = model.state_dict()
-        paths = [weight_path(old) for old, _ in execution.graph.updates]
+        paths = [path_of(old) for old, _ in execution.graph.updates]
         return Result(tuple(map(self.array, listed(outputs))), {path: self.array(held[path]) for path in paths})
 
     def gradients(self, execution: Execution, cotangents: Sequence[Array | None]) -> Gradients:

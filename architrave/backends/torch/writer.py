@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from architrave.backends.code import TUPLE, Code, call, text_literal
 from architrave.backends.flow import FlowWriter
-from architrave.backends.hierarchy import Chain, Region, path_of
+from architrave.backends.hierarchy import Chain, Region
 from architrave.backends.names import Names
 from architrave.backends.torch.modules import Leaf, Tree
 from architrave.ir.dims import Size
 from architrave.ir.graph import Node, Value
-from architrave.ir.ops.leaves import Constant, State
+from architrave.ir.ops.leaves import Constant, State, path_of
 from architrave.ir.ops.random import RunKey
 from architrave.ir.types import DType
 

@@ -14,7 +14,7 @@ from architrave.ir.source import error
 from architrave.ir.types import DType, TensorType
 
 if TYPE_CHECKING:
-    from architrave.ir.graph import Graph
+    from architrave.ir.graph import Graph, Value
 
 
 LEAF = "a leaf"
@@ -81,6 +81,15 @@ def _weight(type: TensorType) -> TensorType:
     if type.dtype.is_complex:
         raise error("E303", f"a weight must not be {type}", hint="take two real ones, and `complex(re, im)`")
     return type
+
+
+def path_of(weight: Value) -> str:
+    """The path of a param or state."""
+    match weight.op:
+        case Param(path=path) | State(path=path):
+            return path
+        case op:
+            raise TypeError(f"{op.name} is no weight")
 
 
 class Constant(Op):

@@ -1,0 +1,135 @@
+"""What a pass is, and the registry of all of them.
+
+A pass is a frozen dataclass: its fields are its options, its docstring what `architrave passes` shows. Defining the
+class registers it; a package of another author's registers its own through the entry point group `architrave.passes`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
+
+from architrave.ir.graph import Graph
+from architrave.ir.ops.control import Mode
+from architrave.ir.source import error, nearest
+
+if TYPE_CHECKING:
+    from architrave.passes.journal import Journal
+
+PASSES: dict[str, type[Pass]] = {}
+"""Every pass by its name in a pipeline, in the order of definition."""
+
+
+class Keeps(IntEnum):
+    """What a pass keeps of the function that a network computes. Of several passes the last of these holds."""
+
+    EXACT = 0
+    """The same function in real arithmetic."""
+    BOUNDED = 1
+    """Another function, whose distance is bounded."""
+    LOSSY = 2
+    """Another function: data or training decide whether it serves."""
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """How new weights come from old ones: a graph without inputs, whose outputs are the weights at `paths`."""
+
+    graph: Graph
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """What a pass makes of a graph. `prepare` is there where the new graph has other weights than the old one."""
+
+    graph: Graph
+    prepare: Prepare | None = None
+
+
+def option(default: Any, doc: str) -> Any:
+    """A field of a pass: its default, and what it decides."""
+    return dataclasses.field(default=default, metadata={"doc": doc})
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(option,))
+class Pass:
+    """Base of all passes. Subclasses become frozen dataclasses and register under their name in kebab case."""
+
+    name: ClassVar[str]
+    keeps: ClassVar[Keeps] = Keeps.EXACT
+    for_inference: ClassVar[bool] = False
+    """Whether it takes graphs of inference alone: without modes, and without updates of states."""
+
+    def __init_subclass__(cls, *, register: bool = True) -> None:
+        super().__init_subclass__()
+        dataclass(frozen=True)(cls)
+        if not register:
+            return
+        cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", cls.__name__).lower()
+        PASSES[cls.name] = cls
+
+    def apply(self, graph: Graph, journal: Journal) -> Graph | Rewritten:
+        """The new graph; the journal is told what changed, and what did not and why."""
+        raise NotImplementedError(f"the pass {type(self).__name__} does not say what it does: define `apply`")
+
+    def require(self, graph: Graph) -> None:
+        """Raise an error that points to what makes the graph unfit for this pass. E804 for a graph of training."""
+        if self.for_inference:
+            _require_inference(self.name, graph)
+
+    @classmethod
+    def summary(cls) -> str:
+        """The first line of the docstring."""
+        return (cls.__doc__ or "").strip().split("\n")[0]
+
+    @classmethod
+    def documented(cls) -> Mapping[str, str]:
+        """What each option decides, by its name."""
+        return {f.name: f.metadata.get("doc", "") for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+
+    def __str__(self) -> str:
+        from architrave.passes.options import options_text
+
+        return self.name + options_text(self)
+
+
+def find_pass(name: str) -> type[Pass]:
+    """The pass called `name`, one of another package's included. Raises E800 with the nearest name."""
+    found = known_passes().get(name)
+    if found is None:
+        hint = nearest(name, known_passes()) or "`architrave passes` lists all of them"
+        raise error("E800", f"there is no pass `{name}`", hint=hint)
+    return found
+
+
+def known_passes() -> Mapping[str, type[Pass]]:
+    """Every pass by name: ours, and those that installed packages register as `architrave.passes`."""
+    from importlib.metadata import entry_points
+
+    import architrave.passes.all  # noqa: F401  # pyright: ignore[reportUnusedImport]  # fills the registry
+
+    for point in entry_points(group="architrave.passes"):
+        if point.name not in PASSES:
+            point.load()
+    return PASSES
+
+
+def _require_inference(name: str, graph: Graph) -> None:
+    hint = f"put the pass `inference` before it: `inference,{name}`"
+    if graph.updates:
+        state, _ = graph.updates[0]
+        what = f"`{name}` takes a network as it is in inference, and this one updates {state.op.path}"  # type: ignore[attr-defined]
+        raise error("E804", what, state.node.span, hint=hint)
+    for node in graph.nodes:
+        if isinstance(node.op, Mode):
+            what = f"`{name}` takes a network as it is in inference, and this part differs in training"
+            trail = node.place.trail() if node.place is not None else ()
+            raise error("E804", what, node.span, hint=hint, notes=trail)

@@ -1,0 +1,1 @@
+"""What makes a graph simpler and keeps what it computes."""

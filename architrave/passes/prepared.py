@@ -1,0 +1,44 @@
+"""New weights from old ones: running what passes left for that. Transforming alone needs no NumPy, this does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from architrave.ir.arrays import Array
+from architrave.ir.interpret import interpret
+from architrave.ir.ops.leaves import path_of
+from architrave.ir.source import error, printable
+from architrave.ir.storage import is_float, numpy_dtype
+
+if TYPE_CHECKING:
+    from architrave.passes.pipeline import Transformed
+
+
+def prepared(transformed: Transformed, old: Mapping[str, Any], dtype: Any = None) -> dict[str, Array]:
+    """See `Transformed.weights`."""
+    current = {path: np.asarray(value) for path, value in old.items()}
+    _refuse_nan(current)
+    held = (w.dtype for w in current.values() if is_float(w.dtype))
+    chosen = dtype or next(held, np.dtype(np.float32))
+    for prepare in transformed.prepares:
+        values = interpret(prepare.graph, (), current).outputs
+        current = dict(zip(prepare.paths, values, strict=True))
+    new: dict[str, Array] = {}
+    for weight in transformed.graph.weights:
+        path = path_of(weight)
+        if path not in current:
+            raise error("E512", f"the weight `{path}` is missing", weight.node.span)
+        new[path] = current[path].astype(numpy_dtype(weight.dtype, chosen), copy=False)
+    return new
+
+
+def _refuse_nan(weights: Mapping[str, Array]) -> None:
+    wrong = [path for path, w in weights.items() if is_float(w.dtype) and np.isnan(w.astype(np.float64)).any()]
+    if not wrong:
+        return
+    more = f", and so do {len(wrong) - 1} more weights" if len(wrong) > 1 else ""
+    hint = "a network with such weights computes nothing: did its training diverge?"
+    raise error("E807", f"`{printable(wrong[0])}` holds what is not a number (NaN){more}", hint=hint)

@@ -1,0 +1,1 @@
+"""Re-parameterization: affine maps, merged and moved by one algebra."""

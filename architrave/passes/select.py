@@ -1,0 +1,90 @@
+"""Choosing nodes: by the name of their place, by operator, by annotation.
+
+    layer3.*                 nodes at and below places that match
+    op:conv                  nodes of an operator
+    @quant                   nodes with an annotation
+    a|b   a&b   !a           either, both, not
+
+`&` binds closer than `|`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fnmatch import translate
+from functools import cached_property
+
+from architrave.ir.graph import Graph, Node
+from architrave.ir.op import OPS
+from architrave.ir.source import Diagnostic, error, nearest
+
+
+@dataclass(frozen=True)
+class _Term:
+    """One condition on a node."""
+
+    text: str
+
+    @cached_property
+    def _plain(self) -> str:
+        return self.text.lstrip("!")
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        return re.compile(translate(self._plain.removeprefix("op:").removeprefix("@")))
+
+    def matches(self, node: Node) -> bool:
+        return self._holds(node) != ((len(self.text) - len(self._plain)) % 2 == 1)
+
+    def _holds(self, node: Node) -> bool:
+        match = self._pattern.match
+        if self._plain.startswith("op:"):
+            return match(node.op.name) is not None
+        if self._plain.startswith("@"):
+            return any(match(fact.name) is not None for fact in node.facts)
+        segments = str(node.place or "").split(".")
+        return any(match(".".join(segments[:end])) is not None for end in range(1, len(segments) + 1))
+
+
+@dataclass(frozen=True)
+class Select:
+    """Alternatives, each of which is some conditions that must all hold. Without any it chooses every node."""
+
+    alternatives: tuple[tuple[_Term, ...], ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Select:
+        """Read a selector. Raises E805 for one that is malformed, or names an operator that there is not."""
+        if text in ("", "*"):
+            return cls()
+        alternatives = tuple(tuple(_Term(term) for term in part.split("&")) for part in text.split("|"))
+        for term in (term for terms in alternatives for term in terms):
+            _check(text, term.text.lstrip("!"))
+        return cls(alternatives)
+
+    def matches(self, node: Node) -> bool:
+        """Whether it chooses a node."""
+        return not self.alternatives or any(all(t.matches(node) for t in terms) for terms in self.alternatives)
+
+    def warning(self, graph: Graph) -> Diagnostic | None:
+        """What to tell people where it chooses no node at all, with the places whose names are nearest."""
+        if any(self.matches(node) for node in graph.nodes):
+            return None
+        places = {str(node.place) for node in graph.nodes if node.place is not None and str(node.place)}
+        above = {".".join(place.split(".")[:end]) for place in places for end in range(1, place.count(".") + 2)}
+        wanted = next((t.text for terms in self.alternatives for t in terms if not t.text.startswith(("!", "@"))), "")
+        hint = nearest(wanted.rstrip(".*"), above) or "`architrave show` lists the places"
+        return Diagnostic("E806", f"`{self}` matches nothing in `{graph.name}`", hint=hint)
+
+    def __str__(self) -> str:
+        return "|".join("&".join(term.text for term in terms) for terms in self.alternatives) or "*"
+
+
+def _check(text: str, term: str) -> None:
+    if not re.fullmatch(r"(op:|@)?[\w.*?\[\]-]+", term):
+        hint = "such as `layer1.*`, `op:conv`, `@quant`, joined by `|` and `&`, with `!` for not"
+        raise error("E805", f"`{text}` is no selector of nodes", hint=hint)
+    name = term.removeprefix("op:")
+    if term.startswith("op:") and not re.search(r"[*?\[]", name) and name not in OPS:
+        raise error("E805", f"there is no operator `{name}`", hint=nearest(name, OPS))
