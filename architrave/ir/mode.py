@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from architrave.ir.graph import Graph, Node, Value
+from architrave.ir.loops import without_idle_carries
 from architrave.ir.nested import rebuild_nested
 from architrave.ir.op import Op
-from architrave.ir.ops.control import Mode
+from architrave.ir.ops.control import Mode, Scan, While
 from architrave.ir.rewrite import inline
 
 
 def specialize(graph: Graph, training: bool) -> Graph:
     """The graph of one mode: each `mode` node gives way to its chosen side, inside other graphs too.
 
-    Updates that then change nothing are dropped. The weights stay, used or not: both modes are over the same.
+    Updates that then change nothing are dropped, in loops, too. The weights stay, used or not: both modes are over the
+    same.
     """
 
     def chosen(node: Node, op: Op, operands: tuple[Value, ...]) -> Sequence[Value] | None:
@@ -23,6 +25,8 @@ def specialize(graph: Graph, training: bool) -> Graph:
                 return inline(side, operands, node.place)
             case Mode(inference=side):
                 return inline(side, operands, node.place)
+            case Scan() | While():
+                return without_idle_carries(node, op, operands)
             case _:
                 return None
 

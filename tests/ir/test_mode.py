@@ -7,13 +7,15 @@ from architrave.ir.bind import bind, sizes_of
 from architrave.ir.choice import choices, decide
 from architrave.ir.dims import symbol
 from architrave.ir.graph import Graph, make
+from architrave.ir.initializers import init
 from architrave.ir.interpret import interpret
 from architrave.ir.mode import specialize
 from architrave.ir.nested import innermost_first
-from architrave.ir.ops.control import Choice, Mode, Scan
+from architrave.ir.ops.control import Choice, Mode, Scan, While
 from architrave.ir.ops.leaves import Full
 from architrave.ir.source import ArchitraveError
 from architrave.ir.types import DType, TensorType
+from architrave.models import loads
 from tests.ir.graphs import fn, leaf, running_max
 
 SCALAR = TensorType(DType.FLOAT, ())
@@ -49,6 +51,61 @@ def test_modes_inside_other_graphs() -> None:
         one = specialize(graph, training)
         assert not any("mode" in ops(inner) for inner in innermost_first(one))
         assert interpret(one, [3.0]).outputs[0] == interpret(graph, [3.0], training=training).outputs[0] == expected
+
+
+COUNTER = """
+block counted()(x: [N]) -> [N] {
+    state seen: [] = zeros
+    state other: [] = ones
+    if training {
+        seen := seen + 1
+    }
+    return x + seen * other
+}
+model M()(x: [N, T]) -> [N, T] {
+    count = counted()
+    LOOP
+}
+"""
+LOOPS = {
+    "scan": """
+    scan x_t in x, axis = 1, carry (h = zeros([N])) {
+        h = count(x_t) + h
+        emit h as hs
+    }
+    return hs""",
+    "scan of a counter": """
+    y = x
+    scan i in 0..3, carry (y = y, kept = x) {
+        scan y_t in y, axis = 1 {
+            emit count(y_t) + cast(i, float) as inner
+        }
+        y = inner + kept
+    }
+    return y""",
+    "while": """
+    y = x
+    while sum(y) < 100, carry (kept = x, y = y), max = 5 {
+        y = y + kept + unsqueeze(count(sum(y, axis = 1)), 1)
+    }
+    return y""",
+}
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_in_inference_no_loop_carries_a_state(loop: str) -> None:
+    graph = loads(COUNTER.replace("LOOP", LOOPS[loop]))
+    training, inference = specialize(graph, True), specialize(graph, False)
+    assert len(training.updates) == 1
+    assert inference.updates == ()
+    x, weights = np.arange(1.0, 7.0).reshape(2, 3), init(graph, dtype=np.float64)
+    weights[next(path for path in weights if path.endswith("seen"))] = np.array(0.25)
+    for mode, one in ((True, training), (False, inference)):
+        wanted, found = (interpret(g, [x], weights, mode) for g in (graph, one))
+        np.testing.assert_array_equal(found.outputs, wanted.outputs)
+        assert all(wanted.updates[path] == value for path, value in found.updates.items())
+    carried = [n.op.carries for g in innermost_first(inference) for n in g.nodes if isinstance(n.op, Scan | While)]
+    assert carried == {"scan": [1], "scan of a counter": [0, 1], "while": [1]}[loop]
 
 
 def test_deep_nesting_needs_no_recursion() -> None:
