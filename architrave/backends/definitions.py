@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from architrave.backends.hierarchy import Chain, Item, Region, bodies_of, is_constant, post_order
 from architrave.ir.graph import Graph, Node, Value
@@ -31,13 +32,23 @@ class Definition:
         return self.region.name
 
 
-def define(root: Region) -> dict[Region, Definition]:
-    """The definition of every region, the root's included."""
+Also: TypeAlias = "Callable[[Region, Node | Region], Hashable]"
+
+
+def _nothing(region: Region, item: Node | Region) -> Hashable:
+    return None
+
+
+def define(root: Region, also: Also = _nothing) -> dict[Region, Definition]:
+    """The definition of every region, the root's included.
+
+    `also` says what else must be equal of items that are alike, and of the nodes of weights, each in its region.
+    """
     known: dict[Hashable, Definition] = {}
     found: dict[Region, Definition] = {}
     numbers: dict[Hashable, int] = {}
     for region in post_order(root):
-        key = _Key(region, found, numbers).whole()
+        key = _Key(region, found, numbers, also).whole()
         definition = known.get(key)
         if definition is None:
             level = 1 + max((found[r].level for r in region.regions()), default=-1)
@@ -55,12 +66,13 @@ class _Key:
     found: dict[Region, Definition]
     numbers: dict[Hashable, int]
     """A number for every operator, so that each is hashed once."""
+    also: Also
 
     def whole(self) -> Hashable:
         region = self.region
         block = region.place.block if region.place is not None else None
         what = (block.kind, block.name, block.doc) if block is not None else None
-        declared = tuple((region.relative(path_of(w)), w.type) for w in region.weights)
+        declared = tuple((region.relative(path_of(w)), w.type, self.also(region, w.node)) for w in region.weights)
         return (region.parent is None, what, declared, *self._body(region, {}))
 
     def _body(self, body: Region, outer: dict[Value, Hashable]) -> tuple[Hashable, ...]:
@@ -88,10 +100,12 @@ class _Key:
     def _item(self, item: Item, body: Region, ref: Callable[[Value], Hashable]) -> list[Hashable]:
         match item:
             case Node(op=RandomBits() | RandomUniform() | RandomNormal() | RandomBernoulli() as op):
-                return [(self._number(replace(op, path=self.region.relative(op.path))), *map(ref, item.operands))]
+                number = self._number(replace(op, path=self.region.relative(op.path)))
+                return [(number, self.also(self.region, item), *map(ref, item.operands))]
             case Node():
                 inner = tuple(self._body(b, {}) for b in body.bodies.get(item, ()))
-                return [(self._number(_without_graphs(item.op)), *map(ref, item.operands), *inner)]
+                number = self._number(_without_graphs(item.op))
+                return [(number, self.also(self.region, item), *map(ref, item.operands), *inner)]
             case Region():
                 return [self._use(item, ref)]
             case Chain():
@@ -99,7 +113,7 @@ class _Key:
 
     def _use(self, region: Region, ref: Callable[[Value], Hashable]) -> Hashable:
         path = self.region.relative(region.path)
-        return (self.found[region].index, path, *map(ref, region.inputs))
+        return (self.found[region].index, path, self.also(self.region, region), *map(ref, region.inputs))
 
     def _number(self, what: Hashable) -> int:
         return self.numbers.setdefault(what, len(self.numbers))

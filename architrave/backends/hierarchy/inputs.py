@@ -18,13 +18,14 @@ def arrange(region: Region) -> None:
     others = sorted((v for v in region.inputs if v not in tensors), key=lambda v: isinstance(v.op, RunKey))
     block = region.place.block if region.place is not None else None
     declared = block.inputs if block is not None else ()
-    region.names = _names(tensors, declared)
+    region.names = named(tensors, declared)
     if len(region.names) == len(tensors):
         tensors.sort(key=lambda v: declared.index(region.names[v]))
     region.inputs = dict.fromkeys([*tensors, *others])
 
 
-def _names(tensors: list[Value], declared: tuple[str, ...]) -> dict[Value, str]:
+def named(tensors: list[Value], declared: tuple[str, ...]) -> dict[Value, str]:
+    """The declared names of inputs, as far as their own tell them apart."""
     given = [v.hint for v in tensors]
     names = {
         v: n for v, n in zip(tensors, given, strict=True) if n is not None and n in declared and given.count(n) == 1

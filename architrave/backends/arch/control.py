@@ -1,0 +1,301 @@
+"""Control flow as `.arch` statements: `if training`, `scan`, `while`, and the fns that other sub-graphs become."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from architrave.backends.arch.body import Body, mentions
+from architrave.backends.arch.expression import Expression
+from architrave.backends.arch.paths import stage
+from architrave.backends.arch.scope import is_weight, surplus
+from architrave.backends.code import Code
+from architrave.backends.hierarchy import Region, is_constant
+from architrave.ir.dims import symbol
+from architrave.ir.graph import Graph, Node, Value
+from architrave.ir.notation import tuple_text
+from architrave.ir.ops.control import Choice, CustomGrad, Mode, Scan, While
+from architrave.ir.ops.random import RunKey
+from architrave.ir.place import Fact
+
+Results = dict[int, Value]
+"""What a side of a mode gives, by the position among the mode's outputs."""
+
+
+class ControlBody(Body):
+    """A body that knows control flow."""
+
+    def control(self, node: Node, region: Region) -> None:
+        bodies = region.bodies[node]
+        facts = surplus(node.facts, self.around)
+        match node.op:
+            case Mode():
+                self._mode(node, *bodies)
+            case Scan() as op:
+                self._scan(node, op, *bodies)
+            case While() as op:
+                self._while(node, op, *bodies)
+            case Choice() as op:
+                path = self.region.relative(op.path)
+                if self.region.place is not None and not op.path.startswith(f"{self.region.path}."):
+                    self.program.only_here(self.region)
+                pairs = zip(op.labels, op.alternatives, strict=True)
+                listed = ", ".join(f"{label}: {self._function(graph, label)}" for label, graph in pairs)
+                given = tuple_text(self._given(node, op.alternatives), always=True)
+                self.assign(
+                    node.outputs, Expression(Code(f"{given} -> choice {stage(path)} {{ {listed} }}"), facts=facts)
+                )
+            case CustomGrad() as op:
+                function = self._function(op.forward, op.label, op.backward)
+                given = ", ".join(self._given(node, (op.forward, op.backward)))
+                self.assign(node.outputs, Expression(Code(f"{function}({given})"), facts=facts))
+            case op:
+                raise AssertionError(f"{op.name} has no form in text")
+
+    # if training { ... }
+
+    def _mode(self, node: Node, training: Region, inference: Region) -> None:
+        outer = self._enter(node)
+        captures = [self._captured(v) for v in node.operands]
+        states = self._states(node, training, inference)
+        names = [self._result(v, node.operands) for i, v in enumerate(node.outputs) if i not in states]
+        drawn = self.drawn
+        counts: list[int] = []
+        sides: list[list[str]] = []
+        for body in (training, inference):
+            before, self.lines, self.drawn = self.lines, [], drawn
+            self.indent += "    "
+            with self.inside(names):
+                self.prepare(body)
+                self._let(list(body.inputs), captures)
+                given = dict(enumerate(body.results))
+                named = [v for i, v in given.items() if i not in states]
+                self.targets.update(zip(named, names, strict=True) if len(names) == 1 else ())
+                self.items(body)
+                self._leave(node, named, names, {s: given[i] for i, s in states.items()})
+            self.indent = self.indent[:-4]
+            sides.append(self.lines)
+            counts.append(self.drawn)
+            self.lines = before
+        self.drawn = max(counts)
+        self._branches(*sides)
+        self.around = outer
+        for expression in captures:
+            self.release(expression.reads)
+        named = [v for i, v in enumerate(node.outputs) if i not in states]
+        for name, value in zip(names, named, strict=True):
+            self.hold(name, value)
+
+    def _branches(self, training: list[str], inference: list[str]) -> None:
+        if not training:
+            self.lines += [f"{self.indent}if not training {{", *inference, f"{self.indent}}}"]
+            return
+        otherwise = [f"{self.indent}}} else {{", *inference] if inference else []
+        self.lines += [f"{self.indent}if training {{", *training, *otherwise, f"{self.indent}}}"]
+
+    def _states(self, node: Node, training: Region, inference: Region) -> dict[int, Value]:
+        """The outputs that are new values of states and can be set inside: the last ones, read by nothing else."""
+        new = {value: state for state, value in self.region.updates}
+        found: dict[int, Value] = {}
+        for i in reversed(range(len(node.outputs))):
+            state = new.get(node.outputs[i])
+            if state is None or self.uses(node.outputs[i]) != 1 or self.uses(state) != 1:
+                break
+            inside = {v for v, outer in zip(inference.inputs, node.operands, strict=True) if outer is state}
+            if inference.results[i] not in inside or training.results[i] in inside:
+                break
+            found[i] = state
+        self.done.update(node.outputs[i] for i in found)
+        return dict(sorted(found.items()))
+
+    def _result(self, value: Value, dying: Sequence[Value]) -> str:
+        """A variable for a result: one that is needed by the node alone, or a new one."""
+        wanted = self.hint(value)
+        if wanted in self.held:
+            holder = self.held[wanted]
+            if holder is not None and self.left[holder] == 1 == Counter(dying)[holder]:
+                return wanted
+        name = self.pick(value)
+        self.held[name] = value
+        return name
+
+    def _leave(self, node: Node, values: Sequence[Value], names: Sequence[str], states: dict[Value, Value]) -> None:
+        """Give the results of a side their variables, and the states their new values."""
+        self.settle(list(zip(names, [self.plain(v) for v in values], strict=True)), ordered=True)
+        for value in values:
+            self.release(self.plain(value).reads)
+        pending = [(self.expression(state).text, value) for state, value in states.items()]
+        for i, (name, value) in enumerate(pending):
+            for _, later in pending[i + 1 :]:
+                if mentions(self.plain(later), name):
+                    self.bind(later)
+            new = self.plain(value)
+            if new.text != name:
+                self.write(f"{name} := {new.text}", new.facts)
+            self.release(new.reads)
+
+    # scan ... { ... }
+
+    def _scan(self, node: Node, op: Scan, body: Region) -> None:
+        outer = self._enter(node)
+        first = node.operands[: op.carries]
+        sequences = node.operands[op.carries : op.carries + op.sequences]
+        captured = node.operands[op.carries + op.sequences :]
+        inputs = list(body.inputs)
+        own = len(inputs) - len(captured)
+        steps = 0 if op.sequences else 1
+        carried = inputs[steps : steps + op.carries]
+        elements = [*inputs[:steps], *inputs[steps + op.carries : own]]
+        captures = [self._captured(v) for v in captured]
+        starts = [self.plain(v) for v in (*first, *sequences)]
+        for expression in starts:
+            self.release(expression.reads)
+        emitted = node.outputs[op.carries :]
+        names = [self.pick(v) for v in node.outputs[: op.carries]]
+        for name, value in zip(names, node.outputs, strict=False):
+            self.held[name] = value
+        lists = [self._fresh(self.hint(v) or "v", v) for v in emitted]
+        overs = [self._fresh(v.hint or "step", v) for v in elements]
+        runs = [e.text for e in starts[op.carries :]] or [f"0..{self._bound(op)}"]
+        head = [f"{e} in {s}" for e, s in zip(overs, runs, strict=True)]
+        head += [f"axis = {op.axis}"] * bool(op.sequences) + ["reverse = true"] * op.reverse
+        carry = ", ".join(f"{n} = {e.text}" for n, e in zip(names, starts, strict=False))
+        head += [f"carry ({carry})"] * bool(carry)
+        self.write(f"scan {', '.join(head)} {{")
+        self.indent += "    "
+        with self.inside(names):
+            self.prepare(body)
+            self._let(inputs[own:], captures)
+            for name, value in (*zip(names, carried, strict=True), *zip(overs, elements, strict=True)):
+                self.hold(name, value)
+            self._turn(body, names, lists)
+        self.indent = self.indent[:-4]
+        self.write("}")
+        self.around = outer
+        for expression in captures:
+            self.release(expression.reads)
+        self.held.update(dict.fromkeys(overs))
+        for name, value in zip((*names, *lists), node.outputs, strict=True):
+            self.hold(name, value)
+
+    def _bound(self, op: Scan) -> str:
+        text = self.size(op.length)
+        return text if text.isalnum() else f"({text})"
+
+    def _turn(self, body: Region, names: Sequence[str], lists: Sequence[str] = ()) -> None:
+        """One turn of a loop: the next values of what is carried, and what is emitted."""
+        next_, emits = body.results[: len(names)], body.results[len(names) :]
+        self.targets.update(zip(next_, names, strict=True))
+        self.items(body)
+        twice = {v for v, n in Counter(next_).items() if n > 1}
+        for value in twice:
+            self.bind(value)
+        early = next((i for i in reversed(range(len(emits))) if emits[i] not in next_ or emits[i] in twice), -1) + 1
+        for name, value in zip(lists[:early], emits, strict=False):
+            self._emit(name, value)
+        self.settle([(n, self.plain(v)) for n, v in zip(names, next_, strict=True)])
+        for name, value in zip(names, next_, strict=True):
+            if value not in twice:
+                self.values[value] = Expression(Code(name))
+        for name, value in zip(lists[early:], emits[early:], strict=True):
+            self._emit(name, value)
+
+    def _emit(self, name: str, value: Value) -> None:
+        expression = self.plain(value)
+        if expression.parts and self.uses(value) > 1:
+            expression = self.bind(value)
+        self.write(f"emit {expression.text} as {name}", expression.facts)
+
+    # while ... { ... }
+
+    def _while(self, node: Node, op: While, condition: Region, body: Region) -> None:
+        outer = self._enter(node)
+        captured = node.operands[op.carries :]
+        captures = [self._captured(v) for v in captured]
+        starts = [self.plain(v) for v in node.operands[: op.carries]]
+        for expression in starts:
+            self.release(expression.reads)
+        names = [self.pick(v) for v in node.outputs]
+        for name, value in zip(names, node.outputs, strict=True):
+            self.held[name] = value
+        given = [*(Expression(Code(name)) for name in names), *captures]
+        test = self._condition(op.condition, condition, [e.text for e in given])
+        carry = ", ".join(f"{n} = {e.text}" for n, e in zip(names, starts, strict=True))
+        self.write(f"while {test}, carry ({carry}), max = {op.limit} {{")
+        self.indent += "    "
+        with self.inside(names):
+            self.prepare(body)
+            inputs = list(body.inputs)
+            self._let(inputs[op.carries :], captures)
+            for name, value in zip(names, inputs, strict=False):
+                self.hold(name, value)
+            self._turn(body, names)
+        self.indent = self.indent[:-4]
+        self.write("}")
+        self.around = outer
+        for expression in captures:
+            self.release(expression.reads)
+        for name, value in zip(names, node.outputs, strict=True):
+            self.hold(name, value)
+
+    def _condition(self, graph: Graph, region: Region, given: Sequence[str]) -> str:
+        """The condition as an expression, or, where it is too long for one, as the call of a fn."""
+        before, self.lines = self.lines, []
+        with self.inside():
+            self.prepare(region)
+            self.values.update((v, Expression(Code(t))) for v, t in zip(region.inputs, given, strict=True))
+            self.items(region)
+            test = self.plain(region.results[0])
+        written, self.lines = self.lines, before
+        if not written:
+            return test.text
+        return f"{self._function(graph, 'condition')}({', '.join([*given, *self._sizes_given((graph,))])})"
+
+    # What they share.
+
+    def _enter(self, node: Node) -> tuple[Fact, ...]:
+        """Write the annotations of a statement; they hold inside of it as well."""
+        facts = surplus(node.facts, self.around)
+        self.annotate(facts)
+        before = self.around
+        self.around = (*before, *facts)
+        return before
+
+    def _captured(self, value: Value) -> Expression:
+        """What a sub-graph uses from outside stands in a variable; constants are made anew."""
+        if is_weight(value) or isinstance(value.op, RunKey):
+            return self.expression(value)
+        if is_constant(value):
+            return self.plain(value)
+        return self.bind(value)
+
+    def _let(self, inputs: Sequence[Value], captures: Sequence[Expression]) -> None:
+        """Let the inputs of a sub-graph be what they are captured from; a variable that dies with it may be set."""
+        for value, expression in zip(inputs, captures, strict=True):
+            name = expression.text
+            if name in self.held:
+                self.hold(name, value)
+            else:
+                self.values[value] = Expression(expression.code, parts=expression.parts)
+
+    def _fresh(self, wanted: str, value: Value) -> str:
+        name = self.variable(wanted)
+        self.held[name] = value
+        return name
+
+    def _function(self, graph: Graph, label: str, backward: Graph | None = None) -> str:
+        return self.program.function(graph, label, backward)
+
+    def _given(self, node: Node, graphs: Sequence[Graph]) -> list[str]:
+        """The arguments of a fn: all operands, and the sizes that its text names."""
+        given = [self._argument(v) for v in node.operands]
+        for expression in given:
+            self.release(expression.reads)
+        return [*(e.text for e in given), *self._sizes_given(graphs)]
+
+    def _argument(self, value: Value) -> Expression:
+        expression = self.expression(value)
+        return self.bind(value) if expression.is_pipe or len(expression.text) > 30 else expression
+
+    def _sizes_given(self, graphs: Sequence[Graph]) -> list[str]:
+        return [self.size(symbol(name)) for name in self.program.symbols(graphs)]
