@@ -79,19 +79,24 @@ def merged(texts: Sequence[Template], static: Sequence[Mapping[str, object]]) ->
     """
     first = texts[0]
     columns = list(zip(*(t.numbers for t in texts), strict=True))
-    names = Names((*KEYWORDS, *re.findall(r"[A-Za-z_]\w*", "".join(first.pieces))))
+    names = Names((*KEYWORDS, *_names("0".join(first.pieces))))
     bound: dict[tuple[str, ...], str] = {}
+    axes: dict[tuple[str, tuple[str, ...]], str] = {}
     parameters: dict[tuple[str, ...], str] = {}
     holes: list[str] = []
     for position, column in enumerate(columns):
         known = bound.get(column) or parameters.get(column)
         if len(set(column)) == 1:
             holes.append(column[0])
+        elif position < first.sizes:
+            # One name for each axis: that height and width are equal says nothing about the block.
+            label = _axis(first.pieces, position)
+            if (label, column) not in axes:
+                axes[label, column] = names.fresh(label)
+            holes.append(axes[label, column])
+            bound.setdefault(column, holes[-1])
         elif known is not None:
             holes.append(known)
-        elif position < first.sizes:
-            bound[column] = names.fresh(_axis(first.pieces, position))
-            holes.append(bound[column])
         elif (multiple := _multiple(column, {**bound, **parameters})) is not None:
             holes.append(_alone(multiple, first.pieces, position))
         else:
@@ -103,6 +108,15 @@ def merged(texts: Sequence[Template], static: Sequence[Mapping[str, object]]) ->
     rows = tuple(tuple(column[i] for column in parameters) for i in range(len(texts)))
     typed = tuple((name, _kind(column[0])) for column, name in parameters.items())
     return Merged(first.filled(holes), typed, rows)
+
+
+def _names(text: str) -> list[str]:
+    """What a text calls its variables, blocks and functions: names but those of arguments and operators."""
+    plain = re.sub(r'"(?:\\.|[^"\\])*"', "", text)
+    lines = (
+        line if "carry (" in line else re.sub(r"(?<=[(,] )\w+ = |(?<=\()\w+ = ", "", line) for line in plain.split("\n")
+    )
+    return re.findall(r"(?<![\w.])[A-Za-z_]\w*", "\n".join(lines))
 
 
 def _kind(number: str) -> str:

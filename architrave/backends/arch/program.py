@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -102,7 +103,7 @@ class Program:
 
     def shown(self, region: Region, op: Op) -> Collection[str]:
         """The attributes of an operator that are written in all blocks of the region's name."""
-        return self._shown.get((region.name, op.name), ())
+        return self._shown.get((_base(region), op.name), ())
 
     def shared(self, region: Region) -> dict[str, Region]:
         """The instances that a region applies more than once, by their paths in it."""
@@ -179,7 +180,7 @@ class Program:
             return
         defaults = type(op).__dataclass_fields__  # type: ignore[attr-defined]  # every operator is a dataclass
         shown = {n for n in op.attributes if not is_default(getattr(op, n), defaults[n].default)}
-        self._shown.setdefault((region.name, op.name), set()).update(shown)
+        self._shown.setdefault((_base(region), op.name), set()).update(shown)
 
     def _also(self, region: Region, item: Node | Region) -> Hashable:
         """What else makes items differ: their annotations, and how weights start."""
@@ -236,6 +237,11 @@ class Program:
 
 def _wanted(region: Region) -> str:
     return identifier(region.name or "Block")
+
+
+def _base(region: Region) -> str:
+    """The name of a block, without the number that tells it from another."""
+    return re.sub(r"_\d+$", "", region.name)
 
 
 def _doc(region: Region) -> str | None:
