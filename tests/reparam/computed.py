@@ -21,7 +21,7 @@ from std.conv import conv2d
 from std.hypercomplex import ph_conv, ph_linear, quaternion_weight
 from std.hypernetwork import dp_hypernetwork, dp_mlp, mip_hypernetwork, mip_mlp, on_circle
 from std.linear import linear
-from std.lipschitz import cayley, contraction, lipschitz_mlp, sandwich
+from std.lipschitz import cayley, lipschitz_mlp, sandwich, sandwich_conv2d
 from std.lora import lora_conv2d, lora_linear
 from std.low_rank import cp_conv2d, cp_kernel
 from std.norm import batch_channel_norm, batch_norm, mean_only_batch_norm

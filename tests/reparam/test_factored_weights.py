@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import architrave
+from architrave.backends.agree.verification import verify
 from architrave.ir.interpret import interpret
 from tests.reparam.computed import IMAGES, IMPORTS, ROWS, drawn, folded, gradients, inputs_of, network, operators, value
 
@@ -101,6 +102,31 @@ def test_slopes_do_not_exceed_the_bound(gamma: float, widths: list[int], reached
     change = np.linalg.norm(value(graph, weights, x) - value(graph, weights, near), axis=1)
     slopes = change / np.linalg.norm(x - near, axis=1)
     assert reached * gamma < slopes.max() <= gamma * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("size", [(5, 6), (4, 7)])
+def test_slopes_of_sandwich_convolutions_do_not_exceed_one(size: tuple[int, int]) -> None:
+    graph = network("x -> sandwich_conv2d(4) -> sandwich_conv2d(2)", f"x: [N, 3, {size[0]}, {size[1]}]")
+    weights, (x,) = drawn(graph), inputs_of(graph, 500)
+    near = x + 1e-3 * inputs_of(graph, 500, seed=2)[0]
+    change = np.linalg.norm(np.reshape(value(graph, weights, x) - value(graph, weights, near), (500, -1)), axis=1)
+    slopes = change / np.linalg.norm(np.reshape(x - near, (500, -1)), axis=1)
+    assert 0.2 < slopes.max() <= 1 + 1e-9
+
+
+def test_a_sandwich_convolution_of_one_pixel_is_a_sandwich_layer() -> None:
+    graph, plain = (
+        network("x -> s: sandwich_conv2d(4, 1)", "x: [N, 3, 1, 1]"),
+        network("x -> s: sandwich(4)", "x: [N, 3]"),
+    )
+    weights, (x,) = drawn(graph), inputs_of(graph)
+    flat = {path: w[:, :, 0, 0] if w.ndim == 4 else w for path, w in weights.items()}
+    np.testing.assert_allclose(value(graph, weights, x)[:, :, 0, 0], value(plain, flat, x[:, :, 0, 0]), rtol=1e-10)
+
+
+def test_sandwich_convolutions_agree_on_every_backend() -> None:
+    report = verify(network("x -> sandwich_conv2d(2)", "x: [N, 3, 4, 3]"))
+    assert report.ok, str(report)
 
 
 def test_neighbours_of_sandwich_layers_become_one() -> None:
