@@ -10,7 +10,19 @@ import pytest
 import architrave
 from architrave.backends.agree.verification import verify
 from architrave.ir.interpret import interpret
-from tests.reparam.computed import IMAGES, IMPORTS, ROWS, drawn, folded, gradients, inputs_of, network, operators, value
+from tests.reparam.computed import (
+    IMAGES,
+    IMPORTS,
+    LAYERS,
+    ROWS,
+    drawn,
+    folded,
+    gradients,
+    inputs_of,
+    network,
+    operators,
+    value,
+)
 
 
 def test_hypercomplex_numbers_of_one_dimension_are_numbers() -> None:
@@ -82,6 +94,10 @@ def test_a_canonical_convolution_has_the_kernel_of_its_vectors() -> None:
     plain = network("x -> c: conv2d(5, [3, 5], [2, 1], dilation = [1, 2])", IMAGES)
     found = value(plain, {"c.weight": kernel, "c.bias": weights["c.bias"]}, x)
     np.testing.assert_allclose(value(graph, weights, x), found, rtol=1e-9, atol=1e-12)
+    dense, weights = folded(graph, weights, "inference,reparam{grow=true},simplify,hoist")
+    assert [node.op.name for node in dense.nodes if node.op.name in LAYERS] == ["conv"]
+    undilated = weights["c.weight"][..., ::2]
+    np.testing.assert_allclose(undilated, kernel, rtol=1e-9, atol=1e-12)
 
 
 def test_the_cayley_map_gives_rows_of_an_orthogonal_matrix() -> None:
