@@ -31,25 +31,23 @@ from architrave.ir.ops.leaves import Constant, Input, Param, State
 
 def print_graph(graph: Graph) -> str:
     """The text of a model that elaborates (with `keep_choices`) to an equal graph."""
-    printer = Printer(graph.symbols)
-    printer.taken.add(graph.name)
+    printer = _Printer(graph)
     lines = printer.model(graph)
     return "\n".join([*printer.functions, *lines]) + "\n"
 
 
 @dataclass
-class Printer:
+class _Printer:
     """Names what it meets, and collects the fns that sub-graphs become."""
 
-    symbols: tuple[str, ...]
-    """The symbolic sizes, which fns are given by name."""
+    graph: Graph
     functions: list[str] = field(default_factory=list[str])
     taken: set[str] = field(default_factory=set[str])  # shared with the printers of fns, whose names are global
     counters: Counter[str] = field(default_factory=Counter[str])
     names: dict[Value, str] = field(default_factory=dict[Value, str])
 
     def __post_init__(self) -> None:
-        self.taken.update(self.symbols)
+        self.taken |= {*self.graph.symbols, self.graph.name}
 
     def model(self, graph: Graph) -> list[str]:
         for value in graph.inputs:
@@ -172,9 +170,9 @@ class Printer:
     def function(self, graph: Graph, label: str, backward: Graph | None = None) -> str:
         """Write a sub-graph as a fn, with its gradient; returns the fn's name."""
         name = self.unique(identifier(label))
-        inner = Printer(self.symbols, self.functions, self.taken, self.counters)
+        inner = _Printer(self.graph, self.functions, self.taken, self.counters)
         own = [inner.name(v, _label(v)) for v in graph.inputs]
-        parameters = [*own, *(s for s in self.symbols)]
+        parameters = [*own, *(s for s in self.graph.symbols)]
         body = [*inner.statements(graph, set()), f"return {inner.group(graph.outputs)}"]
         lines = [f"fn {name}({', '.join(parameters)}) {{", *indented(body)]
         if backward is not None:
@@ -189,10 +187,10 @@ class Printer:
         return [f"}} grad ({', '.join(gradients)}) {{", *indented(body)]
 
     def applied(self, function: str, names: Sequence[str]) -> str:
-        return f"{function}({', '.join([*names, *self.symbols])})"
+        return f"{function}({', '.join([*names, *self.graph.symbols])})"
 
     def tuple_of(self, names: Sequence[str], *, always: bool = False) -> str:
-        everything = [*names, *self.symbols]
+        everything = [*names, *self.graph.symbols]
         return tuple_text(everything, always=always)
 
     # ------------------------------------------------------------ names

@@ -34,7 +34,10 @@ Random = RandomBits | RandomUniform | RandomNormal | RandomBernoulli
 class Body(Scope):
     """The body of one block, or, where `symbols` are given, of the model."""
 
-    def __init__(self, region: Region, program: Program, symbols: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, region: Region, program: Program, symbols: Sequence[str] | None = None, names: Sequence[str] = ()
+    ) -> None:
+        """`names` are those of the first inputs, where they have some already."""
         super().__init__(region, program.taken, symbols)
         self.program = program
         self.lines: list[str] = []
@@ -43,14 +46,24 @@ class Body(Scope):
         self.shared = program.shared(region)
         self.drawn = 0
         """How many random numbers the block has asked for."""
+        self.most = PARTS
         self.done: set[Value] = set()
         """New states that are set inside an `if`."""
-        self.types = [(self._parameter(v), self.type(v.type)) for v in region.inputs if not isinstance(v.op, RunKey)]
+        inputs = [v for v in region.inputs if not isinstance(v.op, RunKey)]
+        for name, value in zip(names, inputs, strict=False):
+            self.names.add(name)
+            self.hold(name, value)
+        self.parameters = [*names, *(self._parameter(v) for v in inputs[len(names) :])]
+        self.types = [self.type(v.type) for v in inputs]
         for path in self.shared:
             self.names.add(path)
 
     def text(self) -> list[str]:
-        """The inputs, and the statements."""
+        """The inputs with their types, and the statements."""
+        inputs = ", ".join(f"{name}: {type}" for name, type in zip(self.parameters, self.types, strict=True))
+        return [f"({inputs}) {{", *self.statements()]
+
+    def statements(self) -> list[str]:
         region = self.region
         self.prepare(region)
         self._weights(region.weights)
@@ -65,8 +78,7 @@ class Body(Scope):
         returned = [self.plain(v) for v in results]
         only = returned[0] if len(returned) == 1 else None
         self.write(f"return {only.text if only else tuple_text([e.text for e in returned])}", _facts(returned))
-        inputs = ", ".join(f"{name}: {type}" for name, type in self.types)
-        return [f"({inputs}) {{", *self.lines]
+        return self.lines
 
     def _parameter(self, value: Value) -> str:
         if is_weight(value):
@@ -310,7 +322,7 @@ class Body(Scope):
                 return i
         computed = [i for i in big if not is_constant(operands[i])]
         long = len(made.text) > LONGEST and not made.is_pipe
-        if computed and (long or made.parts > PARTS):
+        if computed and (long or made.parts > self.most):
             return max(computed, key=lambda i: parts[i].parts)
         return None
 

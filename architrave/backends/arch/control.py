@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from architrave.backends.arch.body import Body, mentions
-from architrave.backends.arch.expression import Expression
+from architrave.backends.arch.body import PARTS, Body, Random, mentions
+from architrave.backends.arch.expression import PIPE, Expression
 from architrave.backends.arch.paths import stage
 from architrave.backends.arch.scope import is_weight, surplus
 from architrave.backends.code import Code
 from architrave.backends.hierarchy import Region, is_constant
 from architrave.ir.dims import symbol
 from architrave.ir.graph import Graph, Node, Value
+from architrave.ir.nested import innermost_first
 from architrave.ir.notation import tuple_text
 from architrave.ir.ops.control import Choice, CustomGrad, Mode, Scan, While
 from architrave.ir.ops.random import RunKey
 from architrave.ir.place import Fact
+
+if TYPE_CHECKING:
+    from architrave.backends.arch.program import Program
 
 Results = dict[int, Value]
 """What a side of a mode gives, by the position among the mode's outputs."""
@@ -36,19 +41,11 @@ class ControlBody(Body):
             case While() as op:
                 self._while(node, op, *bodies)
             case Choice() as op:
-                path = self.region.relative(op.path)
-                if self.region.place is not None and not op.path.startswith(f"{self.region.path}."):
-                    self.program.only_here(self.region)
-                pairs = zip(op.labels, op.alternatives, strict=True)
-                listed = ", ".join(f"{label}: {self._function(graph, label)}" for label, graph in pairs)
-                given = tuple_text(self._given(node, op.alternatives), always=True)
-                self.assign(
-                    node.outputs, Expression(Code(f"{given} -> choice {stage(path)} {{ {listed} }}"), facts=facts)
-                )
+                self.results(node.outputs, self._choice(node, op, bodies, facts))
             case CustomGrad() as op:
-                function = self._function(op.forward, op.label, op.backward)
-                given = ", ".join(self._given(node, (op.forward, op.backward)))
-                self.assign(node.outputs, Expression(Code(f"{function}({given})"), facts=facts))
+                name = self._function(bodies, (op.forward, op.backward), op.label, facts)
+                reads, given = self._given(node, (op.forward, op.backward))
+                self.results(node.outputs, Expression(Code(f"{name}({', '.join(given)})"), reads, 1, facts=facts))
             case op:
                 raise AssertionError(f"{op.name} has no form in text")
 
@@ -241,15 +238,17 @@ class ControlBody(Body):
     def _condition(self, graph: Graph, region: Region, given: Sequence[str]) -> str:
         """The condition as an expression, or, where it is too long for one, as the call of a fn."""
         before, self.lines = self.lines, []
+        self.most = 3 * PARTS
         with self.inside():
             self.prepare(region)
             self.values.update((v, Expression(Code(t))) for v, t in zip(region.inputs, given, strict=True))
             self.items(region)
             test = self.plain(region.results[0])
-        written, self.lines = self.lines, before
+        written, self.lines, self.most = self.lines, before, PARTS
         if not written:
             return test.text
-        return f"{self._function(graph, 'condition')}({', '.join([*given, *self._sizes_given((graph,))])})"
+        name = self._function((region,), (graph,), "condition")
+        return f"{name}({', '.join([*given, *self._sizes_given((graph,))])})"
 
     # What they share.
 
@@ -283,15 +282,29 @@ class ControlBody(Body):
         self.held[name] = value
         return name
 
-    def _function(self, graph: Graph, label: str, backward: Graph | None = None) -> str:
-        return self.program.function(graph, label, backward)
+    def _choice(self, node: Node, op: Choice, bodies: Sequence[Region], facts: tuple[Fact, ...]) -> Expression:
+        if not op.path.startswith(f"{self.region.path}."):
+            self.program.only_here(self.region)
+        each = zip(op.labels, bodies, op.alternatives, strict=True)
+        listed = [f"{label}: {self._function((body,), (graph,), label, facts)}" for label, body, graph in each]
+        reads, given = self._given(node, op.alternatives)
+        path = stage(self.region.relative(op.path))
+        whole = f"{tuple_text(given, always=True)} -> choice {path} {{ {', '.join(listed)} }}"
+        return Expression(Code(whole, PIPE), reads, 1, facts=facts)
 
-    def _given(self, node: Node, graphs: Sequence[Graph]) -> list[str]:
-        """The arguments of a fn: all operands, and the sizes that its text names."""
-        given = [self._argument(v) for v in node.operands]
-        for expression in given:
-            self.release(expression.reads)
-        return [*(e.text for e in given), *self._sizes_given(graphs)]
+    def _function(
+        self, bodies: Sequence[Region], graphs: Sequence[Graph], label: str, facts: tuple[Fact, ...] = ()
+    ) -> str:
+        if any(isinstance(n.op, Random) for g in graphs for part in innermost_first(g) for n in part.nodes):
+            self.program.only_here(self.region)
+        return self.program.function(bodies, graphs, label, (*self.around, *facts), self.names)
+
+    def _given(self, node: Node, graphs: Sequence[Graph]) -> tuple[tuple[Value, ...], list[str]]:
+        """The arguments of a fn: all operands, and the sizes that its text names; with what they read."""
+        for value in node.operands:
+            self._argument(value)
+        given = [self.expression(v) for v in node.operands]
+        return tuple(v for e in given for v in e.reads), [*(e.text for e in given), *self._sizes_given(graphs)]
 
     def _argument(self, value: Value) -> Expression:
         expression = self.expression(value)
@@ -299,3 +312,16 @@ class ControlBody(Body):
 
     def _sizes_given(self, graphs: Sequence[Graph]) -> list[str]:
         return [self.size(symbol(name)) for name in self.program.symbols(graphs)]
+
+
+def function(bodies: Sequence[Region], program: Program, symbols: Sequence[str], facts: tuple[Fact, ...]) -> list[str]:
+    """The parameters and the body of a fn, and of its gradient, where there is a second sub-graph."""
+    forward = ControlBody(bodies[0], program, symbols)
+    forward.around = facts
+    lines = [f"({', '.join([*forward.parameters, *symbols])}) {{", *forward.statements()]
+    for body in bodies[1:]:
+        backward = ControlBody(body, program, symbols, forward.parameters)
+        backward.around = facts
+        gradients = backward.parameters[len(forward.parameters) :]
+        lines += [f"}} grad ({', '.join(gradients)}) {{", *backward.statements()]
+    return lines

@@ -6,6 +6,8 @@ import re
 
 from architrave.ir.notation import KEYWORDS, string
 
+_RESERVED = KEYWORDS - {"language", "inf", "op", "constant", "float", "bool", "int"}
+"""Words that no part of a path is written as; the others are names that variables do not have."""
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
 _PATH = re.compile(r"\w+(\.\w+)*")
@@ -13,7 +15,7 @@ _PATH = re.compile(r"\w+(\.\w+)*")
 
 def is_plain(path: str) -> bool:
     """Whether a path is one identifier."""
-    return _WORD.fullmatch(path) is not None and path not in KEYWORDS
+    return _WORD.fullmatch(path) is not None and path not in _RESERVED
 
 
 def is_path(path: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from architrave.backends.arch.conflicts import Torn, misplaced
-from architrave.backends.arch.control import ControlBody
+from architrave.backends.arch.control import ControlBody, function
 from architrave.backends.arch.expression import NAMES
 from architrave.backends.arch.layout import docstring, laid_out
 from architrave.backends.arch.merging import Merged, Template, merged, template
@@ -21,12 +21,11 @@ from architrave.backends.names import Names
 from architrave.ir.dims import Dim, Size, symbols
 from architrave.ir.graph import Graph, Node, Value
 from architrave.ir.nested import innermost_first, leaves
-from architrave.ir.notation import fact_lines, identifier, is_default
+from architrave.ir.notation import KEYWORDS, fact_lines, identifier, is_default
 from architrave.ir.op import Op
 from architrave.ir.ops.leaves import Param, State
 from architrave.ir.ops.random import RunKey
 from architrave.ir.place import Fact, Place
-from architrave.ir.printer import Printer
 
 
 @dataclass(frozen=True)
@@ -63,6 +62,8 @@ class Program:
     root: Region = field(init=False)
     taken: set[str] = field(init=False)
     """The names of blocks and fns, which no variable has."""
+    _names: Names = field(init=False)
+    """The names that blocks and fns have already."""
     rendered: dict[Region, Rendered] = field(default_factory=dict[Region, Rendered])
     parts: list[str] = field(default_factory=list[str])
     _facts: dict[Region, tuple[Fact, ...]] = field(default_factory=dict[Region, tuple[Fact, ...]])
@@ -72,6 +73,7 @@ class Program:
     def __post_init__(self) -> None:
         self.root = recover(self.graph, set(self.dissolved))
         self.taken = set(NAMES)
+        self._names = Names((*KEYWORDS, *NAMES, identifier(self.graph.name)))
 
     def write(self) -> str:
         """The whole file."""
@@ -81,9 +83,8 @@ class Program:
         self._survey()
         definitions = define(self.root, self._also)
         self.taken |= {_wanted(d.region) for d in set(definitions.values())}
-        names = Names((*NAMES, identifier(self.graph.name)))
         for level in by_level(definitions):
-            self._level([d for d in level if d.region is not self.root], names)
+            self._level([d for d in level if d.region is not self.root])
         model = ControlBody(self.root, self, self.graph.symbols)
         head, *lines = model.text()
         constraints = [f"    constraint {' '.join(str(c).split())}" for c in self.graph.constraints]
@@ -146,16 +147,23 @@ class Program:
                             found.update(dict.fromkeys(sorted(symbols(leaf))))
         return tuple(found)
 
-    def function(self, graph: Graph, label: str, backward: Graph | None) -> str:
-        """The name of the fn that a sub-graph becomes."""
-        key = (label, graph, backward)
+    def function(
+        self, bodies: Sequence[Region], graphs: Sequence[Graph], label: str, facts: tuple[Fact, ...], around: Names
+    ) -> str:
+        """The name of the fn that a sub-graph becomes, with its gradient, if that is the second.
+
+        `around` are the names of the code that uses it.
+        """
+        key = (label, tuple(graphs), facts)
         if key not in self._functions:
-            printer = Printer(self.symbols([graph] if backward is None else [graph, backward]))
-            printer.taken |= self.taken
-            self._functions[key] = name = printer.function(graph, label, backward)
-            self.taken |= {name, *printer.taken}
-            lines = [found for line in printer.functions[:-1] for found in laid_out(line)]
-            self.parts.append("\n".join([*lines, ""]))
+            name = Names(self.taken | self._names.taken | around.taken).fresh(identifier(label))
+            self._functions[key] = name
+            self._names.add(name)
+            self.taken.add(name)
+            around.add(name)
+            lines = function(bodies, self, self.symbols(graphs), facts)
+            head, *rest = [found for line in lines for found in laid_out(line)]
+            self.parts.append("\n".join([f"fn {name}{head}", *rest, "}", ""]))
         return self._functions[key]
 
     # What is known before anything is written.
@@ -192,7 +200,7 @@ class Program:
 
     # Blocks.
 
-    def _level(self, definitions: Sequence[Definition], names: Names) -> None:
+    def _level(self, definitions: Sequence[Definition]) -> None:
         """Write definitions that use only what is written already; those that are alike become one."""
         groups: dict[Hashable, list[Draft]] = {}
         for definition in definitions:
@@ -202,10 +210,10 @@ class Program:
         for drafts in groups.values():
             whole = merged([d.text for d in drafts], [static(d.definition) for d in drafts])
             if whole is not None:
-                self._define(drafts, whole, names)
+                self._define(drafts, whole)
                 continue
             for draft in drafts:
-                self._define([draft], Merged.single(draft.text), names)
+                self._define([draft], Merged.single(draft.text))
 
     def _draft(self, definition: Definition) -> Draft:
         body = ControlBody(definition.region, self)
@@ -213,9 +221,9 @@ class Program:
         sizes = tuple((name, size) for size, name in body.missing.items())
         return Draft(definition, template(lines), sizes)
 
-    def _define(self, drafts: Sequence[Draft], whole: Merged, names: Names) -> None:
+    def _define(self, drafts: Sequence[Draft], whole: Merged) -> None:
         region = drafts[0].definition.region
-        name = names.fresh(_wanted(region))
+        name = self._names.fresh(_wanted(region))
         self.taken.add(name)
         sizes = [f"{n}: int" for n, _ in drafts[0].sizes]
         static_ = ", ".join([*(f"{n}: {kind}" for n, kind in whole.parameters), *sizes])
