@@ -24,7 +24,7 @@ from std.linear import linear
 from std.norm import crms_norm, layer_norm, progressive_norm, rep_norm, rms_norm, scheduled_norm, unified_norm
 from std.repmlp import repmlp
 from std.residual import residual_stack, rezero, rezero_transformer_layer
-from std.scalecrafter import damped_guidance, redilated_conv2d
+from std.scalecrafter import damped_guidance, dispersed_conv2d, redilated_conv2d
 from std.spiking import lif, normalized_fire
 """
 

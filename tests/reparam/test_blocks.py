@@ -11,7 +11,7 @@ from architrave.ir.autodiff import with_gradients
 from architrave.ir.cost import depth, parameters
 from architrave.ir.graph import Graph
 from architrave.ir.interpret import interpret
-from tests.reparam.blocks import IMPORTS, drawn, network, operators, run
+from tests.reparam.blocks import IMPORTS, drawn, network, operators, run, value
 
 RNG = np.random.default_rng(0)
 
@@ -28,6 +28,7 @@ AGREEING = {
     "unified": ("x -> unified_norm -> linear(5) -> unified_norm(2, gap = 1.01)", "x: [N, T, 4]"),
     "hopfield": ("(x, x) -> hopfield(2, steps = 3) -> hopfield_layer(5, 2) -> hopfield_pooling(3)", "x: [N, T, 4]"),
     "scalecrafter": ("x -> redilated_conv2d(3, 3, 2) -> redilated_conv2d(2, 3, 1.5)", "x: [N, 2, 6, 4]"),
+    "scalecrafter, dispersed": ("x -> dispersed_conv2d(3)", "x: [N, 2, 6, 4]"),
     "crms": ("x -> crms_norm", "x: [N, 4]"),
 }
 
@@ -146,6 +147,21 @@ def test_a_factor_of_one_changes_nothing() -> None:
     given = {path.replace("conv2d_0.", "m.conv."): array for path, array in weights.items()}
     np.testing.assert_array_equal(run(wide, given, x).outputs[0], run(plain, weights, x).outputs[0])
     assert operators(plain) == operators(wide)
+
+
+@pytest.mark.parametrize(("nearness", "same"), [("0.0", "redilated_conv2d(4, 3, 2)"), ("1e12", "conv2d(4)")])
+def test_a_dispersed_kernel_lies_between_the_dilated_and_the_original(nearness: str, same: str) -> None:
+    dispersed = network(f"x -> m: dispersed_conv2d(4, nearness = {nearness})", "x: [N, 3, H, W]")
+    other = network(f"x -> m: {same}", "x: [N, 3, H, W]")
+    weights, x = drawn(dispersed), RNG.normal(size=(2, 3, 6, 7))
+    renamed = dict(zip(architrave.init(other), weights.values(), strict=True))
+    expected = run(other, renamed, x).outputs[0]
+    np.testing.assert_allclose(run(dispersed, weights, x).outputs[0], expected, rtol=1e-9, atol=1e-9)
+
+
+def test_guidance_adds_a_multiple_of_the_difference() -> None:
+    x, y, z = RNG.normal(size=(3, 2, 4))
+    np.testing.assert_allclose(value("damped_guidance(x, y, z, 7.5)", x, y, z), x + 7.5 * (y - z), rtol=1e-14)
 
 
 def test_a_factor_between_integers_keeps_a_constant_image() -> None:
