@@ -1,4 +1,7 @@
-"""The library's re-parameterizable networks, against timm's: the same checkpoints give the same outputs."""
+"""The library's re-parameterizable networks against timm's: from the same checkpoints, as they are trained and merged.
+
+timm merges each class of blocks by a method that was written for it. Here one algebra merges them all.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 import architrave
-from tests.reparam.timm_networks import OURS, timm_case, torch
+from architrave.ir.cost import parameters
+from architrave.passes import apply
+from tests.reparam.timm_networks import OURS, reparameterized, timm_case, torch
 
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5}
 """Of the output's range."""
@@ -38,3 +43,38 @@ def test_the_training_form_agrees(name: str, size: int, backend: str, dtype: str
     given = {key: value.astype(dtype) for key, value in weights.items()}
     found = architrave.compile(graph, backend)(given, image(size).astype(dtype))
     assert difference(found, outputs(theirs, image(size))) <= TOLERANCE[dtype]
+
+
+MERGED = {
+    "repvgg_a0": (8_309_384, 22),
+    "mobileone_s0": (2_078_504, 43),
+    "repvit_m0_9": (5_067_056, 103),
+    "fastvit_t8": (3_996_040, 52),
+}
+"""The parameters and convolutions that timm's own re-parameterization leaves."""
+
+
+@pytest.mark.parametrize("name", MERGED)
+def test_the_pass_leaves_no_more_than_timm_does(name: str) -> None:
+    graph, weights, _ = timm_case(name)
+    theirs = reparameterized(name)
+    count = sum(isinstance(module, torch.nn.Conv2d) for module in theirs.modules())
+    assert MERGED[name] == (sum(weight.numel() for weight in theirs.parameters()), count)
+
+    merged = apply(graph, "inference,reparam,hoist")
+    operators = [node.op.name for node in merged.graph.nodes]
+    assert parameters(merged.graph) <= MERGED[name][0]
+    assert operators.count("conv") <= MERGED[name][1]
+    assert "batch_norm" not in operators
+    found = architrave.compile(merged.graph, "numpy")(merged.weights(weights), image(64))
+    assert difference(found, outputs(theirs, image(64))) <= TOLERANCE["float64"]
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch", pytest.param("jax", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", MERGED)
+def test_the_merged_form_agrees_in_single_precision(name: str, backend: str) -> None:
+    graph, weights, _ = timm_case(name)
+    merged = apply(graph, "inference,reparam,hoist")
+    given = {key: value.astype(np.float32) for key, value in merged.weights(weights).items()}
+    found = architrave.compile(merged.graph, backend)(given, image(64).astype(np.float32))
+    assert difference(found, outputs(reparameterized(name), image(64))) <= TOLERANCE["float32"]

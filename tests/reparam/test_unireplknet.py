@@ -1,4 +1,4 @@
-"""UniRepLKNet: its blocks as PyTorch computes them, and the reach of their large kernels."""
+"""UniRepLKNet: its blocks as PyTorch computes them, the reach of their large kernels, and what merging leaves."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 import architrave
 from architrave.ir.autodiff import with_gradients
 from architrave.ir.interpret import interpret
+from architrave.passes import apply
 
 torch = pytest.importorskip("torch")
 F = torch.nn.functional
@@ -91,6 +92,19 @@ def reach(graph: architrave.Graph, weights: Mapping[str, Any]) -> tuple[int, int
 def test_a_large_kernel_and_its_branches_reach_as_far_as_one_kernel() -> None:
     graph = architrave.loads(LARGE)
     assert reach(graph, random_weights(graph)) == (13, 13)
+
+
+def test_a_large_kernel_and_its_branches_become_one_kernel() -> None:
+    graph = architrave.loads(LARGE)
+    weights = random_weights(graph)
+    merged = apply(graph, "inference,reparam,hoist")
+    after = merged.weights(weights)
+    assert [value.shape for value in after.values()] == [(CHANNELS, 1, 13, 13), (CHANNELS,)]
+    assert [node.op.name for node in merged.graph.nodes if node.operands] == ["conv"]
+    x = np.random.default_rng(1).standard_normal((2, CHANNELS, 27, 27))
+    wanted = interpret(graph, [x], weights).outputs[0]
+    assert np.abs(interpret(merged.graph, [x], after).outputs[0] - wanted).max() < 1e-12 * np.ptp(wanted)
+    assert reach(merged.graph, after) == (13, 13)
 
 
 def test_a_branch_that_reaches_further_is_an_error() -> None:
