@@ -20,7 +20,7 @@ AGREEING = {
     "repmlp": ("x -> repmlp(6, 2, groups = 2)", "x: [N, 4, 4, 6]"),
     "repmlp, folded": ("x -> repmlp(3, 2, [1, 3, 5], reduction = 2, folded = true)", "x: [N, 2, 4, 2]"),
     "mpbn": ("3 * x -> lif(normalized_fire(0.5)) -> linear(2)", "x: [N, T, 4]"),
-    "mpbn, folded": ("3 * x -> lif(normalized_fire(elementwise = true, folded = true)) -> lif", "x: [N, 3, 2, 3]"),
+    "mpbn, elementwise": ("3 * x -> lif(normalized_fire(elementwise = true)) -> lif", "x: [N, 3, 2, 3]"),
     "slab": ("x -> scheduled_norm(10) -> simplified_linear_attention(2, 3, 3) -> rep_norm", "x: [N, 6, 4]"),
     "rezero": ("x -> rezero(mlp(5)) -> rezero_transformer_layer(2, 8, dropout = 0.1)", "x: [N, T, 4]"),
     "matrixkan": ("x -> kan_linear(3) -> kan_linear(2, 4, 5, basis = recursive_basis)", "x: [N, 4]"),

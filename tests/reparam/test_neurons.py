@@ -12,7 +12,8 @@ from architrave.ir.autodiff import with_gradients
 from architrave.ir.cost import parameters
 from architrave.ir.graph import Graph
 from architrave.ir.interpret import interpret
-from tests.reparam.blocks import Array, drawn, network, run, value
+from architrave.passes import apply
+from tests.reparam.blocks import Array, drawn, network, operators, run, value
 
 RNG = np.random.default_rng(0)
 
@@ -20,27 +21,25 @@ RNG = np.random.default_rng(0)
 # Spiking neurons
 
 
-@pytest.mark.parametrize(("elementwise", "shape"), [(False, "4, 3, 2"), (True, "4, 3, 2"), (False, "5")])
-def test_membrane_norm_folds_into_the_threshold(elementwise: bool, shape: str) -> None:
-    options = f"0.7, elementwise = {str(elementwise).lower()}"
-    graphs = [
-        network(f"x -> lif(normalized_fire({options}{more}))", f"x: [N, T, {shape}]")
-        for more in ("", ", folded = true")
-    ]
-    weights = drawn(graphs[0])
-    (path,) = (path for path in weights if path.endswith("weight"))
-    weights[path][0] = 0.0  # its neurons always fire, or never do
-    assert (weights[path] < 0).any()
-    assert (weights[path] > 0).any()
-    x = 2 * RNG.normal(size=(8, 20, *map(int, shape.split(", "))))
-    plain, folded = (run(graph, weights, x).outputs[0] for graph in graphs)
-    np.testing.assert_array_equal(folded, plain)
-    assert set(np.unique(plain)) == {0.0, 1.0}
-    assert 0.1 < plain.mean() < 0.9
+@pytest.mark.parametrize(("elementwise", "shape"), [("false", (4, 3, 2)), ("true", (4, 3, 2)), ("false", (5,))])
+def test_membrane_norm_folds_into_the_threshold(elementwise: str, shape: tuple[int, ...]) -> None:
+    sizes = ", ".join(map(str, shape))
+    graph = network(f"x -> lif(normalized_fire(0.7, elementwise = {elementwise}))", f"x: [N, T, {sizes}]")
+    folded = apply(graph, "inference,mpbn,invariant,hoist")
+    weights, x = drawn(graph), 2 * RNG.normal(size=(8, 20, *shape))
+    (gamma,) = (weight for path, weight in weights.items() if path.endswith("weight"))
+    gamma[:3] = 0.0, 1.5, -1.5  # of the first, neurons always fire, or never do
+    thresholds = folded.weights(weights)
+    spikes = run(graph, weights, x).outputs[0]
+    np.testing.assert_array_equal(run(folded.graph, thresholds, x).outputs[0], spikes)
+    assert set(np.unique(spikes)) == {0.0, 1.0}
+    assert 0.1 < spikes.mean() < 0.9
+    assert not {"batch_norm", "sqrt", "rsqrt", "state"} & operators(folded.graph)
+    assert {threshold.size for threshold in thresholds.values()} == {gamma.size}
     for backend in ("numpy", "torch", "jax"):
         pytest.importorskip(backend)
-        for graph in graphs:
-            np.testing.assert_array_equal(architrave.compile(graph, backend)(weights, x), plain)
+        np.testing.assert_array_equal(architrave.compile(graph, backend)(weights, x), spikes)
+        np.testing.assert_array_equal(architrave.compile(folded.graph, backend)(thresholds, x), spikes)
 
 
 def test_a_neuron_integrates_leaks_and_fires() -> None:
