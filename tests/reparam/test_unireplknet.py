@@ -10,6 +10,7 @@ import pytest
 
 import architrave
 from architrave.ir.autodiff import with_gradients
+from architrave.ir.cost import parameters
 from architrave.ir.interpret import interpret
 from architrave.passes import apply
 
@@ -105,6 +106,16 @@ def test_a_large_kernel_and_its_branches_become_one_kernel() -> None:
     wanted = interpret(graph, [x], weights).outputs[0]
     assert np.abs(interpret(merged.graph, [x], after).outputs[0] - wanted).max() < 1e-12 * np.ptp(wanted)
     assert reach(merged.graph, after) == (13, 13)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "deployed"), [("UniRepLKNetT", 31_037_980), ("UniRepLKNetS", 55_645_984)])
+def test_merging_leaves_what_the_authors_deploy(name: str, deployed: int) -> None:
+    """One convolution for each of the blocks, with a bias; two linear layers; and no shift in the response norm."""
+    merged = apply(architrave.load(name), "inference,reparam,hoist").graph
+    operators = [node.op.name for node in merged.nodes]
+    assert "batch_norm" not in operators
+    assert parameters(merged) == pytest.approx(deployed, rel=1e-3)
 
 
 def test_a_branch_that_reaches_further_is_an_error() -> None:
