@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from architrave.backends.agree.verification import verify
+from architrave.ir.autodiff import with_gradients
 from architrave.ir.cost import multiply_adds, parameters
+from architrave.ir.mode import specialize
 from architrave.passes import apply
 from tests.reparam.blocks import drawn, network, operators, run
 
@@ -58,9 +60,13 @@ def test_what_is_affine_goes_into_its_neighbour(name: str) -> None:
     graph = network(case.body, case.inputs)
     deployed = apply(graph, "deploy")
     weights, x = drawn(graph), RNG.normal(size=(3, *case.example))
-    expected, found = (run(g, w, x) for g, w in ((graph, weights), (deployed.graph, deployed.weights(weights))))
-    for a, b in zip(found.outputs, expected.outputs, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
+    both = ((specialize(graph, training=False), weights), (deployed.graph, deployed.weights(weights)))
+    values = [run(g, w, x).outputs for g, w in both]
+    slopes = [np.random.default_rng(1).normal(size=output.shape) for output in values[0]]
+    by_x = [run(with_gradients(g, g.inputs), w, x, *slopes).outputs[-1:] for g, w in both]
+    for old, new in (values, by_x):
+        for a, b in zip(old, new, strict=True):
+            np.testing.assert_allclose(b, a, rtol=1e-12, atol=1e-12)
     assert int(parameters(deployed.graph)) <= case.left < int(parameters(graph))
     assert not case.gone & operators(deployed.graph)
 
