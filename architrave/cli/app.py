@@ -15,7 +15,10 @@ from architrave.cli.help import examples
 from architrave.cli.report import Session, finish, show_error
 from architrave.ir.source import ArchitraveError, Diagnostic, error, nearest
 
-COMMANDS = ("check", "compile", "verify", "show", "fmt", "list", "ops", "weights", "train", "sample")
+COMMANDS = (
+    *("check", "compile", "verify", "show", "passes", "apply", "equal"),
+    *("fmt", "list", "ops", "weights", "train", "sample"),
+)
 """Each is a module of this package with a `command`."""
 
 INTERRUPTED = 130

@@ -10,13 +10,13 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import click
 
-from architrave.ir.source import ArchitraveError
+from architrave.ir.source import ArchitraveError, Diagnostic
 
 
 @dataclass
@@ -65,8 +65,15 @@ def errors_json(problem: ArchitraveError) -> list[dict[str, object]]:
 
 def show_error(problem: ArchitraveError) -> None:
     """Write an error to standard error, in colour where that is a terminal."""
-    blocks = [str(d) for d in problem.diagnostics]
+    show_diagnostics(problem.diagnostics)
+
+
+def show_diagnostics(diagnostics: Sequence[Diagnostic]) -> None:
+    """Write errors and warnings to standard error, in colour where that is a terminal."""
+    blocks = [str(d) for d in diagnostics]
     text = ("\n\n" if any("\n" in block for block in blocks) else "\n").join(blocks)
+    if not text:
+        return
     click.echo(_coloured(text) if wants_colour(sys.stderr) else text, err=True)
 
 
@@ -77,6 +84,7 @@ def wants_colour(stream: Any) -> bool:
 
 _STYLES = (
     (re.compile(r"^(error\[\w+\]:)(.*)$"), ("31;1", "1")),
+    (re.compile(r"^(warning\[\w+\]:)(.*)$"), ("33;1", "1")),
     (re.compile(r"^(  help:)(.*)$"), ("32;1", "")),
     (re.compile(r"^(  note:)(.*)$"), ("36;1", "")),
     (re.compile(r"^(  -->)(.*)$"), ("34;1", "")),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from architrave.ir.source import ArchitraveError, error
+from architrave.ir.source import ArchitraveError, error, nearest
 
 if TYPE_CHECKING:
     from architrave.dsl.elaborate.model import Elaborated
@@ -114,6 +114,15 @@ def _sizes(ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ...
             raise click.BadParameter(f"the size of `{name}` must be a whole number, not `{value}`", param=parameter)
         found[name] = int(value)
     return found
+
+
+def check_sizes(graph: Graph, sizes: Mapping[str, int]) -> None:
+    """Raises E702 for a size of a dimension that the graph lacks."""
+    for name in sizes:
+        if name not in graph.symbols:
+            known = f"it has {', '.join(graph.symbols)}" if graph.symbols else "it has none"
+            hint = nearest(name, graph.symbols) or known
+            raise error("E702", f"`{graph.name}` has no symbolic dimension `{name}`", hint=hint)
 
 
 def literal(text: str) -> Any:

@@ -9,8 +9,7 @@ import click
 
 from architrave.cli.help import examples
 from architrave.cli.report import json_option, print_json
-from architrave.cli.selection import Selection, model_options, sizes_option
-from architrave.ir.source import error, nearest
+from architrave.cli.selection import Selection, check_sizes, model_options, sizes_option
 
 if TYPE_CHECKING:
     from architrave.ir.graph import Graph
@@ -51,7 +50,7 @@ def command(
     selection = Selection(name, **selected)
     built = selection.elaborate()
     graph = _in_mode(built.graph, training)
-    _check_sizes(graph, sizes)
+    check_sizes(graph, sizes)
     from architrave.cli import views
 
     match view:
@@ -81,12 +80,3 @@ def _in_mode(graph: Graph, training: bool | None) -> Graph:
     from architrave.ir.mode import specialize
 
     return graph if training is None else specialize(graph, training)
-
-
-def _check_sizes(graph: Graph, sizes: Mapping[str, int]) -> None:
-    for name in sizes:
-        if name not in graph.symbols:
-            known = f"it has {', '.join(graph.symbols)}" if graph.symbols else "it has none"
-            raise error(
-                "E702", f"`{graph.name}` has no symbolic dimension `{name}`", hint=nearest(name, graph.symbols) or known
-            )

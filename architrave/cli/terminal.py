@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from typing import TYPE_CHECKING
 
 from architrave.ir.dims import Dim, Size
@@ -38,13 +39,23 @@ def table(*columns: str, right: Iterable[str] = (), flexible: Iterable[str] = ()
     return result
 
 
-def show(*things: object) -> None:
-    """Print tables and text to standard output; lines end where their text does."""
-    out = console()
+def show(*things: object, err: bool = False) -> None:
+    """Print tables and text to standard output, or to standard error; lines end where their text does."""
+    out = console(err=err)
     for thing in things:
         with out.capture() as captured:
             out.print(thing)
-        sys.stdout.write("\n".join(line.rstrip() for line in captured.get().split("\n")))
+        (sys.stderr if err else sys.stdout).write("\n".join(line.rstrip() for line in captured.get().split("\n")))
+
+
+@contextlib.contextmanager
+def telling(*, quiet: bool) -> Generator[Callable[[str], None]]:
+    """Somewhere to tell what is being done: a line on the terminal that goes away in the end."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda step: None
+        return
+    with console(err=True).status("") as status:
+        yield status.update
 
 
 def count(number: Size) -> str:

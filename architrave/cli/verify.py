@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -76,10 +74,11 @@ def command(
     framework is not installed is left out, unless it was asked for.
     """
     from architrave.backends.agree import verify
+    from architrave.cli.terminal import telling
 
     modes = ("inference", "training") if training is None else ("training",) if training else ("inference",)
     graph = Selection(name, **selected).graph()
-    with _progress(quiet=as_json) as progress:
+    with telling(quiet=as_json) as progress:
         report = verify(
             graph,
             backends or None,
@@ -112,18 +111,6 @@ def _add_steps(
     )
     report.comparisons.extend(trained.comparisons)
     report.skipped.update({f"{name} in steps": why for name, why in trained.skipped.items()})
-
-
-@contextlib.contextmanager
-def _progress(*, quiet: bool) -> Generator[Callable[[str], None]]:
-    """Somewhere to tell what is being done: a line on the terminal that goes away in the end."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda step: None
-        return
-    from architrave.cli.terminal import console
-
-    with console(err=True).status("") as status:
-        yield status.update
 
 
 def _show(report: Report, missing: list[str]) -> None:

@@ -108,6 +108,7 @@ class Diagnostic:
 
     `code` is stable (`E203`); `message` is one sentence without a full stop; `trail` is the chain of
     block instances from the model down, each with the span that applied it; `hint` says what to do.
+    `severity` is `error`, or `warning` of what works and is hardly what was meant.
     """
 
     code: str
@@ -116,12 +117,13 @@ class Diagnostic:
     notes: tuple[Note, ...] = ()
     trail: tuple[Note, ...] = ()
     hint: str | None = None
+    severity: str = "error"
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
 
     def lines(self) -> list[str]:
-        lines = [f"error[{self.code}]: {printable_lines(self.message)}"]
+        lines = [f"{self.severity}[{self.code}]: {printable_lines(self.message)}"]
         if self.span is not None:
             lines += _shown(self.span)
         for note in self.notes:

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from importlib import metadata
 from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
 
 from architrave.ir.graph import Graph
 from architrave.ir.ops.control import Mode
-from architrave.ir.source import error, nearest
+from architrave.ir.source import ArchitraveError, Diagnostic, error, nearest
 
 if TYPE_CHECKING:
     from architrave.passes.journal import Journal
+
+GROUP = "architrave.passes"
+"""The entry-point group in which other packages add passes: the value is a `Pass` class, under the name it has."""
 
 PASSES: dict[str, type[Pass]] = {}
 """Every pass by its name in a pipeline, in the order of definition."""
@@ -28,14 +32,23 @@ class Keeps(IntEnum):
     """What a pass keeps of the function that a network computes. Of several passes the last of these holds."""
 
     EXACT = 0
-    """The same function in real arithmetic."""
     BOUNDED = 1
-    """Another function, whose distance is bounded."""
     LOSSY = 2
-    """Another function: data or training decide whether it serves."""
+
+    @property
+    def meaning(self) -> str:
+        """What it promises, in words."""
+        return _MEANINGS[self]
 
     def __str__(self) -> str:
         return self.name.lower()
+
+
+_MEANINGS = {
+    Keeps.EXACT: "the same function in real arithmetic",
+    Keeps.BOUNDED: "another function, whose distance is bounded",
+    Keeps.LOSSY: "another function: data or training decide whether it serves",
+}
 
 
 @dataclass(frozen=True)
@@ -101,25 +114,41 @@ class Pass:
         return self.name + options_text(self)
 
 
-def find_pass(name: str) -> type[Pass]:
-    """The pass called `name`, one of another package's included. Raises E800 with the nearest name."""
-    found = known_passes().get(name)
+def find_pass(name: str, others: Iterable[str] = ()) -> type[Pass]:
+    """The pass called `name`, one of another package's included.
+
+    Raises E800 with the nearest name, where `others` may be meant, too; or for a package that cannot be loaded.
+    """
+    _define_ours()
+    for point in metadata.entry_points(group=GROUP, name=name) if name not in PASSES else ():
+        _load(point)
+    found = PASSES.get(name)
     if found is None:
-        hint = nearest(name, known_passes()) or "`architrave passes` lists all of them"
+        hint = nearest(name, (*known_passes(), *others)) or "`architrave passes` lists all of them"
         raise error("E800", f"there is no pass `{name}`", hint=hint)
     return found
 
 
 def known_passes() -> Mapping[str, type[Pass]]:
-    """Every pass by name: ours, and those that installed packages register as `architrave.passes`."""
-    from importlib.metadata import entry_points
+    """Every pass by name: ours, and those that installed packages register. Raises E800 where one cannot be loaded."""
+    _define_ours()
+    for point in metadata.entry_points(group=GROUP):
+        if point.name not in PASSES:
+            _load(point)
+    return PASSES
 
+
+def _define_ours() -> None:
     import architrave.passes.all  # noqa: F401  # pyright: ignore[reportUnusedImport]  # fills the registry
 
-    for point in entry_points(group="architrave.passes"):
-        if point.name not in PASSES:
-            point.load()
-    return PASSES
+
+def _load(point: metadata.EntryPoint) -> None:
+    try:
+        point.load()
+    except Exception as problem:  # another's code raises what it likes
+        reason = f"{type(problem).__name__}: {str(problem).split(chr(10))[0][:200]}"
+        what = f"the pass `{point.name}` of an installed package cannot be loaded ({reason})"
+        raise error("E800", what, hint=f"it is registered as `{point.value}`: update or remove that package") from None
 
 
 def _require_inference(name: str, graph: Graph) -> None:
@@ -132,4 +161,4 @@ def _require_inference(name: str, graph: Graph) -> None:
         if isinstance(node.op, Mode):
             what = f"`{name}` takes a network as it is in inference, and this part differs in training"
             trail = node.place.trail() if node.place is not None else ()
-            raise error("E804", what, node.span, hint=hint, notes=trail)
+            raise ArchitraveError([Diagnostic("E804", what, node.span, trail=trail, hint=hint)])

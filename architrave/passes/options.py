@@ -35,7 +35,7 @@ def option_types(kind: type[Pass]) -> dict[str, Any]:
 def options_text(one: Pass) -> str:
     """The options that are not at their defaults, in braces; nothing where all are."""
     fields = dataclasses.fields(one)  # type: ignore[arg-type]  # every pass is one
-    shown = [f"{f.name}={_shown(getattr(one, f.name))}" for f in fields if getattr(one, f.name) != f.default]
+    shown = [f"{f.name}={value_text(getattr(one, f.name))}" for f in fields if getattr(one, f.name) != f.default]
     return f"{{{' '.join(shown)}}}" if shown else ""
 
 
@@ -59,14 +59,18 @@ def _read(what: str, type: Any, text: str) -> Any:
     if type is Select:
         return Select.parse(text)
     try:
-        return type(text)
+        value = type(text)
     except ValueError:
         raise _wrong(what, type, text) from None
+    if value != value:  # what is not a number equals nothing, so that pipelines would differ from themselves
+        raise _wrong(what, type, text)
+    return value
 
 
 def _wrong(what: str, type: Any, text: str, hint: str | None = None) -> Exception:
     return error("E803", f"`{what}` takes {type_text(type)}, not `{text}`", hint=hint)
 
 
-def _shown(value: object) -> str:
+def value_text(value: object) -> str:
+    """A value as a pipeline gives it."""
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -103,9 +103,12 @@ def apply(graph: Graph, passes: str | Pipeline | Pass) -> Transformed:
 
 def _step(name: str, options: str | None) -> tuple[Pass, ...]:
     """One pass, or those of a recipe."""
-    if name in RECIPES and not options:
-        return Pipeline.parse(RECIPES[name]).passes
-    return (with_options(find_pass(name), _options(name, options or "")),)
+    if name not in RECIPES:
+        return (with_options(find_pass(name, RECIPES), _options(name, options or "")),)
+    if options:
+        hint = f"it stands for `{RECIPES[name]}`: give options to one of these"
+        raise error("E802", f"`{name}` is a recipe, which has no options", hint=hint)
+    return Pipeline.parse(RECIPES[name]).passes
 
 
 def _options(name: str, text: str) -> dict[str, str]:

@@ -12,6 +12,7 @@ from architrave.ir.interpret import interpret
 from architrave.ir.ops.leaves import path_of
 from architrave.ir.source import error, printable
 from architrave.ir.storage import is_float, numpy_dtype
+from architrave.ir.types import shape_text
 
 if TYPE_CHECKING:
     from architrave.passes.pipeline import Transformed
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 def prepared(transformed: Transformed, old: Mapping[str, Any], dtype: Any = None) -> dict[str, Array]:
     """See `Transformed.weights`."""
     current = {path: np.asarray(value) for path, value in old.items()}
-    _refuse_nan(current)
+    _refuse_nan(current, "a network with such weights computes nothing: did its training diverge?")
     held = (w.dtype for w in current.values() if is_float(w.dtype))
     chosen = dtype or next(held, np.dtype(np.float32))
     for prepare in transformed.prepares:
@@ -31,14 +32,18 @@ def prepared(transformed: Transformed, old: Mapping[str, Any], dtype: Any = None
         path = path_of(weight)
         if path not in current:
             raise error("E512", f"the weight `{path}` is missing", weight.node.span)
+        if current[path].shape != weight.shape:
+            shown = shape_text(current[path].shape)
+            what = f"the weight `{path}` is {weight.type}, but the array has the shape {shown}"
+            raise error("E513", what, weight.node.span)
         new[path] = current[path].astype(numpy_dtype(weight.dtype, chosen), copy=False)
+    _refuse_nan(new, "it is computed from numbers that are: is one of them a variance below zero?")
     return new
 
 
-def _refuse_nan(weights: Mapping[str, Array]) -> None:
+def _refuse_nan(weights: Mapping[str, Array], hint: str) -> None:
     wrong = [path for path, w in weights.items() if is_float(w.dtype) and np.isnan(w.astype(np.float64)).any()]
     if not wrong:
         return
     more = f", and so do {len(wrong) - 1} more weights" if len(wrong) > 1 else ""
-    hint = "a network with such weights computes nothing: did its training diverge?"
     raise error("E807", f"`{printable(wrong[0])}` holds what is not a number (NaN){more}", hint=hint)

@@ -75,7 +75,7 @@ class Select:
         above = {".".join(place.split(".")[:end]) for place in places for end in range(1, place.count(".") + 2)}
         wanted = next((t.text for terms in self.alternatives for t in terms if not t.text.startswith(("!", "@"))), "")
         hint = nearest(wanted.rstrip(".*"), above) or "`architrave show` lists the places"
-        return Diagnostic("E806", f"`{self}` matches nothing in `{graph.name}`", hint=hint)
+        return Diagnostic("E806", f"`{self}` matches nothing in `{graph.name}`", hint=hint, severity="warning")
 
     def __str__(self) -> str:
         return "|".join("&".join(term.text for term in terms) for terms in self.alternatives) or "*"

@@ -1,0 +1,143 @@
+"""Are two networks the same function? The oracle runs both, in float64 and on the same random inputs.
+
+Weights that are not given are drawn, and with them the statistics of normalizations: what starts as one number
+everywhere would hide what it multiplies or divides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from architrave.backends.agree.difference import FORWARD, difference, working_dtype
+from architrave.backends.agree.equality import Equality
+from architrave.backends.agree.part import first_parting
+from architrave.backends.agree.report import Comparison
+from architrave.backends.agree.shared import Given, Weights, arrays, listed, weights_of
+from architrave.backends.agree.trial import Trial, trial
+from architrave.backends.agree.witness import in_precision, output_names
+from architrave.ir.arrays import Array
+from architrave.ir.dims import Size, unify
+from architrave.ir.graph import Graph
+from architrave.ir.interpret import Result, interpret
+from architrave.ir.mode import specialize
+from architrave.ir.ops.leaves import path_of
+from architrave.ir.storage import is_float
+from architrave.ir.types import TensorType
+
+SEEDS = 3
+"""How many times two networks run, each time on other numbers."""
+
+
+def equal(
+    a: Graph,
+    b: Graph,
+    weights: Weights | None = None,
+    weights_b: Given = None,
+    *,
+    sizes: Mapping[str, int] | None = None,
+    training: bool = False,
+    seed: int = 0,
+    seeds: int = SEEDS,
+    tolerance: float | None = None,
+    progress: Callable[[str], object] = lambda step: None,
+) -> Equality:
+    """Compare the outputs, and in training the new states, of two networks on the same inputs.
+
+    `weights` are those of `a` by path, random ones by default. `weights_b` are those of `b`, or a function that makes
+    them from those of `a`; without them both networks have the same. `sizes` are those of the symbolic dimensions
+    of `a`. `tolerance` is 1e-10 of the largest number, or what the dtype allows in which checkpoints of both hold their
+    numbers. Raises E808 for weights that only one of them has, where none are given for it, E519 for sizes that do not
+    fit, E512 and E513 for weights that do not.
+    """
+    mode = "training" if training else "inference"
+    pair = _Pair(specialize(a, training), specialize(b, training), training)
+    allowed = _tolerance(pair, weights, weights_b) if tolerance is None else tolerance
+    found = Equality(a.name, b.name, mode, allowed, problem=_signatures(pair.a, pair.b))
+    known = {**_known_sizes(pair.a, pair.b), **(sizes or {})} if found.problem is None else {}
+    for number in range(seed, seed + seeds) if found.problem is None else ():
+        progress(f"seed {number} of {seeds}")
+        of_a = trial(pair.a, known, number, np.float64)
+        if weights is not None:
+            of_a = replace(of_a, weights=arrays(weights))
+        of_a = in_precision(of_a, np.dtype(np.float64))
+        of_b = in_precision(replace(of_a, weights=weights_of(pair.b, pair.a, of_a.weights, weights_b)), np.float64)
+        found.sizes.update(of_a.sizes)
+        found.runs[number] = _rows(pair, pair.run(pair.a, of_a), pair.run(pair.b, of_b), allowed)
+        if not found.ok:
+            progress("looking for where they part")
+            return replace(found, parting=first_parting(pair.a, pair.b, of_a, of_b, training, allowed))
+    return found
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Two networks in one mode."""
+
+    a: Graph
+    b: Graph
+    training: bool
+
+    def run(self, graph: Graph, given: Trial) -> Result:
+        return interpret(graph, given.inputs, given.weights, self.training, key=given.key)
+
+
+def _rows(pair: _Pair, expected: Result, actual: Result, allowed: float) -> list[Comparison]:
+    """The outputs by position, the states by path."""
+    names = output_names(pair.a)
+    pairs = [("output", *each) for each in zip(names, expected.outputs, actual.outputs, strict=True)]
+    pairs += [("state", path, x, actual.updates[path]) for path, x in expected.updates.items()]
+    mode = "training" if pair.training else "inference"
+    rows: list[Comparison] = []
+    for kind, name, wanted, found in pairs:
+        absolute, relative, problem = difference(found, wanted)
+        where = (mode, "float64", kind, name, pair.a.name, pair.b.name)
+        rows.append(Comparison(*where, absolute, relative, allowed, problem or _says_nothing(wanted)))
+    return rows
+
+
+def _says_nothing(array: Array) -> str | None:
+    """Numbers of which none is finite agree in nothing."""
+    if array.dtype.kind not in "fc" or not array.size or np.isfinite(array).any():
+        return None
+    return "no number in it is finite, in either of them"
+
+
+def _signatures(a: Graph, b: Graph) -> str | None:
+    """Why two networks cannot be the same function whatever they compute."""
+    for what, of_a, of_b in (("takes", a.inputs, b.inputs), ("gives", a.outputs, b.outputs)):
+        types_a, types_b = ([v.type for v in values] for values in (of_a, of_b))
+        if len(types_a) != len(types_b) or not all(map(_may_be_one, types_a, types_b)):
+            shown_a, shown_b = (", ".join(map(str, types)) or "nothing" for types in (types_a, types_b))
+            return f"{a.name} {what} {shown_a}, {b.name} {what} {shown_b}"
+    states_a, states_b = ({path_of(state) for state, _ in graph.updates} for graph in (a, b))
+    only = sorted(states_a ^ states_b)
+    return f"only one of them updates {listed(only)}" if only else None
+
+
+def _may_be_one(a: TensorType, b: TensorType) -> bool:
+    """Whether types agree in all that is known before a run."""
+    known = ((x, y) for x, y in zip(a.shape, b.shape, strict=False) if isinstance(x, int) and isinstance(y, int))
+    return (a.dtype, a.rank) == (b.dtype, b.rank) and all(x == y for x, y in known)
+
+
+def _known_sizes(a: Graph, b: Graph) -> dict[str, int]:
+    """The sizes of `a` that the inputs of `b` fix."""
+    sizes: dict[str, Size] = {}
+    for x, y in zip(a.inputs, b.inputs, strict=True):
+        for size, other in zip(x.shape, y.shape, strict=True):
+            if isinstance(other, int):
+                unify(size, other, sizes)
+    return {name: size for name, size in sizes.items() if isinstance(size, int)}
+
+
+def _tolerance(pair: _Pair, weights: Weights | None, weights_b: Given) -> float:
+    """How far two networks may be apart: in float64, unless each has its own weights, which were rounded."""
+    dtypes = ["float64"]
+    if weights is not None and isinstance(weights_b, Mapping):
+        held = (*arrays(weights).values(), *arrays(weights_b).values())
+        dtypes += [array.dtype.name for array in held if is_float(array.dtype)]
+    coarsest = max(dtypes, key=lambda name: FORWARD.get(name, 0.0))
+    return max(FORWARD[working_dtype(graph, coarsest)] for graph in (pair.a, pair.b))
