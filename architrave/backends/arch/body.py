@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -35,28 +35,30 @@ class Body(Scope):
     """The body of one block, or, where `symbols` are given, of the model."""
 
     def __init__(
-        self, region: Region, program: Program, symbols: Sequence[str] | None = None, names: Sequence[str] = ()
+        self,
+        region: Region,
+        program: Program,
+        symbols: Sequence[str] | None = None,
+        names: Mapping[Value, str] | None = None,
     ) -> None:
-        """`names` are those of the first inputs, where they have some already."""
-        super().__init__(region, program.taken, symbols)
+        """`names` are those of inputs that have some already."""
+        self.shared = program.shared(region)
+        given = names or {}
+        super().__init__(region, (*program.taken, *self.shared, *given.values()), symbols)
         self.program = program
         self.lines: list[str] = []
         self.indent = "    "
         self.around = program.facts(region)
-        self.shared = program.shared(region)
         self.drawn = 0
         """How many random numbers the block has asked for."""
         self.most = PARTS
         self.done: set[Value] = set()
         """New states that are set inside an `if`."""
         inputs = [v for v in region.inputs if not isinstance(v.op, RunKey)]
-        for name, value in zip(names, inputs, strict=False):
-            self.names.add(name)
-            self.hold(name, value)
-        self.parameters = [*names, *(self._parameter(v) for v in inputs[len(names) :])]
+        self.parameters = [given.get(v) or self._parameter(v) for v in inputs]
         self.types = [self.type(v.type) for v in inputs]
-        for path in self.shared:
-            self.names.add(path)
+        for name, value in zip(self.parameters, inputs, strict=True):
+            self.hold(name, value)
 
     def text(self) -> list[str]:
         """The inputs with their types, and the statements."""
@@ -65,7 +67,7 @@ class Body(Scope):
 
     def statements(self) -> list[str]:
         region = self.region
-        self.prepare(region)
+        self.begin(region)
         self._weights(region.weights)
         for path, shared in self.shared.items():
             self.write(f"{path} = {self.program.callee(shared, self, always=True)}")
@@ -75,7 +77,7 @@ class Body(Scope):
             for value in results:
                 self.bind(value)
         self.finish(region)
-        returned = [self.plain(v) for v in results]
+        returned = [self.expression(v) for v in results]
         only = returned[0] if len(returned) == 1 else None
         self.write(f"return {only.text if only else tuple_text([e.text for e in returned])}", _facts(returned))
         return self.lines
@@ -84,10 +86,8 @@ class Body(Scope):
         if is_weight(value):
             wanted = weight_name(value)
         else:
-            wanted = self.program.inputs(self.region).get(value) or _label(value)
-        name = self.names.fresh(identifier(wanted))
-        self.hold(name, value)
-        return name
+            wanted = self.program.inputs(self.region).get(value) or label(value)
+        return self.names.fresh(identifier(wanted))
 
     # Weights.
 
@@ -106,7 +106,7 @@ class Body(Scope):
     def _initial(self, graph: Graph) -> str:
         region = Region(None, "", results=graph.outputs)
         region.items = [n for n in graph.nodes if not is_leaf(n) and not isinstance(n.op, Input)]
-        self.prepare(region)
+        self.begin(region)
         self.items(region)
         start = self.expression(graph.outputs[0])
         self.release(start.reads)
@@ -120,6 +120,20 @@ class Body(Scope):
 
     def annotate(self, facts: tuple[Fact, ...]) -> None:
         self.lines += [f"{self.indent}{line}" for line in fact_lines(facts)]
+
+    def begin(self, region: Region) -> None:
+        """Prepare a region, and give variables to the large constants in it."""
+        self.prepare(region)
+        operands = [v for item in region.items if isinstance(item, Node) for v in item.operands]
+        found: dict[str, list[Value]] = {}
+        for value in dict.fromkeys((*operands, *region.results)):
+            if isinstance(value.op, Constant) and value not in self.values:
+                found.setdefault(self.expression(value).text, []).append(value)
+        for text in sorted(text for text in found if len(text) > LARGE):
+            name = self.reserved(self.variable(found[text][0].hint or "table"))
+            self.write(f"{name} = {text}")
+            for value in found[text]:
+                self.keep(value, name)
 
     def items(self, region: Region) -> None:
         """Write the items of a region that is prepared."""
@@ -144,9 +158,9 @@ class Body(Scope):
         for i, (state, value) in enumerate(left):
             name = self.expression(state).text
             for _, later in left[i + 1 :]:
-                if mentions(self.plain(later), name):
+                if mentions(self.expression(later), name):
                     self.bind(later)
-            new = self.plain(value)
+            new = self.expression(value)
             self.release(new.reads)
             self.write(f"{name} := {new.text}", new.facts)
 
@@ -257,7 +271,7 @@ class Body(Scope):
 
     def start(self, first: Sequence[Value], last: Sequence[Value]) -> list[str]:
         """Variables that hold the first values of what becomes the last ones in a loop."""
-        given = [self.plain(v) for v in first]
+        given = [self.expression(v) for v in first]
         for expression in given:
             self.release(expression.reads)
         names = [self._start(e, v) for e, v in zip(given, last, strict=True)]
@@ -271,17 +285,9 @@ class Body(Scope):
             name = given.text
         else:
             name = self.pick(last) if wanted is not None else self.variable("x")
-        self.held[name] = last
-        return name
+        return self.reserved(name)
 
     # Expressions.
-
-    def plain(self, value: Value) -> Expression:
-        """How a value is written where a whole expression may stand."""
-        expression = self.expression(value)
-        if is_constant(value) and len(expression.text) > LARGE and isinstance(value.op, Constant):
-            return self.bind(value)
-        return expression
 
     def compose(
         self,
@@ -313,14 +319,10 @@ class Body(Scope):
         pipes: bool,
     ) -> int | None:
         """Which operand needs a variable."""
-        big = [i for i, e in enumerate(parts) if e.parts]
-        for i in big:
-            constant = is_constant(operands[i])
-            if constant and len(parts[i].text) > LARGE:
+        computed = [i for i, e in enumerate(parts) if e.parts and not is_constant(operands[i])]
+        for i in computed:
+            if parts[i].facts != facts or (parts[i].is_pipe and not (pipes and i == 0)):
                 return i
-            if not constant and (parts[i].facts != facts or (parts[i].is_pipe and not (pipes and i == 0))):
-                return i
-        computed = [i for i in big if not is_constant(operands[i])]
         long = len(made.text) > LONGEST and not made.is_pipe
         if computed and (long or made.parts > self.most):
             return max(computed, key=lambda i: parts[i].parts)
@@ -354,8 +356,6 @@ class Body(Scope):
         """Give a value a variable, if it is written as an expression."""
         expression = self.expression(value)
         if expression.parts:
-            if is_constant(value):
-                self.keep(value)
             self.assign((value,), expression)
         return self.values.get(value, expression)
 
@@ -379,12 +379,18 @@ class Body(Scope):
 
 def mentions(expression: Expression, name: str) -> bool:
     """Whether a variable stands in an expression."""
-    return re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", expression.text) is not None
+    return mentioned(expression.text, name) is not None
+
+
+def mentioned(text: str, name: str) -> re.Match[str] | None:
+    """Where a variable first stands in a text."""
+    return re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", text)
 
 
 def _facts(expressions: Sequence[Expression]) -> tuple[Fact, ...]:
     return expressions[0].facts if len(expressions) == 1 else ()
 
 
-def _label(value: Value) -> str:
+def label(value: Value) -> str:
+    """What an input is called."""
     return value.op.label if isinstance(value.op, Input) else value.hint or "x"

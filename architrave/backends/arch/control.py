@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from architrave.backends.arch.body import PARTS, Body, Random, mentions
+from architrave.backends.arch.body import PARTS, Body, Random, label, mentioned, mentions
 from architrave.backends.arch.expression import PIPE, Expression
 from architrave.backends.arch.paths import stage
 from architrave.backends.arch.scope import is_weight, surplus
 from architrave.backends.code import Code
 from architrave.backends.hierarchy import Region, is_constant
+from architrave.backends.names import Names
 from architrave.ir.dims import symbol
 from architrave.ir.graph import Graph, Node, Value
 from architrave.ir.nested import innermost_first
-from architrave.ir.notation import tuple_text
+from architrave.ir.notation import KEYWORDS, identifier, tuple_text
 from architrave.ir.ops.control import Choice, CustomGrad, Mode, Scan, While
 from architrave.ir.ops.random import RunKey
 from architrave.ir.place import Fact
@@ -44,7 +46,7 @@ class ControlBody(Body):
                 self.results(node.outputs, self._choice(node, op, bodies, facts))
             case CustomGrad() as op:
                 name = self._function(bodies, (op.forward, op.backward), op.label, facts)
-                reads, given = self._given(node, (op.forward, op.backward))
+                reads, given = self._given(node.operands, (op.forward, op.backward))
                 self.results(node.outputs, Expression(Code(f"{name}({', '.join(given)})"), reads, 1, facts=facts))
             case op:
                 raise AssertionError(f"{op.name} has no form in text")
@@ -63,7 +65,7 @@ class ControlBody(Body):
             before, self.lines, self.drawn = self.lines, [], drawn
             self.indent += "    "
             with self.inside(names):
-                self.prepare(body)
+                self.begin(body)
                 self._let(list(body.inputs), captures)
                 given = dict(enumerate(body.results))
                 named = [v for i, v in given.items() if i not in states]
@@ -111,22 +113,20 @@ class ControlBody(Body):
         if wanted in self.held:
             holder = self.held[wanted]
             if holder is not None and self.left[holder] == 1 == Counter(dying)[holder]:
-                return wanted
-        name = self.pick(value)
-        self.held[name] = value
-        return name
+                return self.reserved(wanted)
+        return self.reserved(self.pick(value))
 
     def _leave(self, node: Node, values: Sequence[Value], names: Sequence[str], states: dict[Value, Value]) -> None:
         """Give the results of a side their variables, and the states their new values."""
-        self.settle(list(zip(names, [self.plain(v) for v in values], strict=True)), ordered=True)
+        self.settle(list(zip(names, [self.expression(v) for v in values], strict=True)), ordered=True)
         for value in values:
-            self.release(self.plain(value).reads)
+            self.release(self.expression(value).reads)
         pending = [(self.expression(state).text, value) for state, value in states.items()]
         for i, (name, value) in enumerate(pending):
             for _, later in pending[i + 1 :]:
-                if mentions(self.plain(later), name):
+                if mentions(self.expression(later), name):
                     self.bind(later)
-            new = self.plain(value)
+            new = self.expression(value)
             if new.text != name:
                 self.write(f"{name} := {new.text}", new.facts)
             self.release(new.reads)
@@ -144,15 +144,13 @@ class ControlBody(Body):
         carried = inputs[steps : steps + op.carries]
         elements = [*inputs[:steps], *inputs[steps + op.carries : own]]
         captures = [self._captured(v) for v in captured]
-        starts = [self.plain(v) for v in (*first, *sequences)]
+        starts = [self.expression(v) for v in (*first, *sequences)]
         for expression in starts:
             self.release(expression.reads)
         emitted = node.outputs[op.carries :]
-        names = [self.pick(v) for v in node.outputs[: op.carries]]
-        for name, value in zip(names, node.outputs, strict=False):
-            self.held[name] = value
-        lists = [self._fresh(self.hint(v) or "v", v) for v in emitted]
-        overs = [self._fresh(v.hint or "step", v) for v in elements]
+        names = [self.reserved(self.pick(v)) for v in node.outputs[: op.carries]]
+        lists = [self.reserved(self.variable(self.hint(v) or "v")) for v in emitted]
+        overs = [self.reserved(self.variable((op.sequences and v.hint) or "step")) for v in elements]
         runs = [e.text for e in starts[op.carries :]] or [f"0..{self._bound(op)}"]
         head = [f"{e} in {s}" for e, s in zip(overs, runs, strict=True)]
         head += [f"axis = {op.axis}"] * bool(op.sequences) + ["reverse = true"] * op.reverse
@@ -161,7 +159,7 @@ class ControlBody(Body):
         self.write(f"scan {', '.join(head)} {{")
         self.indent += "    "
         with self.inside(names):
-            self.prepare(body)
+            self.begin(body)
             self._let(inputs[own:], captures)
             for name, value in (*zip(names, carried, strict=True), *zip(overs, elements, strict=True)):
                 self.hold(name, value)
@@ -190,7 +188,7 @@ class ControlBody(Body):
         early = next((i for i in reversed(range(len(emits))) if emits[i] not in next_ or emits[i] in twice), -1) + 1
         for name, value in zip(lists[:early], emits, strict=False):
             self._emit(name, value)
-        self.settle([(n, self.plain(v)) for n, v in zip(names, next_, strict=True)])
+        self.settle([(n, self.expression(v)) for n, v in zip(names, next_, strict=True)])
         for name, value in zip(names, next_, strict=True):
             if value not in twice:
                 self.values[value] = Expression(Code(name))
@@ -198,7 +196,7 @@ class ControlBody(Body):
             self._emit(name, value)
 
     def _emit(self, name: str, value: Value) -> None:
-        expression = self.plain(value)
+        expression = self.expression(value)
         if expression.parts and self.uses(value) > 1:
             expression = self.bind(value)
         self.write(f"emit {expression.text} as {name}", expression.facts)
@@ -209,19 +207,17 @@ class ControlBody(Body):
         outer = self._enter(node)
         captured = node.operands[op.carries :]
         captures = [self._captured(v) for v in captured]
-        starts = [self.plain(v) for v in node.operands[: op.carries]]
+        starts = [self.expression(v) for v in node.operands[: op.carries]]
         for expression in starts:
             self.release(expression.reads)
-        names = [self.pick(v) for v in node.outputs]
-        for name, value in zip(names, node.outputs, strict=True):
-            self.held[name] = value
+        names = [self.reserved(self.pick(v)) for v in node.outputs]
         given = [*(Expression(Code(name)) for name in names), *captures]
         test = self._condition(op.condition, condition, [e.text for e in given])
         carry = ", ".join(f"{n} = {e.text}" for n, e in zip(names, starts, strict=True))
         self.write(f"while {test}, carry ({carry}), max = {op.limit} {{")
         self.indent += "    "
         with self.inside(names):
-            self.prepare(body)
+            self.begin(body)
             inputs = list(body.inputs)
             self._let(inputs[op.carries :], captures)
             for name, value in zip(names, inputs, strict=False):
@@ -240,15 +236,16 @@ class ControlBody(Body):
         before, self.lines = self.lines, []
         self.most = 3 * PARTS
         with self.inside():
-            self.prepare(region)
+            self.begin(region)
             self.values.update((v, Expression(Code(t))) for v, t in zip(region.inputs, given, strict=True))
             self.items(region)
-            test = self.plain(region.results[0])
+            test = self.expression(region.results[0])
         written, self.lines, self.most = self.lines, before, PARTS
         if not written:
             return test.text
-        name = self._function((region,), (graph,), "condition")
-        return f"{name}({', '.join([*given, *self._sizes_given((graph,))])})"
+        used = self._used((region,), (graph,))
+        name = self._function((region,), (graph,), "condition", used=used)
+        return f"{name}({', '.join([*(given[i] for i in used), *self._sizes_given((graph,))])})"
 
     # What they share.
 
@@ -265,7 +262,7 @@ class ControlBody(Body):
         if is_weight(value) or isinstance(value.op, RunKey):
             return self.expression(value)
         if is_constant(value):
-            return self.plain(value)
+            return self.expression(value)
         return self.bind(value)
 
     def _let(self, inputs: Sequence[Value], captures: Sequence[Expression]) -> None:
@@ -277,33 +274,44 @@ class ControlBody(Body):
             else:
                 self.values[value] = Expression(expression.code, parts=expression.parts)
 
-    def _fresh(self, wanted: str, value: Value) -> str:
-        name = self.variable(wanted)
-        self.held[name] = value
-        return name
-
     def _choice(self, node: Node, op: Choice, bodies: Sequence[Region], facts: tuple[Fact, ...]) -> Expression:
         if not op.path.startswith(f"{self.region.path}."):
             self.program.only_here(self.region)
+        used = self._used(bodies, op.alternatives)
         each = zip(op.labels, bodies, op.alternatives, strict=True)
-        listed = [f"{label}: {self._function((body,), (graph,), label, facts)}" for label, body, graph in each]
-        reads, given = self._given(node, op.alternatives)
+        listed = [f"{name}: {self._function((body,), (graph,), name, facts, used)}" for name, body, graph in each]
+        reads, given = self._given([node.operands[i] for i in used], op.alternatives)
         path = stage(self.region.relative(op.path))
         whole = f"{tuple_text(given, always=True)} -> choice {path} {{ {', '.join(listed)} }}"
         return Expression(Code(whole, PIPE), reads, 1, facts=facts)
 
     def _function(
-        self, bodies: Sequence[Region], graphs: Sequence[Graph], label: str, facts: tuple[Fact, ...] = ()
+        self,
+        bodies: Sequence[Region],
+        graphs: Sequence[Graph],
+        label: str,
+        facts: tuple[Fact, ...] = (),
+        used: Sequence[int] | None = None,
     ) -> str:
         if any(isinstance(n.op, Random) for g in graphs for part in innermost_first(g) for n in part.nodes):
             self.program.only_here(self.region)
-        return self.program.function(bodies, graphs, label, (*self.around, *facts), self.names)
+        return self.program.function(bodies, graphs, label, (*self.around, *facts), self.names, used)
 
-    def _given(self, node: Node, graphs: Sequence[Graph]) -> tuple[tuple[Value, ...], list[str]]:
+    def _used(self, bodies: Sequence[Region], graphs: Sequence[Graph]) -> list[int]:
+        """Which operands the alternatives of a choice use, as their texts first name them."""
+        found: dict[int, None] = {}
+        for body, graph in zip(bodies, graphs, strict=True):
+            draft = ControlBody(body, self.program, self.program.symbols((graph,)))
+            text = "\n".join(draft.statements())
+            first = {i: mention.start() for i, n in enumerate(draft.parameters) if (mention := mentioned(text, n))}
+            found.update(dict.fromkeys(sorted(first, key=first.__getitem__)))
+        return list(found)
+
+    def _given(self, operands: Sequence[Value], graphs: Sequence[Graph]) -> tuple[tuple[Value, ...], list[str]]:
         """The arguments of a fn: all operands, and the sizes that its text names; with what they read."""
-        for value in node.operands:
+        for value in operands:
             self._argument(value)
-        given = [self.expression(v) for v in node.operands]
+        given = [self.expression(v) for v in operands]
         return tuple(v for e in given for v in e.reads), [*(e.text for e in given), *self._sizes_given(graphs)]
 
     def _argument(self, value: Value) -> Expression:
@@ -314,14 +322,32 @@ class ControlBody(Body):
         return [self.size(symbol(name)) for name in self.program.symbols(graphs)]
 
 
-def function(bodies: Sequence[Region], program: Program, symbols: Sequence[str], facts: tuple[Fact, ...]) -> list[str]:
-    """The parameters and the body of a fn, and of its gradient, where there is a second sub-graph."""
-    forward = ControlBody(bodies[0], program, symbols)
+def function(
+    bodies: Sequence[Region],
+    program: Program,
+    symbols: Sequence[str],
+    facts: tuple[Fact, ...],
+    used: Sequence[int] | None = None,
+) -> list[str]:
+    """The parameters and the body of a fn, and of its gradient, where there is a second sub-graph.
+
+    `used` are the inputs that it takes, in order, if not all.
+    """
+    inputs = list(bodies[0].inputs) if used is None else [list(bodies[0].inputs)[i] for i in used]
+    names = Names((*KEYWORDS, *program.taken, *symbols))
+    called = {v: names.fresh(_base(label(v))) for v in inputs}
+    forward = ControlBody(bodies[0], program, symbols, called)
     forward.around = facts
-    lines = [f"({', '.join([*forward.parameters, *symbols])}) {{", *forward.statements()]
+    lines = [f"({', '.join([*called.values(), *symbols])}) {{", *forward.statements()]
     for body in bodies[1:]:
-        backward = ControlBody(body, program, symbols, forward.parameters)
+        own = dict(zip(body.inputs, called.values(), strict=False))
+        gradients = {v: names.fresh("g") for v in list(body.inputs)[len(own) :]}
+        backward = ControlBody(body, program, symbols, {**own, **gradients})
         backward.around = facts
-        gradients = backward.parameters[len(forward.parameters) :]
-        lines += [f"}} grad ({', '.join(gradients)}) {{", *backward.statements()]
+        lines += [f"}} grad ({', '.join(gradients.values())}) {{", *backward.statements()]
     return lines
+
+
+def _base(label: str) -> str:
+    """A name without the number that tells it from another: a fn has names of its own."""
+    return re.sub(r"_\d+$", "", identifier(label)) or "x"

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 WIDTH = 100
 FARTHEST_ARROW = 60
 """Arrows further right than this are not aligned with."""
-SHORT = 12
-"""Elements of a list that are no longer than this share lines."""
+SHORT = 24
+"""Numbers and names that are no longer than this share lines."""
 
 _TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|->|[()\[\]{},]|.', re.DOTALL)
 
@@ -26,10 +26,11 @@ def laid_out(line: str) -> list[str]:
         return [line]
     arrows = _arrows(line)
     if len(arrows) > 1:
-        at = arrows[0] if arrows[0] <= FARTHEST_ARROW else _margin(line) + 4
         parts = [line[a:b].rstrip() for a, b in zip([0, *arrows[1:]], [*arrows[1:], len(line)], strict=True)]
-        first, *rest = parts
-        return [*_bracketed(first), *(found for part in rest for found in _bracketed(" " * at + part))]
+        first = _bracketed(parts[0])
+        at = next(found[0] for found in map(_arrows, first) if found)
+        at = at if at <= FARTHEST_ARROW else _margin(line) + 4
+        return [*first, *(found for part in parts[1:] for found in _bracketed(" " * at + part))]
     return _bracketed(line)
 
 
@@ -57,10 +58,11 @@ def _margin(line: str) -> int:
 
 def _arrows(line: str) -> list[int]:
     """Where the arrows stand that are in no bracket."""
-    depth, found = 0, []
+    depth = 0
+    found: list[int] = []
     for match in _TOKEN.finditer(line):
         text = match.group()
-        depth += (text in "([{") - (text in ")]}")
+        depth = max(depth + (text in "([{") - (text in ")]}"), 0)
         if text == "->" and depth == 0:
             found.append(match.start())
     return found
@@ -100,7 +102,8 @@ def _longest(line: str) -> tuple[int, int] | None:
 
 def _parts(text: str) -> list[str]:
     """What commas separate, brackets kept whole."""
-    depth, start, found = 0, 0, []
+    depth, start = 0, 0
+    found: list[str] = []
     for match in _TOKEN.finditer(text):
         token = match.group()
         depth += (token in "([{") - (token in ")]}")
@@ -113,7 +116,7 @@ def _parts(text: str) -> list[str]:
 
 def _filled(parts: Sequence[str], margin: str) -> list[str]:
     """The parts one a line, or, if they are short, as many as fit."""
-    if any(len(part) > SHORT for part in parts):
+    if any(len(part) > SHORT or re.search(r"[\[({:=]", part) for part in parts):
         return [margin + part for part in parts]
     lines = [margin + parts[0]]
     for part in parts[1:]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -148,20 +149,26 @@ class Program:
         return tuple(found)
 
     def function(
-        self, bodies: Sequence[Region], graphs: Sequence[Graph], label: str, facts: tuple[Fact, ...], around: Names
+        self,
+        bodies: Sequence[Region],
+        graphs: Sequence[Graph],
+        label: str,
+        facts: tuple[Fact, ...],
+        around: Names,
+        used: Sequence[int] | None = None,
     ) -> str:
         """The name of the fn that a sub-graph becomes, with its gradient, if that is the second.
 
-        `around` are the names of the code that uses it.
+        `around` are the names of the code that uses it, `used` the inputs that the fn takes, if not all.
         """
-        key = (label, tuple(graphs), facts)
+        key = (label, tuple(graphs), facts, tuple(used or ()))
         if key not in self._functions:
             name = Names(self.taken | self._names.taken | around.taken).fresh(identifier(label))
             self._functions[key] = name
             self._names.add(name)
             self.taken.add(name)
             around.add(name)
-            lines = function(bodies, self, self.symbols(graphs), facts)
+            lines = function(bodies, self, self.symbols(graphs), facts, used)
             head, *rest = [found for line in lines for found in laid_out(line)]
             self.parts.append("\n".join([f"fn {name}{head}", *rest, "}", ""]))
         return self._functions[key]
@@ -186,8 +193,8 @@ class Program:
     def _show(self, region: Region, op: Op) -> None:
         if region is self.root:
             return
-        defaults = type(op).__dataclass_fields__  # type: ignore[attr-defined]  # every operator is a dataclass
-        shown = {n for n in op.attributes if not is_default(getattr(op, n), defaults[n].default)}
+        defaults = {f.name: f.default for f in dataclasses.fields(op)}  # type: ignore[arg-type]  # every operator is one
+        shown = {n for n in op.attributes if not is_default(getattr(op, n), defaults[n])}
         self._shown.setdefault((_base(region), op.name), set()).update(shown)
 
     def _also(self, region: Region, item: Node | Region) -> Hashable:

@@ -27,7 +27,6 @@ _AXES = {1: ("N",), 2: ("N", "C"), 3: ("N", "T", "C"), 4: ("N", "C", "H", "W"), 
 
 
 RUN_KEY = "op.run_key()"
-FOREVER = 2**60
 
 
 class Scope:
@@ -104,8 +103,9 @@ class Scope:
             inner = last.level if isinstance(last, Region) else None
             self._hints.update((v, hint_at(v, region.level, inner)) for v in item.outputs)
         # Equal instances share their sub-graphs: what is counted again is counted anew.
-        for known, counted in ((self._uses, uses), (self.left, uses), (self._results, returns)):
-            dict.update(known, counted)
+        for value, count in uses.items():
+            self._uses[value] = self.left[value] = count
+            self._results[value] = returns[value]
 
     def uses(self, value: Value) -> int:
         return self._uses[value]
@@ -193,9 +193,14 @@ class Scope:
         self.held[name] = None
         return name
 
-    def keep(self, constant: Value) -> None:
-        """A constant gets a variable that lasts as long as the sub-graph that is being written."""
-        self.left[constant] = FOREVER
+    def reserved(self, name: str) -> str:
+        """The variable, which nothing gets until it holds something."""
+        self.held.pop(name, None)
+        return name
+
+    def keep(self, constant: Value, name: str) -> None:
+        """A constant has a variable as long as the sub-graph lasts that is being written."""
+        self.values[constant] = Expression(Code(name))
         self._constants.append(constant)
 
     @contextmanager
