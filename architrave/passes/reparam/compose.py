@@ -36,7 +36,8 @@ def _scale_of_scale(outer: Scale, inner: Scale) -> Affine | str:
     if outer.axis is not None and inner.axis is not None and outer.axis != inner.axis:
         return "they scale different axes"
     axis = inner.axis if outer.axis is None else outer.axis
-    return Scale(inner.x, axis, times(outer.scale, inner.scale), plus(times(outer.scale, inner.shift), outer.shift))
+    shift = None if inner.shift is None else times(outer.scale, inner.shift)
+    return Scale(inner.x, axis, times(outer.scale, inner.scale), plus(shift, outer.shift))
 
 
 def _scale_of_dense(outer: Scale, inner: Dense) -> Affine | str:
@@ -65,10 +66,9 @@ def _dense_of_dense(outer: Dense, inner: Dense) -> Affine | str:
         return "they act on different axes"
     if outer.window.is_padded and inner.bias is not None:
         return BORDER
-    if outer.window.is_padded and not inner.is_pointwise:
-        return "zeros are put around what lies between the two, where the merged one would see its input"
-    if outer.window.is_padded and inner.window.is_padded:
-        return "zeros are put around both"
+    for (lo, hi), k, own in zip(outer.window.padding, inner.kernel, inner.window.padding, strict=True):
+        if (lo, hi) != (0, 0) and (k > 1 or own != (0, 0)):
+            return "zeros are put around what lies between the two, where the merged one would see its input"
     groups = gcd(outer.window.groups, inner.window.groups)
     first = regrouped(inner.weight, inner.window.groups, groups)
     second = regrouped(outer.weight, outer.window.groups, groups)
@@ -80,16 +80,30 @@ def _dense_of_dense(outer: Dense, inner: Dense) -> Affine | str:
 
 
 def _window(outer: Dense, inner: Dense, groups: int) -> Window:
-    """The steps multiply; the zeros are those of the one map that has any."""
+    """The steps multiply; along each axis the zeros are those of the one map that has any there."""
     first, second = inner.window, outer.window
     stride = tuple(a * b for a, b in zip(first.stride, second.stride, strict=True))
-    # Of a pointwise map the taps are one, and any distance between them will do.
-    inside = tuple(d * s for d, s in zip(second.dilation, first.stride, strict=True))
-    dilation = inside if inner.is_pointwise else first.dilation if outer.is_pointwise else (1,) * len(stride)
-    if not second.is_padded:
-        return Window(stride, first.padding, dilation, groups)
-    padding = tuple((lo * s, hi * s) for (lo, hi), s in zip(second.padding, first.stride, strict=True))
-    return Window(stride, padding, dilation, groups)
+    padding = tuple(
+        own if (lo, hi) == (0, 0) else (lo * s, hi * s)
+        for (lo, hi), own, s in zip(second.padding, first.padding, first.stride, strict=True)
+    )
+    apart = [
+        1 if dense else inside if k == 1 else own
+        for dense, inside, own, k in zip(
+            _are_both_wide(outer, inner), _inside(outer, inner), first.dilation, inner.kernel, strict=True
+        )
+    ]
+    return Window(stride, padding, tuple(apart), groups)
+
+
+def _are_both_wide(outer: Dense, inner: Dense) -> list[bool]:
+    """The axes along which both kernels have several taps: there the merged one has them all, next to one another."""
+    return [a > 1 and b > 1 for a, b in zip(outer.kernel, inner.kernel, strict=True)]
+
+
+def _inside(outer: Dense, inner: Dense) -> list[int]:
+    """How far the taps of the outer kernel are apart in what the inner one sees."""
+    return [d * s for d, s in zip(outer.window.dilation, inner.window.stride, strict=True)]
 
 
 def _product(second: Value, first: Value, outer: Dense, inner: Dense, groups: int) -> Value:
@@ -120,10 +134,9 @@ def _correlated(second: Value, first: Value, outer: Dense, inner: Dense, groups:
     Input channels stand where examples do: [I / groups, M, *K1] with [O, M / groups, *K2] gives [I / groups, O, *K].
     """
     rank = outer.window.rank
-    stride = inner.window.stride
-    apart = tuple(d * s for d, s in zip(outer.window.dilation, stride, strict=True))
-    second = spread(second, apart)
-    first = spread(first, inner.window.dilation)
+    wide = _are_both_wide(outer, inner)
+    second = spread(second, [d if both else 1 for d, both in zip(_inside(outer, inner), wide, strict=True)])
+    first = spread(first, [d if both else 1 for d, both in zip(inner.window.dilation, wide, strict=True)])
     swapped = (1, 0, *range(2, rank + 2))
     turned = apply(Flip(tuple(range(2, rank + 2))), second)
     # The other way round each tap would be multiplied by the one opposite to it.

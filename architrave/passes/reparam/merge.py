@@ -13,8 +13,9 @@ from architrave.passes.base import Pass, option
 from architrave.passes.journal import Declined, Journal
 from architrave.passes.reparam.affine import Affine, Dense, Scale, full, written
 from architrave.passes.reparam.compose import composed
-from architrave.passes.reparam.cost import Cost, cost_of, nominal
+from architrave.passes.reparam.cost import Cost, cost_before, cost_of, nominal
 from architrave.passes.reparam.parallel import beside, summed
+from architrave.passes.reparam.through import scale_downwards, scale_upwards
 from architrave.passes.reparam.views import view
 from architrave.passes.rewriter import Change, Rule, Walk, rewrite
 from architrave.passes.select import Select
@@ -44,7 +45,8 @@ class Reparam(Pass):
 def rules(grow: bool = False) -> Sequence[Rule]:
     """The rules of the algebra. `grow` is whether they may make a network larger."""
     merging = _Merging(grow)
-    return (zeros_into_window, merging.merge_row, merging.merge_sum, merging.merge_beside)
+    merges = (merging.merge_row, merging.merge_sum, merging.merge_beside)
+    return (zeros_into_window, *merges, scale_upwards, scale_downwards)
 
 
 def zeros_into_window(node: Node, walk: Walk) -> Change:
@@ -79,10 +81,9 @@ class _Merging:
         merged = composed(outer, inner)
         if isinstance(merged, str):
             return Declined(merged, node)
-        before = cost_of(outer, walk.static)
-        before = before if shared else before.plus(cost_of(inner, walk.static))
-        problem = None if self.grow else before.problem(cost_of(merged, walk.static))
-        return written(merged) if problem is None else Declined(problem, node)
+        before = cost_before(outer, node, walk.static)
+        before = before.plus(Cost(nodes=1) if shared else cost_before(inner, outer.x.node, walk.static))
+        return self._if_cheaper(merged, before, node, walk)
 
     def merge_sum(self, node: Node, walk: Walk) -> Change:
         """A sum of two maps of one tensor."""
@@ -95,19 +96,17 @@ class _Merging:
         pairs = [(p, q) for p in _branch(a, walk, again) for q in _branch(b, walk, again) if p.map.x is q.map.x]
         reason: str | None = None
         for left, right in reversed(pairs):
-            other = (
-                composed(Scale(b, None, full(-1.0, (), b)), right.map) if isinstance(node.op, Subtract) else right.map
-            )
+            other = right.map if isinstance(node.op, Add) else _negated(right.map, b)
             merged = other if isinstance(other, str) else summed(left.map, other)
             if isinstance(merged, str):
                 reason = merged
                 continue
-            joined = Cost(nominal(node.outputs[0].type.size), 0)
-            before = left.cost.plus(right.cost).plus(joined)
-            problem = None if self.grow else before.problem(cost_of(merged, walk.static))
-            if problem is None:
-                return written(merged)
-            reason = problem
+            joined = Cost(nodes=1, work=nominal(node.outputs[0].type.size))
+            before = joined.plus(left.cost).plus(right.cost if a is not b else Cost())
+            found = self._if_cheaper(merged, before, node, walk)
+            if isinstance(found, Value):
+                return found
+            reason = found.reason if found is not None else reason
         return None if reason is None else Declined(reason, node)
 
     def merge_beside(self, node: Node, walk: Walk) -> Change:
@@ -119,14 +118,24 @@ class _Merging:
         if len(dense) < len(maps) or len(maps) < 2 or any(m.x is not dense[0].x for m in dense):
             return None
         merged: Dense | str = dense[0]
-        before = Cost(0, 0)
-        for each in dense:
-            before = before.plus(cost_of(each, walk.static))
+        before = Cost()
+        for each, value in zip(dense, node.operands, strict=True):
+            before = before.plus(cost_before(each, value.node, walk.static))
             merged = merged if isinstance(merged, str) or each is dense[0] else beside(merged, each)
         if isinstance(merged, str):
             return Declined(merged, node)
-        problem = None if self.grow else before.problem(cost_of(merged, walk.static))
+        return self._if_cheaper(merged, before, node, walk)
+
+    def _if_cheaper(self, merged: Affine, before: Cost, node: Node, walk: Walk) -> Value | Declined | None:
+        after = cost_of(merged, walk.static)
+        if not before.saves_nodes(after):
+            return None
+        problem = None if self.grow else before.problem(after)
         return written(merged) if problem is None else Declined(problem, node)
+
+
+def _negated(affine: Affine, like: Value) -> Affine | str:
+    return composed(Scale(like, None, full(-1.0, (), like)), affine)
 
 
 @dataclass(frozen=True)
@@ -140,12 +149,12 @@ class _Branch:
 def _branch(value: Value, walk: Walk, uses: int) -> Iterator[_Branch]:
     """The value as a map: of itself, of what its node is applied to, and so on up, as long as nothing else uses it."""
     current: Affine = Scale(value, None)
-    cost = Cost(0, 0)
+    cost = Cost()
     for _ in range(DEEPEST):
         yield _Branch(current, cost)
         inner = view(current.x, walk.static) if walk.uses(current.x) <= uses else None
         merged = None if inner is None else composed(current, inner)
         if inner is None or merged is None or isinstance(merged, str):
             return
-        cost = cost.plus(cost_of(inner, walk.static))
+        cost = cost.plus(cost_before(inner, current.x.node, walk.static))
         current, uses = merged, 1

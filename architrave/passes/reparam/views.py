@@ -7,7 +7,7 @@ from typing import Any
 
 from architrave.ir.graph import Node, Value, apply
 from architrave.ir.ops.arithmetic import Add, Divide, Multiply, Subtract
-from architrave.ir.ops.contraction import Linear, Matmul
+from architrave.ir.ops.contraction import Einsum, Linear, Matmul, terms
 from architrave.ir.ops.conv import Conv
 from architrave.ir.ops.elementwise import Negative, Rsqrt
 from architrave.ir.ops.norm import BatchNorm
@@ -48,6 +48,22 @@ def _matmul(op: Matmul, node: Node, static: Static) -> Dense | None:
     if x in static or matrix not in static or matrix.rank != 2:
         return None
     return Dense(x, x.rank - 1, apply(Transpose((1, 0)), matrix), None, Window(), node.outputs[0].shape, node.marks)
+
+
+def _einsum(op: Einsum, node: Node, static: Static) -> Dense | None:
+    """A product with a matrix over the last axis, in whatever order its letters stand."""
+    if len(node.operands) != 2:
+        return None
+    (first, second), result = terms(op.equation)
+    x, matrix = node.operands
+    if x in static:
+        x, matrix, first, second = matrix, x, second, first
+    if x in static or matrix not in static or matrix.rank != 2 or not first or set(second) != {first[-1], result[-1]}:
+        return None
+    if result != (*first[:-1], result[-1]) or result[-1] in first:
+        return None
+    weight = matrix if second == (result[-1], first[-1]) else apply(Transpose((1, 0)), matrix)
+    return Dense(x, x.rank - 1, weight, None, Window(), node.outputs[0].shape, node.marks)
 
 
 def _average(op: AvgPool, node: Node, static: Static) -> Dense | None:
@@ -132,6 +148,7 @@ VIEWS: dict[type, View] = {
     Conv: _conv,
     Linear: _linear,
     Matmul: _matmul,
+    Einsum: _einsum,
     AvgPool: _average,
     BatchNorm: _batch_norm,
     Add: _sum,
