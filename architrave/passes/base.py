@@ -14,8 +14,9 @@ from enum import IntEnum
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
 
-from architrave.ir.graph import Graph
+from architrave.ir.graph import Graph, Node
 from architrave.ir.ops.control import Mode
+from architrave.ir.ops.leaves import path_of
 from architrave.ir.source import ArchitraveError, Diagnostic, error, nearest
 
 if TYPE_CHECKING:
@@ -155,10 +156,16 @@ def _require_inference(name: str, graph: Graph) -> None:
     hint = f"put the pass `inference` before it: `inference,{name}`"
     if graph.updates:
         state, _ = graph.updates[0]
-        what = f"`{name}` takes a network as it is in inference, and this one updates {state.op.path}"  # type: ignore[attr-defined]
-        raise error("E804", what, state.node.span, hint=hint)
+        raise _unfit(
+            f"`{name}` takes a network as it is in inference, and this one updates `{path_of(state)}`", state.node, hint
+        )
     for node in graph.nodes:
         if isinstance(node.op, Mode):
-            what = f"`{name}` takes a network as it is in inference, and this part differs in training"
-            trail = node.place.trail() if node.place is not None else ()
-            raise ArchitraveError([Diagnostic("E804", what, node.span, trail=trail, hint=hint)])
+            raise _unfit(
+                f"`{name}` takes a network as it is in inference, and this part differs in training", node, hint
+            )
+
+
+def _unfit(what: str, node: Node, hint: str) -> ArchitraveError:
+    trail = node.place.trail() if node.place is not None else ()
+    return ArchitraveError([Diagnostic("E804", what, node.span, trail=trail, hint=hint)])

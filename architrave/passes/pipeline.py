@@ -58,14 +58,15 @@ class Pipeline:
         position = 0
         while position < len(text) or not passes:
             found = _STEP.match(text, position)
-            if found is None or text[found.end() : found.end() + 1] not in ("", ","):
-                hint = "a pipeline reads `inference,merge{only=layer1.*},hoist`"
-                where = text[position : position + 40] if position < len(text) else "the end"
-                raise error("E801", f"a pass is expected at `{where}`", hint=hint)
+            if found is None:
+                raise _malformed("a pass", text, position)
+            if text[found.end() : found.end() + 1] not in ("", ","):
+                closing = text[found.end()] == "{"
+                raise _malformed("`}` after the options, once," if closing else "a comma", text, found.end())
             passes += _step(found[1], found[2])
             position = found.end() + 1
             if position == len(text) and text.endswith(","):
-                raise error("E801", "a pass is expected after the last comma")
+                raise _malformed("a pass", text, position)
         return cls(tuple(passes))
 
     @property
@@ -99,6 +100,12 @@ def apply(graph: Graph, passes: str | Pipeline | Pass) -> Transformed:
     pipeline = Pipeline.parse(passes) if isinstance(passes, str) else passes
     pipeline = Pipeline((pipeline,)) if isinstance(pipeline, Pass) else pipeline
     return pipeline.run(graph)
+
+
+def _malformed(wanted: str, text: str, position: int) -> Exception:
+    where = f"at `{text[position : position + 40]}`" if position < len(text) else "at the end"
+    hint = "a pipeline reads `inference,reparam{only=layer1.*},hoist`"
+    return error("E801", f"{wanted} is expected {where}", hint=hint)
 
 
 def _step(name: str, options: str | None) -> tuple[Pass, ...]:

@@ -37,7 +37,7 @@ def prepared(transformed: Transformed, old: Mapping[str, Any], dtype: Any = None
             what = f"the weight `{path}` is {weight.type}, but the array has the shape {shown}"
             raise error("E513", what, weight.node.span)
         new[path] = current[path].astype(numpy_dtype(weight.dtype, chosen), copy=False)
-    _refuse_nan(new, "it is computed from numbers that are: is one of them a variance below zero?")
+    _refuse_nan(new, "it is computed from numbers that are none of them NaN: is one a variance below zero?")
     return new
 
 
@@ -45,5 +45,5 @@ def _refuse_nan(weights: Mapping[str, Array], hint: str) -> None:
     wrong = [path for path, w in weights.items() if is_float(w.dtype) and np.isnan(w.astype(np.float64)).any()]
     if not wrong:
         return
-    more = f", and so do {len(wrong) - 1} more weights" if len(wrong) > 1 else ""
-    raise error("E807", f"`{printable(wrong[0])}` holds what is not a number (NaN){more}", hint=hint)
+    holds = "holds" if len(wrong) == 1 else f"and {len(wrong) - 1} more hold"
+    raise error("E807", f"`{printable(wrong[0])}` {holds} what is not a number (NaN)", hint=hint)

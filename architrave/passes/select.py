@@ -11,11 +11,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import translate
 from functools import cached_property
 
 from architrave.ir.graph import Graph, Node
+from architrave.ir.nested import innermost_first
 from architrave.ir.op import OPS
 from architrave.ir.source import Diagnostic, error, nearest
 
@@ -36,6 +38,19 @@ class _Term:
 
     def matches(self, node: Node) -> bool:
         return self._holds(node) != ((len(self.text) - len(self._plain)) % 2 == 1)
+
+    def hint(self, nodes: Sequence[Node]) -> str:
+        """What may have been meant by a term that chooses no node of a graph."""
+        name = re.sub(r"[.*]+$", "", self._plain.removeprefix("op:").removeprefix("@"))
+        if self._plain.startswith("op:"):
+            names = {node.op.name for node in nodes}
+            return nearest(name, names) or f"its operators are {', '.join(sorted(names))}"
+        if self._plain.startswith("@"):
+            names = {fact.name for node in nodes for fact in node.facts}
+            return nearest(name, names) or f"its annotations are {', '.join(sorted(names)) or 'none'}"
+        places = {str(node.place) for node in nodes if node.place is not None and str(node.place)}
+        above = {".".join(place.split(".")[:end]) for place in places for end in range(1, place.count(".") + 2)}
+        return nearest(name, above) or "`architrave show` lists the places"
 
     def _holds(self, node: Node) -> bool:
         match = self._pattern.match
@@ -68,14 +83,16 @@ class Select:
         return not self.alternatives or any(all(t.matches(node) for t in terms) for terms in self.alternatives)
 
     def warning(self, graph: Graph) -> Diagnostic | None:
-        """What to tell people where it chooses no node at all, with the places whose names are nearest."""
-        if any(self.matches(node) for node in graph.nodes):
-            return None
-        places = {str(node.place) for node in graph.nodes if node.place is not None and str(node.place)}
-        above = {".".join(place.split(".")[:end]) for place in places for end in range(1, place.count(".") + 2)}
-        wanted = next((t.text for terms in self.alternatives for t in terms if not t.text.startswith(("!", "@"))), "")
-        hint = nearest(wanted.rstrip(".*"), above) or "`architrave show` lists the places"
-        return Diagnostic("E806", f"`{self}` matches nothing in `{graph.name}`", hint=hint, severity="warning")
+        """What to tell people where one of its alternatives chooses no node at all, with the nearest names."""
+        nodes = [node for inner in innermost_first(graph) for node in inner.nodes]
+        for terms in self.alternatives:
+            if any(all(t.matches(node) for t in terms) for node in nodes):
+                continue
+            alone = [t for t in terms if not any(map(t.matches, nodes))]
+            hint = alone[0].hint(nodes) if alone else "each of its conditions chooses some nodes, but no node meets all"
+            what = f"`{'&'.join(t.text for t in terms)}` matches nothing in `{graph.name}`"
+            return Diagnostic("E806", what, hint=hint, severity="warning")
+        return None
 
     def __str__(self) -> str:
         return "|".join("&".join(term.text for term in terms) for terms in self.alternatives) or "*"
