@@ -224,8 +224,6 @@ def test_a_broken_package_breaks_its_own_pass_alone(points: list[Point], net: Gr
     assert caught.value.diagnostics[0].code == "E800"
     assert "cannot be loaded (ImportError: no module named `x`)" in str(caught.value)
     assert "broken_pass:Pass" in str(caught.value)
-        caught.value
-    )
 
 
 def test_a_package_may_register_a_name_that_it_does_not_define(points: list[Point]) -> None:
