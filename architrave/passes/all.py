@@ -2,6 +2,6 @@
 
 from architrave.passes import hoist, mode
 from architrave.passes.cleanup import constants, dead, duplicates, invariant, simplify
-from architrave.passes.reparam import merge, mpbn
+from architrave.passes.reparam import expand, merge, mpbn
 
-__all__ = ["constants", "dead", "duplicates", "hoist", "invariant", "merge", "mode", "mpbn", "simplify"]
+__all__ = ["constants", "dead", "duplicates", "expand", "hoist", "invariant", "merge", "mode", "mpbn", "simplify"]
