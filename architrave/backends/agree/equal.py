@@ -53,6 +53,8 @@ def equal(
     fit, E512 and E513 for weights that do not.
     """
     mode = "training" if training else "inference"
+    if a.name == b.name:
+        b = replace(b, name=f"the other {b.name}")
     pair = _Pair(specialize(a, training), specialize(b, training), training)
     allowed = _tolerance(pair, weights, weights_b) if tolerance is None else tolerance
     found = Equality(a.name, b.name, mode, allowed, problem=_signatures(pair.a, pair.b))
