@@ -140,3 +140,29 @@ def test_weights_are_drawn_by_the_seed() -> None:
     np.testing.assert_array_equal(again[path], first[path])
     assert not np.array_equal(other[path], first[path])
     assert np.abs(first[path]).max() <= 1 / np.sqrt(4)
+
+
+def test_new_weights_take_no_names_that_there_are() -> None:
+    text = """
+from std.norm import batch_norm
+
+block both()(x: [N, C, *S]) -> [N, C, *S] {
+    param weight: [C, C, 3, 3] = normal(1.0)
+    param second: [C, C, 3, 3] = normal(1.0)
+    x = op.conv(x, weight, padding = [[1, 1], [1, 1]])
+    return op.conv(x, second, padding = [[1, 1], [1, 1]]) -> norm: batch_norm
+}
+
+model M()(x: [N, 3, 5, 5]) {
+    param weight: [3, 3, 3, 3] = normal(1.0)
+    return op.conv(x, weight, padding = [[1, 1], [1, 1]]) -> block: both
+}
+"""
+    graph = architrave.loads(text)
+    result = apply(graph, "expand")
+    assert result.journal.counts.total() == 3
+    weights, x = drawn(graph), RNG.normal(size=(2, 3, 5, 5))
+    new = result.weights(weights)
+    assert {"block.second.pointwise.weight", "block.weight.norm.bias", "weight.identity.norm.weight"} <= new.keys()
+    expected = interpret(graph, [x], weights).outputs[0]
+    np.testing.assert_allclose(interpret(result.graph, [x], new).outputs[0], expected, rtol=1e-10, atol=1e-9)

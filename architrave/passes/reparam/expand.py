@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from architrave.ir.enclose import placeholder
-from architrave.ir.graph import Graph, Node, Value, apply, make
+from architrave.ir.graph import Graph, Node, Value, make
 from architrave.ir.mode import specialize
 from architrave.ir.ops.arithmetic import Add
 from architrave.ir.ops.conv import Conv
@@ -21,7 +22,7 @@ from architrave.passes.reparam.affine import Affine, Dense, Scale, full
 from architrave.passes.reparam.branches import FORMS, Branches, Unfit
 from architrave.passes.reparam.compose import composed
 from architrave.passes.reparam.parallel import summed
-from architrave.passes.reparam.trainable import EPS, Trainable, start
+from architrave.passes.reparam.trainable import BRANCH, EPS, Trainable, start
 from architrave.passes.reparam.views import view
 from architrave.passes.select import Select
 from architrave.passes.static import Static
@@ -46,11 +47,12 @@ class Expand(Pass):
         if (warning := self.only.warning(graph)) is not None:
             journal.warn(warning)
         blocks: dict[Value, _Block] = {}
+        held = _held(graph)
 
         def offered(node: Node, operands: tuple[Value, ...]) -> Sequence[Value] | None:
             if not isinstance(node.op, Conv) or not self._may_touch(node):
                 return None
-            block = self._block(graph, node, operands)
+            block = self._block(graph, node, operands, held)
             if isinstance(block, Declined):
                 journal.refused(self.form, block)
                 return None
@@ -64,7 +66,7 @@ class Expand(Pass):
     def _may_touch(self, node: Node) -> bool:
         return self.only.matches(node) and all(fact.name != "keep" for fact in node.facts)
 
-    def _block(self, graph: Graph, node: Node, operands: tuple[Value, ...]) -> _Block | Declined:
+    def _block(self, graph: Graph, node: Node, operands: tuple[Value, ...], held: Counter[str]) -> _Block | Declined:
         """The block in the place of a convolution."""
         x, *weights = operands
         if any(not isinstance(w.op, Param) or len(graph.users[w.node]) > 1 for w in weights):
@@ -74,7 +76,7 @@ class Expand(Pass):
         main = view(conv, Static(Graph("plain", (stand_in,), (conv,))))
         if not isinstance(main, Dense):
             return Declined("it is no convolution along known channels", node)
-        inside = Trainable(_place(node, weights[0]), weights[0].dtype)
+        inside = Trainable(_place(node, weights, held), weights[0].dtype)
         try:
             branches = list(FORMS[self.form](Branches(main, inside, self.branches)))
         except Unfit as problem:
@@ -87,9 +89,10 @@ class Expand(Pass):
 
 @dataclass(frozen=True)
 class _Block:
-    """A block on the real input, its new weights and updates, and how some of its weights start."""
+    """A block on the real input, the bias it needs no more, its new weights and updates, how some weights start."""
 
     output: Value
+    gone: tuple[Value, ...]
     weights: tuple[Value, ...]
     updates: tuple[tuple[Value, Value], ...]
     starts: dict[Value, Value]
@@ -123,9 +126,8 @@ def _map(value: Value, x: Value, static: Static) -> Affine | str:
 def _assembled(node: Node, x: Value, main: Dense, left: Dense, branches: Sequence[Value], inside: Trainable) -> _Block:
     """The convolution, normalized, and its branches in one sum, on the real input."""
     assert isinstance(node.op, Conv)
-    before = len(inside.weights)
     total = inside.norm(make(node.op, (main.x, main.weight), node.marks).outputs[0])
-    bias = inside.weights[before + 1]
+    bias = next(w for w in inside.weights if path_of(w) == f"{inside.place}.norm.bias")
     for branch in branches:
         total = make(Add(), (total, branch), node.marks).outputs[0]
     block = Graph("block", (main.x,), (total, *(new for _, new in inside.updates)))
@@ -135,14 +137,12 @@ def _assembled(node: Node, x: Value, main: Dense, left: Dense, branches: Sequenc
     starts = {main.weight: left.weight * math.sqrt(1 + EPS)}
     if left.bias is not None:
         starts[bias] = left.bias
-    return _Block(output, tuple(inside.weights), updates, starts)
+    return _Block(output, node.operands[2:], tuple(inside.weights), updates, starts)
 
 
 def _with_blocks(graph: Graph, after: Graph, blocks: dict[Value, _Block], seed: int) -> Rewritten:
     """The graph with the weights and updates of its blocks, and how they come from the old weights."""
-    gone = {
-        w for node in graph.nodes if node.op.name == "conv" for w in node.operands[2:] if node.operands[1] in blocks
-    }
+    gone = {w for block in blocks.values() for w in block.gone}
     weights = tuple(v for w in after.weights if w not in gone for v in (w, *(blocks[w].weights if w in blocks else ())))
     updates = tuple(pair for block in blocks.values() for pair in block.updates)
     starts = {w: value for block in blocks.values() for w, value in block.starts.items()}
@@ -157,7 +157,13 @@ def _with_blocks(graph: Graph, after: Graph, blocks: dict[Value, _Block], seed: 
     return Rewritten(replace(after, weights=weights, updates=(*after.updates, *updates)), prepare)
 
 
-def _place(node: Node, weight: Value) -> Place:
-    """Where the weight of a convolution is: mostly where the convolution is."""
-    path = path_of(weight).rpartition(".")[0]
-    return node.place if node.place is not None and str(node.place) == path else Place(path)
+def _place(node: Node, weights: Sequence[Value], held: Counter[str]) -> Place:
+    """Where the weights of a convolution are, if no others are; or else a place below, which is called as the kernel."""
+    above, _, name = path_of(weights[0]).rpartition(".")
+    place = node.place if node.place is not None and str(node.place) == above else Place(above)
+    return place if above and held[above] == len(weights) else Place(name, BRANCH, place)
+
+
+def _held(graph: Graph) -> Counter[str]:
+    """How many weights there are at and below each place."""
+    return Counter(path[:end] for path in map(path_of, graph.weights) for end, c in enumerate(path) if c == ".")

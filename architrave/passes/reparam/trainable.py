@@ -49,7 +49,7 @@ class Trainable:
             return apply(Conv(window.stride, window.padding, window.dilation, window.groups), x, weight)
 
     def norm(self, x: Value) -> Value:
-        """A batch norm, `norm`: what `std.norm.batch_norm` is. It starts with mean 0, variance 1, weight 1 and bias 0."""
+        """`std.norm.batch_norm`, as `norm`. It starts with mean 0, variance 1, weight 1 and bias 0."""
         return replace(self, place=Place("norm", NORM, self.place))._norm(x)
 
     def _norm(self, x: Value) -> Value:
