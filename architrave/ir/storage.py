@@ -65,4 +65,7 @@ def constant_array(constant: Constant) -> np.ndarray[Any, Any]:
 def constant_of(values: object, dtype: DType, shape: tuple[int, ...]) -> Constant:
     """A constant from nested lists of numbers."""
     stored = np.asarray(values, numpy_dtype(dtype).newbyteorder("<")).reshape(shape)
+    if dtype.is_float:
+        # There is one NaN in text. What `inf - inf` gives has a sign on some machines.
+        stored = np.where(np.isnan(stored), np.array(np.nan, stored.dtype), stored)
     return Constant(TensorType(dtype, shape), stored.tobytes())

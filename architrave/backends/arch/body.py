@@ -7,13 +7,23 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from architrave.backends.arch.expression import PIPE, STAGE, Expression, operator, takes_pipe, tuple_source, weak
+from architrave.backends.arch.expression import (
+    PIPE,
+    STAGE,
+    Expression,
+    indexed,
+    operator,
+    takes_pipe,
+    tuple_source,
+    weak,
+)
+from architrave.backends.arch.natural import form, subscripts
 from architrave.backends.arch.paths import is_plain, stage
 from architrave.backends.arch.scope import RUN_KEY, Scope, is_weight, surplus, weight_name
 from architrave.backends.code import Code
 from architrave.backends.hierarchy import Chain, Region, bodies_of, is_constant, is_leaf
 from architrave.ir.graph import Graph, Node, Value
-from architrave.ir.notation import attributes, fact_lines, identifier, initial_text, string, tuple_text
+from architrave.ir.notation import fact_lines, identifier, initial_text, string, tuple_text
 from architrave.ir.ops.leaves import Constant, Input, Param, State
 from architrave.ir.ops.random import RandomBernoulli, RandomBits, RandomNormal, RandomUniform, RunKey
 from architrave.ir.place import Fact
@@ -171,8 +181,11 @@ class Body(Scope):
         numbers = weak(node)
         shown = self.program.shown(self.region, node.op)
 
+        index = subscripts(node, self.size) if node.op.name == "slice" else None
+        how = form(node, shown, self.size)
+
         def make(given: Sequence[Expression]) -> Expression:
-            return operator(node, given, attributes(node.op, shown, self.size))
+            return operator(node, given, how) if index is None else indexed(given[0], index)
 
         def given(i: int) -> Expression:
             return self.number(node.operands[i]) if numbers[i] else self.expression(node.operands[i])
@@ -195,7 +208,7 @@ class Body(Scope):
         self.program.only_here(self.region)
 
         def make(given: Sequence[Expression]) -> Expression:
-            return operator(node, given, attributes(op, (), self.size))
+            return operator(node, given, form(node, (), self.size))
 
         self.assign(node.outputs, self.compose(node.operands, make, facts, pipes=False))
 
@@ -323,7 +336,7 @@ class Body(Scope):
         for i in computed:
             if parts[i].facts != facts or (parts[i].is_pipe and not (pipes and i == 0)):
                 return i
-        long = len(made.text) > LONGEST and not made.is_pipe
+        long = len(made.text) > LONGEST and not (made.is_pipe and parts[0].is_pipe)
         if computed and (long or made.parts > self.most):
             return max(computed, key=lambda i: parts[i].parts)
         return None

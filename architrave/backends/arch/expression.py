@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from architrave.backends.arch.natural import FUNCTIONS, Form
 from architrave.backends.code import ATOM, Code, infix, prefix
 from architrave.ir.graph import Node, Value, lift
 from architrave.ir.op import Op
@@ -22,15 +23,6 @@ INFIX = {
     "greater": ">", "greater_equal": ">=", "logical_and": "and", "logical_or": "or",
 }  # fmt: skip
 PREFIX = {"negative": "-", "logical_not": "not"}
-FUNCTIONS = frozenset(
-    """
-    abs acos acosh asin asinh atan atanh cast cbrt ceil celu cos cosh elu erf erfinv exp exp2 expm1 floor gelu glu
-    hard_sigmoid hard_swish hard_tanh isfinite isinf isnan leaky_relu log log10 log1p log2 log_sigmoid log_softmax
-    maximum minimum mish reciprocal relu relu6 round rsqrt selu sigmoid sign silu sin sinc sinh softmax softplus
-    softsign sqrt square stop_gradient tan tanh trunc where
-    """.split()  # noqa: SIM905 - a list of these would fill a page
-)
-"""Operators that the language has a function of the same name for, with the same arguments."""
 NUMBERS = frozenset({"where", "maximum", "minimum", *INFIX})
 """Operators that take numbers for tensors."""
 NAMES = frozenset({*FUNCTIONS, "zeros", "ones", "full", "arange", "constant", "random"})
@@ -64,30 +56,35 @@ class Expression:
         return self.source or (self.text if self.is_pipe else self.code.at(ATOM))
 
 
-def operator(node: Node, given: Sequence[Expression], attributes: Sequence[str]) -> Expression:
+def operator(node: Node, given: Sequence[Expression], how: Form) -> Expression:
     """An operator applied to expressions: infix, or as a call."""
     name = node.op.name
     parts = sum(e.parts for e in given)
-    if name in INFIX and not attributes:
+    if name in INFIX:
         a, b = (e.code for e in given)
         return Expression(infix(a, INFIX[name], b), parts=parts + 0.5)
-    if name in PREFIX and not attributes:
+    if name in PREFIX:
         return Expression(prefix(PREFIX[name], given[0].code), parts=parts + 0.5)
-    function = name if name in FUNCTIONS else f"op.{name}"
-    rest = [*(e.text for e in given[1:]), *attributes]
-    stage = f"{function}({', '.join(rest)})" if rest else function
-    if not given:
-        return Expression(Code(f"{function}({', '.join(rest)})"), parts=1)
+    if how.listed or not given:
+        tensors = [f"[{', '.join(e.text for e in given)}]"] * how.listed
+        return Expression(Code(f"{how.function}({', '.join([*tensors, *how.arguments])})"), parts=parts + 1)
+    rest = [*(e.text for e in given[1:]), *how.arguments]
+    stage = f"{how.function}({', '.join(rest)})" if rest else how.function
     source = f"{given[0].piped} -> {stage}"
     if given[0].is_pipe:
         return Expression(Code(source, PIPE), parts=parts + STAGE)
-    whole = Code(f"{function}({', '.join([given[0].text, *rest])})")
+    whole = Code(f"{how.function}({', '.join([given[0].text, *rest])})")
     return Expression(whole, parts=parts + 1, source=source)
+
+
+def indexed(given: Expression, subscripts: str) -> Expression:
+    """`x[:, 1:3]`."""
+    return Expression(Code(f"{given.code.at(ATOM)}[{subscripts}]"), parts=given.parts + 0.5)
 
 
 def takes_pipe(op: Op) -> bool:
     """Whether the first operand may be what is left of an arrow."""
-    return op.name not in INFIX and op.name not in PREFIX
+    return op.name not in INFIX and op.name not in PREFIX and op.name not in ("concat", "stack", "slice")
 
 
 def weak(node: Node) -> list[bool]:
