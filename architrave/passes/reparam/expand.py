@@ -158,7 +158,7 @@ def _with_blocks(graph: Graph, after: Graph, blocks: dict[Value, _Block], seed: 
 
 
 def _place(node: Node, weights: Sequence[Value], held: Counter[str]) -> Place:
-    """Where the weights of a convolution are, if no others are; or else a place below, which is called as the kernel."""
+    """Where the weights of a convolution are, if no others are; or else a place below, called as the kernel."""
     above, _, name = path_of(weights[0]).rpartition(".")
     place = node.place if node.place is not None and str(node.place) == above else Place(above)
     return place if above and held[above] == len(weights) else Place(name, BRANCH, place)
