@@ -17,7 +17,7 @@ from architrave.dsl.elaborate.core import Build, Frame, Names, elaborating, eval
 from architrave.dsl.elaborate.values import BlockType, Fn, Namespace, OpRef
 from architrave.dsl.parser import MAX_SIZE, parse
 from architrave.ir.op import OPS
-from architrave.ir.place import Place
+from architrave.ir.place import Place, marked
 from architrave.ir.source import ArchitraveError, Note, Source, Span, error, nearest
 
 CORE = ("linear", "conv", "norm", "attention", "recurrent", "regularize", "combine")
@@ -206,7 +206,8 @@ def _constant(node: syntax.Const, module: Module) -> Any:
     from architrave.dsl.elaborate.binding import check_static
 
     frame = Frame(Build(), {}, module.globals, Place(""), Names())
-    with elaborating(node.span):
+    # What evaluation marks nodes with ends with it.
+    with marked(), elaborating(node.span):
         value = evaluate(node.value, frame)
         if isinstance(node.type, syntax.NamedType):
             check_static(node.type.name, value, f"`{node.name.text}`", node.value.span)

@@ -184,6 +184,8 @@ def test_checkpoints_of_both() -> None:
     assert not equal(a, b, weights, near, tolerance=1e-10).ok
     with pytest.raises(ArchitraveError, match="E512"):
         equal(a, b, weights, weights)
+    with pytest.raises(ArchitraveError, match=r"E807.*`fc\.bias`"):
+        equal(a, a, {**weights, "fc.bias": weights["fc.bias"] * np.nan})
 
 
 def test_weights_that_nothing_uses_may_be_anywhere() -> None:

@@ -50,7 +50,7 @@ def equal(
     them from those of `a`; without them both networks have the same. `sizes` are those of the symbolic dimensions
     of `a`. `tolerance` is 1e-10 of the largest number, or what the dtype allows in which checkpoints of both hold their
     numbers. Raises E808 for weights that only one of them has, where none are given for it, E519 for sizes that do not
-    fit, E512 and E513 for weights that do not.
+    fit, E512, E513 and E807 for weights that do not, or are NaN.
     """
     mode = "training" if training else "inference"
     if a.name == b.name:
@@ -58,13 +58,14 @@ def equal(
     pair = _Pair(specialize(a, training), specialize(b, training), training)
     allowed = _tolerance(pair, weights, weights_b) if tolerance is None else tolerance
     found = Equality(a.name, b.name, mode, allowed, problem=_signatures(pair.a, pair.b))
-    known = {**_known_sizes(pair.a, pair.b), **(sizes or {})} if found.problem is None else {}
-    for number in range(seed, seed + seeds) if found.problem is None else ():
-        progress(f"seed {number} of {seeds}")
+    if found.problem is not None:
+        return found
+    known = {**_known_sizes(pair.a, pair.b), **(sizes or {})}
+    for number in range(seed, seed + seeds):
+        progress(f"run {number - seed + 1} of {seeds}")
         of_a = trial(pair.a, known, number, np.float64)
         if weights is not None:
-            of_a = replace(of_a, weights=arrays(weights))
-        of_a = in_precision(of_a, np.dtype(np.float64))
+            of_a = in_precision(replace(of_a, weights=arrays(weights)), np.float64)
         of_b = in_precision(replace(of_a, weights=weights_of(pair.b, pair.a, of_a.weights, weights_b)), np.float64)
         found.sizes.update(of_a.sizes)
         found.runs[number] = _rows(pair, pair.run(pair.a, of_a), pair.run(pair.b, of_b), allowed)
@@ -138,7 +139,7 @@ def _known_sizes(a: Graph, b: Graph) -> dict[str, int]:
 def _tolerance(pair: _Pair, weights: Weights | None, weights_b: Given) -> float:
     """How far two networks may be apart: in float64, unless each has its own weights, which were rounded."""
     dtypes = ["float64"]
-    if weights is not None and isinstance(weights_b, Mapping):
+    if weights is not None and weights_b is not None and not callable(weights_b):
         held = (*arrays(weights).values(), *arrays(weights_b).values())
         dtypes += [array.dtype.name for array in held if is_float(array.dtype)]
     coarsest = max(dtypes, key=lambda name: FORWARD.get(name, 0.0))

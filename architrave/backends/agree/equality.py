@@ -73,12 +73,15 @@ class Equality:
         if self.parting is not None:
             yield from (f"  {line}" for line in self.parting.lines(self.a, self.b))
         else:
-            yield "  no inner place of one is a place of the other, too, so that there is nothing more to name"
+            yield "  no place that both have has other numbers, so that there is nothing more to name"
 
     def _failures(self) -> list[Comparison]:
         """What differs, of the first run in which anything does."""
-        failing = ([row for row in rows if not row.ok] for rows in self.runs.values())
-        return next(filter(None, failing), [])
+        for rows in self.runs.values():
+            failing = [row for row in rows if not row.ok]
+            if failing:
+                return failing
+        return []
 
     def __str__(self) -> str:
         return "\n".join(self.lines())

@@ -11,6 +11,7 @@ from architrave.ir.arrays import Array
 from architrave.ir.graph import Graph, Value
 from architrave.ir.ops.leaves import path_of
 from architrave.ir.source import Note, error, printable
+from architrave.ir.storage import is_float
 
 Weights: TypeAlias = "Mapping[str, Any]"
 Given: TypeAlias = "Weights | Callable[[Weights], Weights] | None"
@@ -68,8 +69,12 @@ def _used(graph: Graph) -> set[str]:
 
 
 def arrays(weights: Weights) -> dict[str, Array]:
-    """Weights as arrays."""
-    return {path: np.asarray(value) for path, value in weights.items()}
+    """Weights as arrays. Raises E807 for NaN, which makes any two networks give the same."""
+    found = {path: np.asarray(value) for path, value in weights.items()}
+    wrong = [path for path, w in found.items() if is_float(w.dtype) and np.isnan(w.astype(np.float64)).any()]
+    if wrong:
+        raise error("E807", f"what is not a number (NaN) is in {listed(wrong)}", hint="did its training diverge?")
+    return found
 
 
 def listed(paths: list[str]) -> str:
