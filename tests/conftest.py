@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 
 # The frameworks read these when they are first imported, which no test has done yet. Several test processes share the
 # cores, and JAX must not look for accelerators.
@@ -19,6 +20,9 @@ settings.register_profile("repeatable", deadline=None, derandomize=True, suppres
 examples = int(os.environ.get("EXAMPLES", "2000"))
 settings.register_profile("fuzz", deadline=None, max_examples=examples, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("repeatable")
+# Hypothesis also tries numbers that it finds in the modules that are loaded: what a test draws would depend on the
+# tests that ran before it in the same process.
+providers._get_local_constants = providers.Constants
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -14,18 +14,18 @@ import numpy as np
 
 from architrave.backends.agree.difference import BACKWARD, FORWARD, difference
 from architrave.backends.agree.gradient import GradientOracle
-from architrave.backends.agree.noise import MARGIN, Noise, forward_noise, gradient_noise, resolution
+from architrave.backends.agree.noise import MARGIN, Noise, forward_noise, gradient_noise, resolution, roundings
 from architrave.backends.agree.trial import Trial
 from architrave.backends.agree.witness import gradient_arrays, results
 from architrave.backends.load import Program, compile
 from architrave.ir.arrays import Array
 from architrave.ir.autodiff.fit import differentiable
 from architrave.ir.graph import Graph
-from architrave.ir.interpret import Result, interpret
+from architrave.ir.interpret import Disturbance, Result, interpret
 from tests.fuzz.graphs import Drawn
 
 BACKENDS = ("numpy", "torch", "jax")
-TRIES = 16
+TRIES = 8
 """How often rounding is tried: a jump may be rare."""
 
 
@@ -71,7 +71,7 @@ class Agreement:
                 return
             found = program.gradients(weights, *inputs, cotangents=self.oracle.cotangents, training=training)
         floor = self.floor
-        noise = partial(gradient_noise, self.oracle, "float64", floor, TRIES)
+        noise = partial(gradient_noise, self.oracle, floor, disturbances())
         compare(gradient_arrays(graph, found), self.oracle.expected, BACKWARD["float64"], floor, noise)
 
     @property
@@ -81,7 +81,22 @@ class Agreement:
         return resolution("float64") / BACKWARD["float64"] * max(self.oracle.largest, flowing)
 
     def forward_noise(self) -> Noise:
-        return forward_noise(self.drawn.graph, self.drawn.training, self.trial, self.expected, "float64", TRIES)
+        return forward_noise(self.drawn.graph, self.drawn.training, self.trial, self.expected, disturbances())
+
+
+def disturbances() -> list[Disturbance]:
+    """What rounding may do. In half of the tries what should be zero is some roundings of the largest number beside it:
+    the sine of pi, say, or a sum that cancels.
+    """
+    return [*roundings("float64", TRIES), *map(beside_zero, roundings("float64", TRIES))]
+
+
+def beside_zero(disturb: Disturbance) -> Disturbance:
+    def moved(x: Array) -> Array:
+        largest = np.max(np.abs(x), initial=0, where=np.isfinite(x))
+        return disturb(x) + (disturb(np.full(x.shape, largest)) - largest)
+
+    return moved
 
 
 def compare(

@@ -15,7 +15,7 @@ import numpy as np
 
 from architrave.backends.agree.difference import BACKWARD, FORWARD, difference, dtype_problem, working_dtype
 from architrave.backends.agree.gradient import GradientOracle
-from architrave.backends.agree.noise import MARGIN, Noise, forward_noise, gradient_noise, resolution
+from architrave.backends.agree.noise import MARGIN, Noise, forward_noise, gradient_noise, resolution, roundings
 from architrave.backends.agree.report import ORACLE
 from architrave.backends.agree.slopes import Slopes
 from architrave.backends.agree.trial import Trial
@@ -100,7 +100,7 @@ class _Case:
             if seen.relative <= tolerance:
                 continue
             if noise is None and self.dtype != "float64":
-                noise = forward_noise(self.graph, False, self.trial, self.expected, self.dtype)
+                noise = forward_noise(self.graph, False, self.trial, self.expected, roundings(self.dtype))
             if seen.relative > MARGIN * (noise or {}).get(name, 0.0):
                 return f"relative error {seen.relative:.1e}, allowed {tolerance:.0e}"
         return None
@@ -116,7 +116,7 @@ class _Case:
                 return seen.problem
             if seen.relative <= tolerance:
                 continue
-            noise: Noise = {} if self.dtype == "float64" else gradient_noise(self.oracle, self.dtype, floor)
+            noise: Noise = {} if self.dtype == "float64" else gradient_noise(self.oracle, floor, roundings(self.dtype))
             if seen.relative > MARGIN * noise.get(name, 0.0):
                 return f"relative error {seen.relative:.1e}, allowed {tolerance:.0e}"
         return None

@@ -8,7 +8,7 @@ same function, nothing that people wrote is excused: only graphs that are drawn 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import reduce
 from typing import Any
@@ -55,33 +55,35 @@ def excused(rows: list[Comparison], noise: Callable[[str], Noise]) -> list[Compa
 
 
 def forward_noise(
-    graph: Graph, training: bool, trial: Trial, expected: Result, dtype: str, tries: int = TRIES
+    graph: Graph, training: bool, trial: Trial, expected: Result, disturbances: Iterable[Disturbance]
 ) -> Noise:
     """What rounding does to the outputs and new states."""
     wanted = {name: value for _, name, value in results(graph, expected)}
 
-    def moved(number: int) -> Noise:
-        disturb = rounding(dtype, number)
+    def moved(disturb: Disturbance) -> Noise:
         result = interpret(graph, trial.inputs, trial.weights, training, key=trial.key, disturb=disturb)
         return {name: difference(value, wanted[name]).relative for _, name, value in results(graph, result)}
 
-    return reduce(_worst, map(moved, range(tries)))
+    return reduce(_worst, map(moved, disturbances))
 
 
-def gradient_noise(oracle: GradientOracle, dtype: str, floor: float, tries: int = TRIES) -> Noise:
+def gradient_noise(oracle: GradientOracle, floor: float, disturbances: Iterable[Disturbance]) -> Noise:
     """What rounding does to the gradients: to any of them what it does to the worst, for where they jump is chance."""
     worst = 0.0
-    for number in range(tries):
-        moved = oracle.gradients(rounding(dtype, number))
+    for disturb in disturbances:
+        moved = oracle.gradients(disturb)
         pairs = ((moved[name], wanted) for name, wanted in oracle.expected.items())
         worst = max(worst, *(difference(a, b, floor).relative for a, b in pairs))
     return dict.fromkeys(oracle.expected, worst)
 
 
-def rounding(dtype: str, number: int) -> Disturbance:
-    """What moves each number by up to some roundings of `dtype`, otherwise for every `number`."""
+def roundings(dtype: str, tries: int = TRIES) -> list[Disturbance]:
+    """What moves each number by up to some roundings of `dtype`, each of them in its own way."""
+    return [_rounding(STEPS * ROUNDING[dtype], number) for number in range(tries)]
+
+
+def _rounding(reach: float, number: int) -> Disturbance:
     rng: Any = np.random.default_rng(number)
-    reach = STEPS * ROUNDING[dtype]
 
     def moved(x: Array) -> Array:
         near: Array = x * rng.uniform(1 - reach, 1 + reach, x.shape)

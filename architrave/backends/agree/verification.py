@@ -16,7 +16,7 @@ from architrave.backends.agree.difference import (
 )
 from architrave.backends.agree.diverge import first_divergence
 from architrave.backends.agree.gradient import GradientOracle
-from architrave.backends.agree.noise import excused, forward_noise, gradient_noise, resolution
+from architrave.backends.agree.noise import excused, forward_noise, gradient_noise, resolution, roundings
 from architrave.backends.agree.report import ORACLE, Comparison, Divergence, Report
 from architrave.backends.agree.trial import Trial, trial
 from architrave.backends.agree.witness import (
@@ -154,7 +154,7 @@ class _Mode:
 
     def _forward_noise(self, expected: Result, dtype: str) -> Mapping[str, float]:
         self._tell(f"what rounding to {dtype} does")
-        return forward_noise(self.graph, self._training, self.trial, expected, dtype)
+        return forward_noise(self.graph, self._training, self.trial, expected, roundings(dtype))
 
     def _locate(self, dtype: str, name: str) -> None:
         """Find the first node that differs, once for each backend."""
@@ -195,7 +195,7 @@ class _Mode:
             absolute, relative, problem = difference(found[source], wanted, floor)
             where = (self.mode, dtype, "gradient", source, name, ORACLE)
             rows.append(Comparison(*where, absolute, relative, tolerance, problem))
-        rows = excused(rows, lambda narrow: gradient_noise(oracle, narrow, floor))
+        rows = excused(rows, lambda narrow: gradient_noise(oracle, floor, roundings(narrow)))
         self.report.comparisons.extend(rows)
         wrong = [row.name for row in rows if not row.ok]
         if not wrong or any(d.backend == name for d in self.report.divergences):
