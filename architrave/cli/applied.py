@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from architrave.cli.terminal import brief, count, plural, show, table
+from architrave.cli.terminal import count, plural, show, table
 from architrave.ir import cost
 from architrave.ir.dims import Size
 from architrave.ir.nested import innermost_first
@@ -53,8 +53,7 @@ class Applied:
         rows = table("", "before", "after", right=("before", "after"))
         after = _costs(self.transformed.graph, self.sizes)
         for name, size in _costs(self.before, self.sizes).items():
-            shown = brief if name == "multiply-adds" else count
-            rows.add_row(name, shown(size), shown(after[name]))
+            rows.add_row(name, count(size), count(after[name]))
         click.secho(f"{self.before.name}: {self.pipeline}", bold=True, err=err)
         show(rows, err=err)
         click.echo(f"\n{keeps}: {keeps.meaning}", err=err)

@@ -34,10 +34,11 @@ class Entry:
 
     @property
     def where(self) -> str:
-        """The node's operator, place and line."""
-        place = str(self.node.place or "") or "the model itself"
-        line = f", {self.node.span.source.name}:{self.node.span.line}" if self.node.span is not None else ""
-        return f"{self.node.op.name} at {place}{line}"
+        """The node's operator and place, the line that put the place to use, and its own line."""
+        node = self.node
+        spans = (node.place.span if node.place is not None else None, node.span)
+        lines = dict.fromkeys(f"{span.source.name}:{span.line}" for span in spans if span is not None)
+        return ", ".join([f"{node.op.name} at {str(node.place or '') or 'the model itself'}", *lines])
 
     def __str__(self) -> str:
         return f"{self.step}: {self.rule}: {self.where}" + (f": {self.reason}" if self.reason is not None else "")
