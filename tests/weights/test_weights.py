@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from architrave import weights
-from architrave.files import replacing, write_text
+from architrave.files import replacing, replacing_all, write_text
 from architrave.ir.graph import Graph
 from architrave.ir.initial import initial
 from architrave.ir.source import ArchitraveError
@@ -196,3 +196,35 @@ def test_a_checkpoint_of_another_network_is_refused_quickly() -> None:
     assert len(caught.value.diagnostics) == 1 + 4 + weights.MANY + 1
     assert "4 missing, 20000 unexpected" in str(caught.value)
     assert "18000 more keys" in str(caught.value)
+
+
+@pytest.mark.parametrize("failing", ["the first cannot be made", "the body fails", "the second cannot be placed"])
+def test_files_that_belong_together_are_replaced_together(tmp_path: Path, failing: str) -> None:
+    old, new, folder = tmp_path / "old", tmp_path / "new", tmp_path / "folder"
+    old.write_text("one")
+    folder.mkdir()
+    paths = {
+        "the first cannot be made": (old, tmp_path / "no" / "where"),
+        "the body fails": (old, new),
+        "the second cannot be placed": (old, new, folder),
+    }
+
+    def write() -> None:
+        with replacing_all(*paths[failing]) as temporaries:
+            for path in temporaries:
+                path.write_text("two")
+            if failing == "the body fails":
+                raise OSError(28, "No space left on device")
+
+    with pytest.raises(ArchitraveError, match="E520"):
+        write()
+    assert old.read_text() == "one"
+    assert sorted(os.listdir(tmp_path)) == ["folder", "old"]
+
+
+def test_files_that_belong_together_are_all_written(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("one")
+    with replacing_all(tmp_path / "a", tmp_path / "b") as temporaries:
+        for path in temporaries:
+            path.write_text("two")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a": "two", "b": "two"}
