@@ -2,6 +2,20 @@
 
 from architrave.passes import hoist, mode
 from architrave.passes.cleanup import constants, dead, duplicates, invariant, simplify
-from architrave.passes.reparam import expand, merge, mpbn
+from architrave.passes.reparam import crms_norm, expand, merge, mpbn, pre_layer_norm, pre_rmsnorm
 
-__all__ = ["constants", "dead", "duplicates", "expand", "hoist", "invariant", "merge", "mode", "mpbn", "simplify"]
+__all__ = [
+    "constants",
+    "crms_norm",
+    "dead",
+    "duplicates",
+    "expand",
+    "hoist",
+    "invariant",
+    "merge",
+    "mode",
+    "mpbn",
+    "pre_layer_norm",
+    "pre_rmsnorm",
+    "simplify",
+]
