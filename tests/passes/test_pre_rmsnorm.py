@@ -95,7 +95,7 @@ def test_the_stream_has_mean_zero_and_compressed_it_lacks_its_last_coordinate(na
     assert len(squared) == len(stored) == len(full)
     for after, short in zip(full, values(compressed.graph, stored, x, compressed.weights(weights)), strict=True):
         assert short.shape[-1] == after.shape[-1] - 1
-        np.testing.assert_array_equal(short, after[..., :-1])
+        np.testing.assert_allclose(short, after[..., :-1], rtol=1e-11, atol=1e-11)
 
 
 @pytest.mark.parametrize("passes", PASSES)
@@ -143,7 +143,7 @@ def test_every_network_of_rms_norms_is_one_of_layer_norms() -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-10 * np.abs(expected).max())
 
 
-NORMED = {"BERTBase": 1, "ConvNeXtT": 0, "GPT2Small": 5, "MLPMixerB16": 3, "MLPMixerS16": 5, "ViTB16": 3, "ViTS16": 5}
+NORMED = {"BERTBase": 1, "ConvNeXtT": 1, "GPT2Small": 5, "MLPMixerS16": 0, "ViTB16": 3, "ViTS16": 5}
 """How many layer norms of a standard network read a stream that can be centred."""
 
 
@@ -172,7 +172,7 @@ from std.norm import batch_norm, layer_norm
 """
 REFUSALS = {
     "`input` writes to the stream": "x -> layer_norm -> linear(4)",
-    "`layer_norm` writes to the stream": "{\n y = x -> linear(4) -> layer_norm\n return y + layer_norm(y)\n}",
+    "`layer_norm` writes to the stream": "x -> layer_norm -> layer_norm",
     "`relu` writes to the stream": "x -> linear(6) -> relu -> layer_norm",
     "`tanh` reads the stream": "{\n y = x -> linear(6)\n return tanh(y) + layer_norm(y)\n}",
     "the network returns the stream itself": "{\n y = x -> linear(6)\n return (y, layer_norm(y))\n}",
