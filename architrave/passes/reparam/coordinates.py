@@ -87,8 +87,11 @@ class _Change:
         self.axes = {v.node: axis for s in found for v, axis in s.axes.items()}
         self.folded: dict[Node, Node] = {}
         """The linear layers that a norm's weights go into, with that norm."""
+        self.bare: set[Node] = set()
+        """The norms whose weights do."""
         for norm, read in readings.items():
             if read.maps and not read.others and all(v in static for v in norm.operands[1:]):
+                self.bare.add(norm)
                 self.folded |= dict.fromkeys(read.maps, norm)
                 self.axes |= {v.node: axis for v, axis in read.axes.items()}
 
@@ -114,7 +117,7 @@ class _Change:
     def _norm(self, node: Node, operands: tuple[Value, ...]) -> Value:
         assert isinstance(node.op, LayerNorm | RmsNorm)
         y = self.coordinates.normed(operands[0], node.op.eps)
-        if node in self.folded.values():
+        if node in self.bare:
             return y
         y = self.coordinates.restored(y)
         for weight, combine in zip(operands[1:], (Value.__mul__, Value.__add__), strict=False):

@@ -81,67 +81,73 @@ class _Finding:
     static: Static
     stream: Stream = field(default_factory=Stream)
     pending: list[Value] = field(default_factory=list[Value])
+    problems: list[Declined] = field(default_factory=list[Declined])
 
     def spread(self, norm: Node) -> Declined | None:
-        """Follow the stream as far as it goes; why it cannot be written otherwise."""
+        """Follow the stream as far as it goes; why it cannot be written otherwise.
+
+        It is followed beyond a problem, too, so that no other norm that reads it has to start again.
+        """
         x = norm.operands[0]
         if not isinstance(x.shape[-1], int) or x.shape[-1] < 2:
             return Declined("its vectors are not of several coordinates, as many in every run", norm)
-        problem = self._joined(x, x.rank - 1, norm)
-        while self.pending and problem is None:
+        self._join(x, x.rank - 1, norm)
+        while self.pending:
             value = self.pending.pop()
-            problem = self._written(value) or self._read(value)
-        return problem
+            self._look_back(value)
+            self._look_ahead(value)
+        return next(iter(self.problems), None)
 
-    def _joined(self, value: Value, axis: int, node: Node) -> Declined | None:
+    def _join(self, value: Value, axis: int, node: Node) -> None:
         """A value is part of the stream."""
-        if value in self.stream.axes:
-            same = self.stream.axes[value] == axis
-            return None if same else Declined("the vectors of the stream lie along two axes", node)
-        self.stream.axes[value] = axis
-        self.pending.append(value)
-        return None
+        if value not in self.stream.axes:
+            self.stream.axes[value] = axis
+            self.pending.append(value)
+        elif self.stream.axes[value] != axis:
+            self._refuse("the vectors of the stream lie along two axes", node)
 
-    def _written(self, value: Value) -> Declined | None:
+    def _look_back(self, value: Value) -> None:
         """Where a value of the stream comes from."""
         node, axis = value.node, self.stream.axes[value]
         sources = carried(node, axis)
         if sources is None:
-            return self._writer(value)
+            self._look_at_writer(value)
+            return
         for position, along in sources.items():
             operand = node.operands[position]
             if operand in self.static:
                 self.stream.fixed[node, position] = along
-            elif (problem := self._joined(operand, along, node)) is not None:
-                return problem
-        return None
+            else:
+                self._join(operand, along, node)
 
-    def _writer(self, value: Value) -> Declined | None:
+    def _look_at_writer(self, value: Value) -> None:
         node, axis = value.node, self.stream.axes[value]
         if isinstance(node.op, Full) and node.op.value == 0:
-            return None
+            return
         found = view(value, self.static)
-        if not isinstance(found, Dense) or found.axis != axis or found.window.groups != 1:
-            reason = f"`{node.op.name}` writes to the stream, and has no weight by which to write something else"
-            return Declined(reason, node)
-        self.stream.maps[node] = None
-        return None
+        if isinstance(found, Dense) and found.axis == axis and found.window.groups == 1:
+            self.stream.maps[node] = None
+            return
+        reason = f"`{node.op.name}` writes to the stream, and has no weight by which to write something else"
+        self._refuse(reason, node)
 
-    def _read(self, value: Value) -> Declined | None:
+    def _look_ahead(self, value: Value) -> None:
         """Where a value of the stream goes."""
         axis = self.stream.axes[value]
         if value in self.graph.outputs:
-            return Declined("the network returns the stream itself", value.node)
+            self._refuse("the network returns the stream itself", value.node)
         for user in self.graph.users[value.node]:
             if isinstance(user.op, self.norm) and user.operands[0] is value and axis == value.rank - 1:
                 self.stream.norms[user] = None
                 continue
             along = _onward(user, value, axis)
             if along is None:
-                return Declined(f"`{user.op.name}` reads the stream, and is no `{self.norm.name}` of it", user)
-            if (problem := self._joined(user.outputs[0], along, user)) is not None:
-                return problem
-        return None
+                self._refuse(f"`{user.op.name}` reads the stream, and is no `{self.norm.name}` of it", user)
+            else:
+                self._join(user.outputs[0], along, user)
+
+    def _refuse(self, reason: str, node: Node) -> None:
+        self.problems.append(Declined(reason, node))
 
 
 def _onward(user: Node, value: Value, axis: int) -> int | None:
