@@ -17,13 +17,13 @@ from architrave.backends.agree.part import first_parting
 from architrave.backends.agree.report import Comparison
 from architrave.backends.agree.shared import Given, Weights, arrays, listed, weights_of
 from architrave.backends.agree.trial import Trial, trial
-from architrave.backends.agree.witness import in_precision, output_names
-from architrave.ir.arrays import Array
+from architrave.backends.agree.witness import in_precision, output_names, results
 from architrave.ir.dims import Size, unify
 from architrave.ir.graph import Graph
 from architrave.ir.interpret import Result, interpret
 from architrave.ir.mode import specialize
 from architrave.ir.ops.leaves import path_of
+from architrave.ir.source import printable
 from architrave.ir.storage import is_float
 from architrave.ir.types import TensorType
 
@@ -68,7 +68,11 @@ def equal(
             of_a = in_precision(replace(of_a, weights=arrays(weights)), np.float64)
         of_b = in_precision(replace(of_a, weights=weights_of(pair.b, pair.a, of_a.weights, weights_b)), np.float64)
         found.sizes.update(of_a.sizes)
-        found.runs[number] = _rows(pair, pair.run(pair.a, of_a), pair.run(pair.b, of_b), allowed)
+        expected, actual = pair.run(pair.a, of_a), pair.run(pair.b, of_b)
+        found.runs[number] = _rows(pair, expected, actual, allowed)
+        silent = _silent(pair.a, expected)
+        if silent is not None and found.ok:
+            return replace(found, unclear=f"no number of `{printable(silent)}` is finite, which says nothing")
         if not found.ok:
             progress("looking for where they part")
             return replace(found, parting=first_parting(pair.a, pair.b, of_a, of_b, training, allowed))
@@ -97,15 +101,14 @@ def _rows(pair: _Pair, expected: Result, actual: Result, allowed: float) -> list
     for kind, name, wanted, found in pairs:
         absolute, relative, problem = difference(found, wanted)
         where = (mode, "float64", kind, name, pair.a.name, pair.b.name)
-        rows.append(Comparison(*where, absolute, relative, allowed, problem or _says_nothing(wanted)))
+        rows.append(Comparison(*where, absolute, relative, allowed, problem))
     return rows
 
 
-def _says_nothing(array: Array) -> str | None:
-    """Numbers of which none is finite agree in nothing."""
-    if array.dtype.kind not in "fc" or not array.size or np.isfinite(array).any():
-        return None
-    return "no number in it is finite, in either of them"
+def _silent(graph: Graph, result: Result) -> str | None:
+    """The first result that has numbers none of which is finite."""
+    found = ((name, x) for _, name, x in results(graph, result) if x.size and x.dtype.kind in "fc")
+    return next((name for name, x in found if not np.isfinite(x).any()), None)
 
 
 def _signatures(a: Graph, b: Graph) -> str | None:

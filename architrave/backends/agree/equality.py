@@ -19,8 +19,8 @@ LISTED = 10
 class Equality:
     """What was found of the networks called `a` and `b`.
 
-    `problem` says why they cannot be the same function where their inputs or outputs already differ. `parting` is the
-    first place where numbers part, if there is one to name.
+    `problem` says why they cannot be the same function where their inputs or outputs already differ, `unclear` why what
+    they give does not decide it. `parting` is the first place where numbers part, if there is one to name.
     """
 
     a: str
@@ -31,13 +31,14 @@ class Equality:
     runs: dict[int, list[Comparison]] = field(default_factory=dict[int, list[Comparison]])
     """By seed: the comparison of each output and new state."""
     problem: str | None = None
+    unclear: str | None = None
     parting: Parting | None = None
 
     @property
     def ok(self) -> bool:
         """Whether something was compared and everything that was agrees."""
         rows = [row for rows in self.runs.values() for row in rows]
-        return self.problem is None and bool(rows) and all(row.ok for row in rows)
+        return self.problem is self.unclear is None and bool(rows) and all(row.ok for row in rows)
 
     @property
     def worst(self) -> float:
@@ -54,7 +55,9 @@ class Equality:
             "seeds": list(self.runs),
             "worst": self.worst if math.isfinite(self.worst) else None,
             "tolerance": self.tolerance,
-            "problem": self.problem or next((row.problem for row in self._failures() if row.problem), None),
+            "problem": self.problem
+            or self.unclear
+            or next((row.problem for row in self._failures() if row.problem), None),
             "parting": None if self.parting is None else self.parting.to_json(),
         }
 
@@ -63,6 +66,10 @@ class Equality:
         what = f"{self.a} and {self.b} in {self.mode}"
         if self.problem is not None:
             yield f"{what}: DIFFERENT: {self.problem}"
+            return
+        if self.unclear is not None:
+            yield f"{what}: UNDECIDED: {self.unclear}"
+            yield "  other weights or sizes may tell: `--weights`, `--size`"
             return
         if self.ok:
             times = f"{len(self.runs)} runs" if len(self.runs) != 1 else "1 run"
