@@ -24,13 +24,15 @@ def test_exact_passes_keep_the_function_and_its_gradient(name: str) -> None:
     drawn = trial(graph, None, 0, np.dtype(np.float64))
     plain = Pipeline.parse("inference").run(graph)
     wanted = both_ways(plain, drawn)
-    hoisted = Pipeline.parse("inference,hoist").run(graph).graph  # where weights are computed, they become more
+    # Weights that are computed from fewer numbers, or from more, are stored as what they are once they are hoisted.
+    hoisted = Pipeline.parse("inference,hoist").run(graph).graph
+    most = max(cost.parameters(graph), cost.parameters(hoisted))
     for text in PIPELINES:
         made = Pipeline.parse(text).run(graph)
         assert made.keeps is Keeps.EXACT
         inference = made if text != "clean" else Pipeline.parse("clean,inference").run(graph)
         assert_close(both_ways(inference, drawn), wanted, f"{text} of {name}")
-        assert cost.parameters(made.graph) <= cost.parameters(hoisted)
+        assert cost.parameters(made.graph) <= most
         assert cost.state(made.graph) <= cost.state(graph)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
-from architrave.ir.dims import product
-from architrave.ir.graph import Node, Value, make
+from architrave.ir.dims import divide, product
+from architrave.ir.graph import Node, Value, apply, make
 from architrave.ir.ops.arithmetic import Add
 from architrave.ir.ops.join import Concat, Slice
-from architrave.ir.ops.shape import Flip, Reshape, Transpose
+from architrave.ir.ops.shape import Expand, Flip, Reshape, Transpose
 from architrave.ir.ops.statistics import Mean
 from architrave.passes.reparam.affine import Affine, Dense, Scale, written
 from architrave.passes.reparam.compose import composed
@@ -36,7 +37,7 @@ def scale_downwards(node: Node, walk: Walk) -> Change:
         return None
     between: list[Node] = []
     current = dense.x
-    while type(current.op) in AXES and walk.uses(current) == 1 and len(between) < DEEPEST:
+    while type(current.op) in PLACES and walk.uses(current) == 1 and len(between) < DEEPEST:
         between.append(current.node)
         current = current.node.operands[0]
     scale = view(current, walk.static) if between and walk.uses(current) == 1 else None
@@ -44,11 +45,11 @@ def scale_downwards(node: Node, walk: Walk) -> Change:
         return None
     x = scale.x
     for each in reversed(between):
-        moved = _axis_behind(each, scale.axis)
+        moved = _behind(each, scale)
         if moved is None:
             return None
         x = make(each.op, (x,), each.marks).outputs[0]
-        scale = Scale(x, moved.axis, scale.scale, scale.shift)
+        scale = replace(moved, x=x)
     before = cost_before(dense, node, walk.static).plus(cost_of(scale, walk.static))
     return _merged(dense, scale, before, walk)
 
@@ -66,10 +67,8 @@ def _taken_in(value: Value, scale: Scale, walk: Walk, depth: int) -> Value | Non
         return _into_sum(node, scale, walk, depth)
     if isinstance(node.op, Concat) and scale.axis != node.op.axis % value.rank:
         return _again(node, [_taken_in(v, scale, walk, depth - 1) for v in node.operands])
-    moved = _axis_before(node, scale.axis) if type(node.op) in AXES else None
-    if moved is None:
-        return None
-    return _again(node, [_taken_in(node.operands[0], replace(scale, axis=moved.axis), walk, depth - 1)])
+    moved = _before(node, scale) if type(node.op) in PLACES else None
+    return None if moved is None else _again(node, [_taken_in(node.operands[0], moved, walk, depth - 1)])
 
 
 def _into_sum(node: Node, scale: Scale, walk: Walk, depth: int) -> Value | None:
@@ -101,76 +100,84 @@ def _merged(outer: Affine, inner: Affine, before: Cost, walk: Walk) -> Value | N
     return written(merged) if before.saves_nodes(after) and before.problem(after) is None else None
 
 
-@dataclass(frozen=True)
-class _Axis:
-    """An axis, or none of a scalar."""
+class _Place(NamedTuple):
+    """Where channels come to lie: along `axis`, as a whole `around` times, each `within` times in a row."""
 
-    axis: int | None
+    axis: int
+    around: int = 1
+    within: int = 1
 
-
-def _axis_behind(node: Node, axis: int | None) -> _Axis | None:
-    """Which axis of the result an axis of the operand becomes; None where it becomes none or is taken apart."""
-    if axis is None:
-        return _Axis(None)
-    pairs = AXES[type(node.op)](node)
-    return next((_Axis(after) for before, after in pairs if before == axis), None)
-
-
-def _axis_before(node: Node, axis: int | None) -> _Axis | None:
-    """Which axis of the operand an axis of the result was."""
-    if axis is None:
-        return _Axis(None)
-    pairs = AXES[type(node.op)](node)
-    return next((_Axis(before) for before, after in pairs if after == axis), None)
+    def spread(self, vector: Value | None) -> Value | None:
+        """A number for each channel as one for each place along the axis."""
+        if vector is None or self.around == self.within == 1:
+            return vector
+        (channels,) = vector.shape
+        block = apply(Expand((self.around, channels, self.within)), apply(Reshape((1, channels, 1)), vector))
+        return apply(Reshape((self.around * channels * self.within,)), block)
 
 
-def _transposed(node: Node) -> list[tuple[int, int]]:
+def _behind(node: Node, scale: Scale) -> Scale | None:
+    """A scale of the operand as one of the result; None where its channels come to lie apart."""
+    return _moved(scale, None if scale.axis is None else PLACES[type(node.op)](node, scale.axis, False))
+
+
+def _before(node: Node, scale: Scale) -> Scale | None:
+    """A scale of the result as one of the operand."""
+    return _moved(scale, None if scale.axis is None else PLACES[type(node.op)](node, scale.axis, True))
+
+
+def _moved(scale: Scale, place: _Place | None) -> Scale | None:
+    if scale.axis is None:
+        return scale
+    return None if place is None else Scale(scale.x, place.axis, place.spread(scale.scale), place.spread(scale.shift))
+
+
+def _transposed(node: Node, axis: int, back: bool) -> _Place:
     assert isinstance(node.op, Transpose)
-    rank = node.operands[0].rank
-    return [(before % rank, after) for after, before in enumerate(node.op.axes)]
+    axes = [each % node.operands[0].rank for each in node.op.axes]
+    return _Place(axes[axis] if back else axes.index(axis))
 
 
-def _reshaped(node: Node) -> list[tuple[int, int]]:
-    """The axes that keep their size and their place among the elements."""
+def _reshaped(node: Node, axis: int, back: bool) -> _Place | None:
     old, new = node.operands[0].shape, node.outputs[0].shape
-    return [
-        (i, j)
-        for i, size in enumerate(old)
-        for j, other in enumerate(new)
-        if size == other and product(old[:i]) == product(new[:j]) and product(old[i + 1 :]) == product(new[j + 1 :])
-    ]
+    old, new = (new, old) if back else (old, new)
+    outside = product(old[:axis])
+    for i, size in enumerate(new):
+        around = divide(outside, product(new[:i]))
+        within = None if around is None else divide(size, around * old[axis])
+        if isinstance(around, int) and isinstance(within, int) and around * within > 0:
+            return _Place(i, around, within)
+    return None
 
 
-def _sliced(node: Node) -> list[tuple[int, int]]:
-    old, new = node.operands[0].shape, node.outputs[0].shape
+def _sliced(node: Node, axis: int, back: bool) -> _Place | None:
     assert isinstance(node.op, Slice)
-    whole = zip(range(len(old)), old, new, node.op.steps, strict=True)
-    return [(i, i) for i, before, after, step in whole if before == after and step > 0]
+    whole = node.operands[0].shape[axis] == node.outputs[0].shape[axis] and node.op.steps[axis] > 0
+    return _Place(axis) if whole else None
 
 
-def _flipped(node: Node) -> list[tuple[int, int]]:
+def _flipped(node: Node, axis: int, back: bool) -> _Place | None:
     assert isinstance(node.op, Flip)
-    rank = node.operands[0].rank
-    turned = {axis % rank for axis in node.op.axes}
-    return [(i, i) for i in range(rank) if i not in turned]
+    turned = {each % node.operands[0].rank for each in node.op.axes}
+    return None if axis in turned else _Place(axis)
 
 
-def _averaged(node: Node) -> list[tuple[int, int]]:
+def _averaged(node: Node, axis: int, back: bool) -> _Place | None:
     """A mean of what is scaled and shifted alike is the mean, scaled and shifted."""
-    old, new = node.operands[0].shape, node.outputs[0].shape
     assert isinstance(node.op, Mean)
-    axes = node.op.axes
-    gone = set(range(len(old))) if axes is None else {axis % len(old) for axis in axes}
-    if len(old) == len(new):
-        return [(i, i) for i in range(len(old)) if i not in gone]
-    return [(i, j) for j, i in enumerate(i for i in range(len(old)) if i not in gone)]
+    rank = node.operands[0].rank
+    gone = set(range(rank)) if node.op.axes is None else {each % rank for each in node.op.axes}
+    left = list(range(rank)) if node.op.keep else [each for each in range(rank) if each not in gone]
+    if back:
+        return None if left[axis] in gone else _Place(left[axis])
+    return None if axis in gone else _Place(left.index(axis))
 
 
-AXES: dict[type, Callable[[Node], list[tuple[int, int]]]] = {
+PLACES: dict[type, Callable[[Node, int, bool], _Place | None]] = {
     Transpose: _transposed,
     Reshape: _reshaped,
     Slice: _sliced,
     Flip: _flipped,
     Mean: _averaged,
 }
-"""Operators that a scale passes through, and which axis becomes which."""
+"""Operators that a scale passes through, and which axis becomes which: of the result, or `back` of the operand."""
