@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
 
 from architrave.backends.arch import write
 from architrave.dsl.format import format_source
@@ -18,6 +19,7 @@ from architrave.ir.place import Fact, marked
 from architrave.ir.source import Source
 from architrave.models import find_in_text, load, loads
 from tests.backends.test_hierarchy import MODEL, TEXT, block, graph, unit
+from tests.fuzz.graphs import Drawn, drawn
 from tests.ir.test_printer import CONTROL
 from tests.stdlib.small import SMALL
 
@@ -64,6 +66,16 @@ def test_a_chosen_mode_keeps_the_blocks(name: str, training: bool) -> None:
 @pytest.mark.parametrize("name", ["ResNet18", "GPT2Small"])
 def test_gradients(name: str) -> None:
     assert_kept(with_gradients(specialize(load(name, **SMALL[name]), True)))
+
+
+@given(drawn())
+@settings(max_examples=50)
+def test_random_graphs(case: Drawn) -> None:
+    text = write(case.graph)
+    again = read(text)
+    assert again == case.graph
+    assert weights(again) == weights(case.graph)
+    assert format_source(Source("written.arch", text)) == text
 
 
 def _moved() -> Graph:
