@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 @click.option("--weights", metavar="FILE", help="The checkpoint of A; random weights by default.")
 @click.option("--weights-b", metavar="FILE", help="The checkpoint of B; by default, it has A's weights.")
 @click.option("--train/--inference", "training", default=False, help="The mode; by default, inference.")
+@click.option("--gradients", is_flag=True, help="Compare the gradients of the inputs, too.")
 @click.option("--tolerance", type=click.FloatRange(0), help="How much of the range they may differ by.")
 @click.option("--seed", default=0, show_default=True, help="Weights and inputs are drawn from this.")
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="How many times they run.")
@@ -43,6 +44,7 @@ def command(
     weights: str | None,
     weights_b: str | None,
     training: bool,
+    gradients: bool,
     tolerance: float | None,
     seed: int,
     seeds: int,
@@ -72,6 +74,7 @@ def command(
             second.weights,
             sizes=sizes,
             training=training,
+            gradients=gradients,
             seed=seed,
             seeds=seeds,
             tolerance=tolerance,

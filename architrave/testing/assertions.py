@@ -50,6 +50,7 @@ def assert_same_function(
     weights_b: Mapping[str, Any] | None = None,
     sizes: Mapping[str, int] | None = None,
     training: bool = False,
+    gradients: bool = False,
     seed: int = 0,
     seeds: int = 3,
     tolerance: float | None = None,
@@ -72,7 +73,16 @@ def assert_same_function(
     second = made.graph if made is not None else _graph(a if b is None else b)
     of_second = made.weights if made is not None else weights_b
     found = equal(
-        first, second, weights, of_second, sizes=sizes, training=training, seed=seed, seeds=seeds, tolerance=tolerance
+        first,
+        second,
+        weights,
+        of_second,
+        sizes=sizes,
+        training=training,
+        gradients=gradients,
+        seed=seed,
+        seeds=seeds,
+        tolerance=tolerance,
     )
     if not found.ok:
         raise AssertionError(str(found))

@@ -119,8 +119,18 @@ def test_states_are_compared_in_training(net: Graph) -> None:
 @pytest.mark.parametrize("passes", ["inference", "clean", "deploy"])
 def test_a_network_after_passes(net: Graph, passes: str) -> None:
     made = apply(net, passes)
-    found = equal(net, made.graph, weights_b=made.weights)
+    found = equal(net, made.graph, weights_b=made.weights, gradients=True)
     assert found.ok, str(found)
+    assert [row.kind for row in found.runs[0]] == ["output", "gradient"]
+
+
+def test_gradients_of_inputs_are_compared() -> None:
+    text = "model M()(x: [N, 4]) -> [N, 4] = {}\n"
+    a, b = (architrave.loads(text.format(body)) for body in ("x", "op.stop_gradient(x)"))
+    assert equal(a, b).ok
+    found = equal(a, b, gradients=True)
+    assert [row.kind for row in found.runs[0] if not row.ok] == ["gradient"]
+    assert "gradient `input x`: differs by 1.0e+00 of the range" in str(found)
 
 
 def test_where_they_part(net: Graph) -> None:

@@ -11,13 +11,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from architrave.backends.agree.difference import FORWARD, difference, working_dtype
+from architrave.backends.agree.difference import FORWARD, Difference, difference, working_dtype
 from architrave.backends.agree.equality import Equality
+from architrave.backends.agree.gradient import GradientOracle
+from architrave.backends.agree.noise import resolution
 from architrave.backends.agree.part import first_parting
 from architrave.backends.agree.report import Comparison
 from architrave.backends.agree.shared import Given, Weights, arrays, listed, weights_of
 from architrave.backends.agree.trial import Trial, trial
-from architrave.backends.agree.witness import in_precision, output_names, results
+from architrave.backends.agree.witness import in_precision, input_labels, output_names, results
+from architrave.backends.differentiated import Differentiated
 from architrave.ir.dims import Size, unify
 from architrave.ir.graph import Graph
 from architrave.ir.interpret import Result, interpret
@@ -39,12 +42,13 @@ def equal(
     *,
     sizes: Mapping[str, int] | None = None,
     training: bool = False,
+    gradients: bool = False,
     seed: int = 0,
     seeds: int = SEEDS,
     tolerance: float | None = None,
     progress: Callable[[str], object] = lambda step: None,
 ) -> Equality:
-    """Compare the outputs, and in training the new states, of two networks on the same inputs.
+    """Compare the outputs, in training the new states, and the gradients of the inputs, of two networks.
 
     `weights` are those of `a` by path, random ones by default. `weights_b` are those of `b`, or a function that makes
     them from those of `a`; without them both networks have the same. `sizes` are those of the symbolic dimensions
@@ -70,6 +74,8 @@ def equal(
         found.sizes.update(of_a.sizes)
         expected, actual = pair.run(pair.a, of_a), pair.run(pair.b, of_b)
         found.runs[number] = _rows(pair, expected, actual, allowed)
+        if gradients:
+            found.runs[number] += _gradients(pair, of_a, of_b, expected, allowed)
         silent = _silent(pair.a, expected)
         if silent is not None and found.ok:
             return replace(found, unclear=f"no number of `{printable(silent)}` is finite, which says nothing")
@@ -90,19 +96,27 @@ class _Pair:
     def run(self, graph: Graph, given: Trial) -> Result:
         return interpret(graph, given.inputs, given.weights, self.training, key=given.key)
 
+    def row(self, kind: str, name: str, found: Difference, allowed: float) -> Comparison:
+        mode = "training" if self.training else "inference"
+        where = (mode, "float64", kind, name, self.a.name, self.b.name)
+        return Comparison(*where, found.absolute, found.relative, allowed, found.problem)
+
 
 def _rows(pair: _Pair, expected: Result, actual: Result, allowed: float) -> list[Comparison]:
     """The outputs by position, the states by path."""
     names = output_names(pair.a)
     pairs = [("output", *each) for each in zip(names, expected.outputs, actual.outputs, strict=True)]
     pairs += [("state", path, x, actual.updates[path]) for path, x in expected.updates.items()]
-    mode = "training" if pair.training else "inference"
-    rows: list[Comparison] = []
-    for kind, name, wanted, found in pairs:
-        absolute, relative, problem = difference(found, wanted)
-        where = (mode, "float64", kind, name, pair.a.name, pair.b.name)
-        rows.append(Comparison(*where, absolute, relative, allowed, problem))
-    return rows
+    return [pair.row(kind, name, difference(found, wanted), allowed) for kind, name, wanted, found in pairs]
+
+
+def _gradients(pair: _Pair, of_a: Trial, of_b: Trial, expected: Result, allowed: float) -> list[Comparison]:
+    """The gradients of the inputs by position, for the same cotangents of the outputs."""
+    a = GradientOracle.of(pair.a, pair.training, of_a, expected)
+    b = GradientOracle(Differentiated.of(pair.b, pair.training), of_b, a.cotangents)
+    floor = resolution("float64") / allowed * a.largest if allowed else 0.0
+    named = [(x, y) for x, y in zip(input_labels(pair.a), input_labels(pair.b), strict=True) if x in a.expected]
+    return [pair.row("gradient", x, difference(b.expected[y], a.expected[x], floor), allowed) for x, y in named]
 
 
 def _silent(graph: Graph, result: Result) -> str | None:

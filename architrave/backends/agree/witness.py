@@ -116,16 +116,17 @@ def output_names(graph: Graph) -> list[str]:
 
 def gradient_arrays(graph: Graph, gradients: Gradients) -> Mapping[str, Array]:
     """The gradients by the names of what they are of."""
-    of_inputs = {name: g for name, g in zip(_labels(graph), gradients.inputs, strict=True) if g is not None}
+    of_inputs = {name: g for name, g in zip(input_labels(graph), gradients.inputs, strict=True) if g is not None}
     return {**gradients.params, **of_inputs}
 
 
 def gradient_sources(graph: Graph) -> Mapping[str, Value]:
     """The params and inputs by the names of their gradients."""
-    return {**{path_of(w): w for w in graph.weights}, **dict(zip(_labels(graph), graph.inputs, strict=True))}
+    return {**{path_of(w): w for w in graph.weights}, **dict(zip(input_labels(graph), graph.inputs, strict=True))}
 
 
-def _labels(graph: Graph) -> list[str]:
+def input_labels(graph: Graph) -> list[str]:
+    """The names of the gradients of the inputs."""
     return [f"input {getattr(v.op, 'label', i)}" for i, v in enumerate(graph.inputs)]
 
 
