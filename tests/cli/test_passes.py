@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import architrave
+from architrave.passes.pipeline import RECIPES
 from architrave.weights import read_metadata
 from tests.cli.conftest import Cli
 
@@ -41,11 +42,11 @@ def stages(cli: Cli, folder: Path) -> Path:
 OUTCOMES = [
     # passes
     ("passes", 0, "reparam"),
-    ("passes", 0, "inference,clean,reparam,hoist,clean"),
+    ("passes", 0, RECIPES["deploy"]),
     ("passes reparam", 0, "grow=false  (true | false)"),
     ("passes reparam", 0, "put `inference` before it"),
     ("passes inference", 0, "exact: the same function in real arithmetic"),
-    ("passes deploy", 0, "stands for `inference,clean,reparam,hoist,clean`"),
+    ("passes deploy", 0, f"stands for `{RECIPES['deploy']}`"),
     ("passes reparm", 2, "did you mean `reparam`?"),
     ("passes deplo", 2, "did you mean `deploy`?"),
     # apply
