@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -18,30 +17,26 @@ from architrave.backends.arch.expression import (
     weak,
 )
 from architrave.backends.arch.natural import form, subscripts
-from architrave.backends.arch.paths import is_plain, stage
-from architrave.backends.arch.scope import RUN_KEY, Scope, is_weight, surplus, weight_name
+from architrave.backends.arch.paths import is_path, is_plain, stage
+from architrave.backends.arch.scope import RUN_KEY, is_weight, surplus, weight_name
+from architrave.backends.arch.statements import Statements, mentions
 from architrave.backends.code import Code
-from architrave.backends.hierarchy import Chain, Region, bodies_of, is_constant, is_leaf
+from architrave.backends.hierarchy import Chain, Region, bodies_of, is_leaf
 from architrave.ir.graph import Graph, Node, Value
-from architrave.ir.notation import fact_lines, identifier, initial_text, string, tuple_text
+from architrave.ir.notation import identifier, initial_text, string, tuple_text
 from architrave.ir.ops.leaves import Constant, Input, Param, State
 from architrave.ir.ops.random import RandomBernoulli, RandomBits, RandomNormal, RandomUniform, RunKey
-from architrave.ir.place import Fact
 
 if TYPE_CHECKING:
     from architrave.backends.arch.program import Program
 
-LONGEST = 80
-"""An expression longer than this is taken apart, where it has parts."""
-PARTS = 3.2
-"""An expression of more calls than this is taken apart."""
 LARGE = 60
 """A constant whose text is longer gets a variable."""
 
 Random = RandomBits | RandomUniform | RandomNormal | RandomBernoulli
 
 
-class Body(Scope):
+class Body(Statements):
     """The body of one block, or, where `symbols` are given, of the model."""
 
     def __init__(
@@ -56,12 +51,11 @@ class Body(Scope):
         given = names or {}
         super().__init__(region, (*program.taken, *self.shared, *given.values()), symbols)
         self.program = program
-        self.lines: list[str] = []
-        self.indent = "    "
         self.around = program.facts(region)
         self.drawn = 0
         """How many random numbers the block has asked for."""
-        self.most = PARTS
+        self.lent = {region.relative(inner.path) for inner in region.regions()}
+        """The names of instances; those whose random numbers are drawn here are added."""
         self.done: set[Value] = set()
         """New states that are set inside an `if`."""
         inputs = [v for v in region.inputs if not isinstance(v.op, RunKey)]
@@ -83,13 +77,14 @@ class Body(Scope):
             self.write(f"{path} = {self.program.callee(shared, self, always=True)}")
         self.items(region)
         results = region.results or tuple(region.outputs)
-        if region.updates:
-            for value in results:
+        for value in results:
+            # What is returned beside others, or after states are set, stands in a line of its own with its annotations.
+            if region.updates or (len(results) > 1 and self.expression(value).facts):
                 self.bind(value)
         self.finish(region)
         returned = [self.expression(v) for v in results]
-        only = returned[0] if len(returned) == 1 else None
-        self.write(f"return {only.text if only else tuple_text([e.text for e in returned])}", _facts(returned))
+        facts = returned[0].facts if len(returned) == 1 else ()
+        self.write(f"return {tuple_text([e.text for e in returned])}", facts)
         return self.lines
 
     def _parameter(self, value: Value) -> str:
@@ -123,13 +118,6 @@ class Body(Scope):
         return start.text
 
     # Statements.
-
-    def write(self, text: str, facts: tuple[Fact, ...] = ()) -> None:
-        self.annotate(facts)
-        self.lines.append(f"{self.indent}{text}")
-
-    def annotate(self, facts: tuple[Fact, ...]) -> None:
-        self.lines += [f"{self.indent}{line}" for line in fact_lines(facts)]
 
     def begin(self, region: Region) -> None:
         """Prepare a region, and give variables to the large constants in it."""
@@ -194,17 +182,20 @@ class Body(Scope):
         self.results(node.outputs, self.compose(node.operands, make, facts, takes_pipe(node.op), given))
 
     def draw(self, node: Node, op: Random) -> None:
-        """Random numbers: of the next place, if it is that, else of the one that is named."""
+        """Random numbers, which are named by their place: the next of this block, or the first of an instance."""
         facts = surplus(node.facts, self.around)
-        path = self.region.relative(op.path)
-        key = self.expression(node.operands[0])
-        if path == f"random_{self.drawn}" and key.text == RUN_KEY:
-            self.drawn += 1
-            first = [] if not isinstance(op, RandomBernoulli) else [str(op.p)]
-            shape = self.shape(op.shape)
-            text = f"random.{op.name.removeprefix('random_')}({', '.join([*first, shape])})"
-            self.assign(node.outputs, Expression(Code(text), facts=facts))
-            return
+        around, _, last = self.region.relative(op.path).rpartition(".")
+        if self.expression(node.operands[0]).text == RUN_KEY:
+            probability = [str(op.p)] if isinstance(op, RandomBernoulli) else []
+            call = f"random.{op.name.removeprefix('random_')}({', '.join([*probability, self.shape(op.shape)])})"
+            if not around and last == f"random_{self.drawn}":
+                self.drawn += 1
+                self.assign(node.outputs, Expression(Code(call), facts=facts))
+                return
+            if around and last == "random_0" and is_path(around) and around not in self.lent:
+                self.lent.add(around)
+                self.assign(node.outputs, Expression(Code(f"() -> {stage(around)}: () => {call}"), facts=facts))
+                return
         self.program.only_here(self.region)
 
         def make(given: Sequence[Expression]) -> Expression:
@@ -216,17 +207,15 @@ class Body(Scope):
 
     def application(self, region: Region) -> Expression:
         """The application of what was defined for a region."""
-        return self.applied(region, self._stage(region))
-
-    def applied(self, region: Region, text: str, given: Callable[[int], Expression] | None = None) -> Expression:
         inputs = [v for v in region.inputs if not isinstance(v.op, RunKey)]
+        text = self._stage(region)
 
-        def make(expressions: Sequence[Expression]) -> Expression:
-            whole = Code(f"{tuple_source(expressions)} -> {text}", PIPE)
-            return Expression(whole, parts=sum(e.parts for e in expressions) + STAGE)
+        def make(given: Sequence[Expression]) -> Expression:
+            whole = Code(f"{tuple_source(given)} -> {text}", PIPE)
+            return Expression(whole, parts=sum(e.parts for e in given) + STAGE)
 
         facts = surplus(self.program.facts(region), self.around)
-        return self.compose(inputs, make, facts, len(inputs) == 1, given)
+        return self.compose(inputs, make, facts, pipes=len(inputs) == 1)
 
     def _stage(self, region: Region) -> str:
         path = self.region.relative(region.path)
@@ -299,109 +288,6 @@ class Body(Scope):
         else:
             name = self.pick(last) if wanted is not None else self.variable("x")
         return self.reserved(name)
-
-    # Expressions.
-
-    def compose(
-        self,
-        operands: Sequence[Value],
-        make: Callable[[Sequence[Expression]], Expression],
-        facts: tuple[Fact, ...],
-        pipes: bool = True,
-        given: Callable[[int], Expression] | None = None,
-    ) -> Expression:
-        """An expression over operands, whose own expressions become statements where it would get long.
-
-        With `pipes` the first of them may be a pipe.
-        """
-        while True:
-            parts = [given(i) if given is not None else self.expression(v) for i, v in enumerate(operands)]
-            made = make(parts)
-            split = self._split(made, parts, operands, facts, pipes)
-            if split is None:
-                reads = tuple(v for e in parts for v in e.reads)
-                return Expression(made.code, reads, made.parts, made.source, facts)
-            self.bind(operands[split])
-
-    def _split(
-        self,
-        made: Expression,
-        parts: Sequence[Expression],
-        operands: Sequence[Value],
-        facts: tuple[Fact, ...],
-        pipes: bool,
-    ) -> int | None:
-        """Which operand needs a variable."""
-        computed = [i for i, e in enumerate(parts) if e.parts and not is_constant(operands[i])]
-        for i in computed:
-            if parts[i].facts != facts or (parts[i].is_pipe and not (pipes and i == 0)):
-                return i
-        long = len(made.text) > LONGEST and not (made.is_pipe and parts[0].is_pipe)
-        if computed and (long or made.parts > self.most):
-            return max(computed, key=lambda i: parts[i].parts)
-        return None
-
-    def results(self, outputs: Sequence[Value], made: Expression) -> None:
-        """Keep an expression for its one use, or assign it: where it is used often, has a name, or is several."""
-        if len(outputs) != 1:
-            self.assign(outputs, made)
-            return
-        (only,) = outputs
-        deferred = only in self.targets and self.uses(only) == self.returned(only)
-        once = self.uses(only) == 1 and (self.hint(only) is None or self.returned(only) == 1)
-        if deferred or once:
-            self.values[only] = made
-        else:
-            self.assign(outputs, made)
-
-    def assign(self, outputs: Sequence[Value], made: Expression) -> None:
-        """Write `names = expression`."""
-        self.release(made.reads)
-        names: list[str] = []
-        for value in outputs:
-            names.append(self.pick(value) if self.uses(value) or len(outputs) == 1 else "_")
-            self.held[names[-1]] = value
-        self.write(f"{tuple_text(names)} = {made.text}" if names else made.text, made.facts)
-        for name, value in zip(names, outputs, strict=True):
-            self.hold(name, value)
-
-    def bind(self, value: Value) -> Expression:
-        """Give a value a variable, if it is written as an expression."""
-        expression = self.expression(value)
-        if expression.parts:
-            self.assign((value,), expression)
-        return self.values.get(value, expression)
-
-    def settle(self, targets: Sequence[tuple[str, Expression]], ordered: bool = False) -> None:
-        """Give variables their values, all at once where one is needed for another.
-
-        With `ordered` all of several are set, one that has its value already as well.
-        """
-        open_ = [(name, e) for name, e in targets if e.text != name]
-        if ordered and len(targets) > 1 and len(open_) < len(targets):
-            open_ = list(targets)
-            self.write(f"{tuple_text([n for n, _ in open_])} = {tuple_text([e.text for _, e in open_])}")
-            return
-        if any(mentions(e, name) for i, (_, e) in enumerate(open_) for name, _ in open_[:i]):
-            names = [name for name, _ in open_]
-            self.write(f"{tuple_text(names)} = {tuple_text([e.text for _, e in open_])}")
-            return
-        for name, expression in open_:
-            self.write(f"{name} = {expression.text}", expression.facts)
-
-
-def mentions(expression: Expression, name: str) -> bool:
-    """Whether a variable stands in an expression."""
-    return mentioned(expression.text, name) is not None
-
-
-def mentioned(text: str, name: str) -> re.Match[str] | None:
-    """Where a variable first stands in a text."""
-    return re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", text)
-
-
-def _facts(expressions: Sequence[Expression]) -> tuple[Fact, ...]:
-    return expressions[0].facts if len(expressions) == 1 else ()
 
 
 def label(value: Value) -> str:

@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from architrave.backends.arch.body import PARTS, Body, Random, label, mentioned, mentions
+from architrave.backends.arch.body import Body, Random, label
 from architrave.backends.arch.expression import PIPE, Expression
 from architrave.backends.arch.paths import stage
 from architrave.backends.arch.scope import is_weight, surplus
+from architrave.backends.arch.statements import PARTS, mentioned, mentions
 from architrave.backends.code import Code
 from architrave.backends.hierarchy import Region, is_constant
 from architrave.backends.names import Names
@@ -45,8 +46,9 @@ class ControlBody(Body):
             case Choice() as op:
                 self.results(node.outputs, self._choice(node, op, bodies, facts))
             case CustomGrad() as op:
-                name = self._function(bodies, (op.forward, op.backward), op.label, facts)
-                reads, given = self._given(node.operands, (op.forward, op.backward))
+                sizes = self.program.symbols((op.forward, op.backward))
+                name = self._function(bodies, (op.forward, op.backward), op.label, sizes, facts)
+                reads, given = self._given(node.operands, sizes)
                 self.results(node.outputs, Expression(Code(f"{name}({', '.join(given)})"), reads, 1, facts=facts))
             case op:
                 raise AssertionError(f"{op.name} has no form in text")
@@ -244,8 +246,9 @@ class ControlBody(Body):
         if not written:
             return test.text
         used = self._used((region,), (graph,))
-        name = self._function((region,), (graph,), "condition", used=used)
-        return f"{name}({', '.join([*(given[i] for i in used), *self._sizes_given((graph,))])})"
+        sizes = self.program.symbols((graph,))
+        name = self._function((region,), (graph,), "condition", sizes, used=used)
+        return f"{name}({', '.join([*(given[i] for i in used), *self._sizes_given(sizes)])})"
 
     # What they share.
 
@@ -279,8 +282,9 @@ class ControlBody(Body):
             self.program.only_here(self.region)
         used = self._used(bodies, op.alternatives)
         each = zip(op.labels, bodies, op.alternatives, strict=True)
-        listed = [f"{name}: {self._function((body,), (graph,), name, facts, used)}" for name, body, graph in each]
-        reads, given = self._given([node.operands[i] for i in used], op.alternatives)
+        sizes = self.program.symbols(op.alternatives)
+        listed = [f"{n}: {self._function((body,), (graph,), n, sizes, facts, used)}" for n, body, graph in each]
+        reads, given = self._given([node.operands[i] for i in used], sizes)
         path = stage(self.region.relative(op.path))
         whole = f"{tuple_text(given, always=True)} -> choice {path} {{ {', '.join(listed)} }}"
         return Expression(Code(whole, PIPE), reads, 1, facts=facts)
@@ -290,12 +294,13 @@ class ControlBody(Body):
         bodies: Sequence[Region],
         graphs: Sequence[Graph],
         label: str,
+        symbols: Sequence[str],
         facts: tuple[Fact, ...] = (),
         used: Sequence[int] | None = None,
     ) -> str:
         if any(isinstance(n.op, Random) for g in graphs for part in innermost_first(g) for n in part.nodes):
             self.program.only_here(self.region)
-        return self.program.function(bodies, graphs, label, (*self.around, *facts), self.names, used)
+        return self.program.function(bodies, graphs, label, symbols, (*self.around, *facts), self.names, used)
 
     def _used(self, bodies: Sequence[Region], graphs: Sequence[Graph]) -> list[int]:
         """Which operands the alternatives of a choice use, as their texts first name them."""
@@ -307,19 +312,19 @@ class ControlBody(Body):
             found.update(dict.fromkeys(sorted(first, key=first.__getitem__)))
         return list(found)
 
-    def _given(self, operands: Sequence[Value], graphs: Sequence[Graph]) -> tuple[tuple[Value, ...], list[str]]:
+    def _given(self, operands: Sequence[Value], symbols: Sequence[str]) -> tuple[tuple[Value, ...], list[str]]:
         """The arguments of a fn: all operands, and the sizes that its text names; with what they read."""
         for value in operands:
             self._argument(value)
         given = [self.expression(v) for v in operands]
-        return tuple(v for e in given for v in e.reads), [*(e.text for e in given), *self._sizes_given(graphs)]
+        return tuple(v for e in given for v in e.reads), [*(e.text for e in given), *self._sizes_given(symbols)]
 
     def _argument(self, value: Value) -> Expression:
         expression = self.expression(value)
         return self.bind(value) if expression.is_pipe or len(expression.text) > 30 else expression
 
-    def _sizes_given(self, graphs: Sequence[Graph]) -> list[str]:
-        return [self.size(symbol(name)) for name in self.program.symbols(graphs)]
+    def _sizes_given(self, symbols: Sequence[str]) -> list[str]:
+        return [self.size(symbol(name)) for name in symbols]
 
 
 def function(

@@ -116,7 +116,7 @@ def _parts(text: str) -> list[str]:
 
 def _filled(parts: Sequence[str], margin: str) -> list[str]:
     """The parts one a line, or, if they are short, as many as fit."""
-    if any(len(part) > SHORT or re.search(r"[\[({:=]", part) for part in parts):
+    if any(len(part) > SHORT or re.search(r"[\[({]", part) for part in parts):
         return [margin + part for part in parts]
     lines = [margin + parts[0]]
     for part in parts[1:]:

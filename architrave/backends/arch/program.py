@@ -19,7 +19,8 @@ from architrave.backends.functional.text import by_level, static
 from architrave.backends.hierarchy import Region, recover
 from architrave.backends.hierarchy.inputs import named
 from architrave.backends.names import Names
-from architrave.ir.dims import Dim, Size, symbols
+from architrave.ir import dims
+from architrave.ir.dims import Dim, Size
 from architrave.ir.graph import Graph, Node, Value
 from architrave.ir.nested import innermost_first, leaves
 from architrave.ir.notation import KEYWORDS, fact_lines, identifier, is_default
@@ -145,7 +146,7 @@ class Program:
                 for node in part.nodes:
                     for leaf in (x for name in node.op.attributes for x in leaves(getattr(node.op, name))):
                         if isinstance(leaf, Dim):
-                            found.update(dict.fromkeys(sorted(symbols(leaf))))
+                            found.update(dict.fromkeys(sorted(dims.symbols(leaf))))
         return tuple(found)
 
     def function(
@@ -153,22 +154,24 @@ class Program:
         bodies: Sequence[Region],
         graphs: Sequence[Graph],
         label: str,
+        symbols: Sequence[str],
         facts: tuple[Fact, ...],
         around: Names,
         used: Sequence[int] | None = None,
     ) -> str:
         """The name of the fn that a sub-graph becomes, with its gradient, if that is the second.
 
-        `around` are the names of the code that uses it, `used` the inputs that the fn takes, if not all.
+        `symbols` are the sizes that it is given, `around` the names of the code that uses it, `used` the inputs that
+        the fn takes, if not all.
         """
-        key = (label, tuple(graphs), facts, tuple(used or ()))
+        key = (label, tuple(graphs), tuple(symbols), facts, tuple(used or ()))
         if key not in self._functions:
             name = Names(self.taken | self._names.taken | around.taken).fresh(identifier(label))
             self._functions[key] = name
             self._names.add(name)
             self.taken.add(name)
             around.add(name)
-            lines = function(bodies, self, self.symbols(graphs), facts, used)
+            lines = function(bodies, self, symbols, facts, used)
             head, *rest = [found for line in lines for found in laid_out(line)]
             self.parts.append("\n".join([f"fn {name}{head}", *rest, "}", ""]))
         return self._functions[key]
