@@ -15,6 +15,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
 
 from architrave.ir.graph import Graph, Node
+from architrave.ir.nested import innermost_first
 from architrave.ir.ops.control import Mode
 from architrave.ir.ops.leaves import path_of
 from architrave.ir.source import ArchitraveError, Diagnostic, error, nearest
@@ -159,11 +160,9 @@ def _require_inference(name: str, graph: Graph) -> None:
         raise _unfit(
             f"`{name}` takes a network as it is in inference, and this one updates `{path_of(state)}`", state.node, hint
         )
-    for node in graph.nodes:
-        if isinstance(node.op, Mode):
-            raise _unfit(
-                f"`{name}` takes a network as it is in inference, and this part differs in training", node, hint
-            )
+    modes = (node for inner in innermost_first(graph) for node in inner.nodes if isinstance(node.op, Mode))
+    if (mode := next(modes, None)) is not None:
+        raise _unfit(f"`{name}` takes a network as it is in inference, and this part differs in training", mode, hint)
 
 
 def _unfit(what: str, node: Node, hint: str) -> ArchitraveError:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from architrave.ir.arrays import Array
 
 RECIPES = {
-    "clean": "simplify,constants,duplicates,dead",
-    "deploy": "inference,clean,reparam,hoist,clean",
+    "clean": "constants,simplify,duplicates,dead",
+    "deploy": "inference,clean,mpbn,invariant,reparam,hoist,clean",
 }
 """Pipelines that have a name of their own, for use inside others."""
 

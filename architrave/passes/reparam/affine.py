@@ -45,6 +45,12 @@ class Window:
         steps, zeros, apart = window_defaults(rank, stride, tuple(padding), dilation)
         return cls(tuple(steps), tuple(zeros), tuple(apart), groups)
 
+    def conv(self) -> Conv:
+        """The convolution that slides so; what is at its default is left out."""
+        stride = self.stride if any(s != 1 for s in self.stride) else ()
+        dilation = self.dilation if any(d != 1 for d in self.dilation) else ()
+        return Conv(stride, self.padding if self.is_padded else (), dilation, self.groups)
+
     @property
     def rank(self) -> int:
         return len(self.stride)
@@ -126,7 +132,7 @@ def fits(dense: Dense) -> bool:
         return True
     try:
         operands = (dense.x.type, dense.weight.type)
-        found = Conv(window.stride, window.padding, window.dilation, window.groups).infer(*operands)
+        found = window.conv().infer(*operands)
     except ArchitraveError:
         return False
     return found.shape == dense.out
@@ -138,7 +144,7 @@ def written(affine: Affine) -> Value:
         return _written_scale(affine)
     operands = (affine.x, affine.weight) if affine.bias is None else (affine.x, affine.weight, affine.bias)
     window = affine.window
-    op = Conv(window.stride, window.padding, window.dilation, window.groups) if window.rank else Linear()
+    op = window.conv() if window.rank else Linear()
     return make(op, operands, affine.marks).outputs[0]
 
 

@@ -32,9 +32,11 @@ def summed(a: Affine, b: Affine) -> Affine | str:
         return _sum_of_scales(a, b)
     pair = _as_dense(a, b)
     if pair is None:
-        return "they act on different axes"
+        return "the scale is not along the channels"
     left, right = pair
-    if left.out != right.out or left.axis != right.axis:
+    if left.axis != right.axis:
+        return "they act on different axes"
+    if left.out != right.out:
         return "their results have different sizes"
     aligned = _aligned(left, right)
     if isinstance(aligned, str):
