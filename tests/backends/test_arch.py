@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from architrave.backends.arch import write
+from architrave.backends.arch.library import Library
 from architrave.dsl.format import format_source
 from architrave.ir import build
 from architrave.ir.autodiff import with_gradients
@@ -18,6 +19,7 @@ from architrave.ir.ops.leaves import Initial, path_of
 from architrave.ir.place import Fact, marked
 from architrave.ir.source import Source
 from architrave.models import find_in_text, load, loads
+from architrave.stdlib.instances import applied
 from tests.backends.test_hierarchy import MODEL, TEXT, block, graph, unit
 from tests.fuzz.graphs import Drawn, drawn
 from tests.ir.test_printer import CONTROL
@@ -32,15 +34,15 @@ def weights(graph: Graph) -> dict[str, object]:
     return {path_of(w): (w.op.name, w.type, getattr(w.op, "initial")) for w in graph.weights}  # noqa: B009 - of both kinds
 
 
-def assert_kept(graph: Graph) -> str:
+def assert_kept(graph: Graph, library: Library | None = None) -> str:
     """Assert all that is promised of the text of a graph; returns it."""
-    text = write(graph)
+    text = write(graph, library)
     again = read(text)
     assert again == graph
     assert weights(again) == weights(graph)
     assert format_source(Source("written.arch", text)) == text
     assert max(map(len, text.split("\n"))) <= 120
-    assert write(again) == text
+    assert write(again, library) == text
     return text
 
 
@@ -48,6 +50,36 @@ def assert_kept(graph: Graph) -> str:
 def test_standard_models(name: str) -> None:
     graph = load(name, **SMALL[name])
     assert assert_kept(graph).count("\n") < 5 * str(graph).count("\n")
+
+
+@pytest.mark.parametrize("name", sorted(SMALL))
+def test_standard_models_with_imports(name: str) -> None:
+    text = assert_kept(load(name, **SMALL[name]), applied)
+    assert "from std." in text
+    assert text.count("\n") <= write(load(name, **SMALL[name])).count("\n")
+
+
+def test_what_is_not_as_in_the_library_is_written() -> None:
+    graph = load("ResNet18", **SMALL["ResNet18"])
+    assert "block " not in write(graph, applied)
+    text = assert_kept(specialize(graph, False), applied)
+    assert "from std.conv import conv2d\n" in text
+    assert "block batch_norm(" in text
+    assert "block BasicBlock(" in text
+
+
+def test_two_imports_of_one_name_are_told_apart() -> None:
+    source = """
+from std.resnet import Bottleneck
+block conv2d(out: int)(x: [N, C, H, W]) {
+    param weight: [out, C, 1, 1] = ones
+    return op.conv(x, weight)
+}
+model M()(x: [N, 8, 4, 4]) -> [N, 8, 4, 4] = x -> a: conv2d(8) -> b: Bottleneck(2)
+"""
+    text = assert_kept(loads(source), applied)
+    assert "from std.resnet import Bottleneck" in text
+    assert "block conv2d(" in text
 
 
 @pytest.mark.parametrize("name", CONTROL)
@@ -233,6 +265,10 @@ model M()(x: [N, 4]) -> [N, 4] {
 @pytest.mark.parametrize("name", ["ResNet18", "GPT2Small", "LSTMTagger"])
 def test_golden(name: str, golden: Callable[[str, str], None]) -> None:
     golden(f"{name}.arch", write(load(name, **SMALL[name])))
+
+
+def test_golden_imports(golden: Callable[[str, str], None]) -> None:
+    golden("imports.arch", write(load("ResNet18", **SMALL["ResNet18"]), applied))
 
 
 def test_a_deep_network_is_short() -> None:

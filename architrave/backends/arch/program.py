@@ -11,6 +11,7 @@ from architrave.backends.arch.conflicts import Torn, misplaced
 from architrave.backends.arch.control import ControlBody, function
 from architrave.backends.arch.expression import NAMES
 from architrave.backends.arch.layout import docstring, laid_out
+from architrave.backends.arch.library import Import, Library, imported
 from architrave.backends.arch.merging import Merged, Template, merged, template
 from architrave.backends.arch.paths import is_plain
 from architrave.backends.arch.scope import Scope
@@ -37,8 +38,12 @@ class Rendered:
     name: str
     arguments: tuple[tuple[str, str], ...] = ()
     sizes: tuple[tuple[str, Size], ...] = ()
+    source: Import | None = None
 
     def call(self, scope: Scope, always: bool) -> str:
+        if self.source is not None:
+            listed = ", ".join(self.source.given(scope.size))
+            return f"{self.name}({listed})" if listed or always else self.name
         given = [*self.arguments, *((name, scope.size(size)) for name, size in self.sizes)]
         if len(given) == 1:
             return f"{self.name}({given[0][1]})"
@@ -61,6 +66,7 @@ class Program:
 
     graph: Graph
     dissolved: Collection[Place]
+    library: Library | None = None
     root: Region = field(init=False)
     taken: set[str] = field(init=False)
     """The names of blocks and fns, which no variable has."""
@@ -70,6 +76,7 @@ class Program:
     parts: list[str] = field(default_factory=list[str])
     _facts: dict[Region, tuple[Fact, ...]] = field(default_factory=dict[Region, tuple[Fact, ...]])
     _shown: dict[tuple[str, str], set[str]] = field(default_factory=dict[tuple[str, str], set[str]])
+    _imports: dict[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
     _functions: dict[Hashable, str] = field(default_factory=dict[Hashable, str])
 
     def __post_init__(self) -> None:
@@ -85,8 +92,9 @@ class Program:
         self._survey()
         definitions = define(self.root, self._also)
         self.taken |= {_wanted(d.region) for d in set(definitions.values())}
+        written = self._import(definitions)
         for level in by_level(definitions):
-            self._level([d for d in level if d.region is not self.root])
+            self._level([d for d in level if d in written])
         model = ControlBody(self.root, self, self.graph.symbols)
         head, *lines = model.text()
         constraints = [f"    constraint {' '.join(str(c).split())}" for c in self.graph.constraints]
@@ -209,6 +217,38 @@ class Program:
         return (repr(item.facts[around:]), item.op.name if initial is not None else None, initial)
 
     # Blocks.
+
+    def _import(self, definitions: Mapping[Region, Definition]) -> set[Definition]:
+        """Import what the library has, from the outside in; gives the definitions that are left to write."""
+        seen: dict[Definition, bool] = {definitions[self.root]: False}
+        modules: dict[str, list[str]] = {}
+        pending = [self.root]
+        while pending:
+            for inner in pending.pop().regions():
+                definition = definitions[inner]
+                if definition in seen:
+                    continue
+                source = imported(definition.region, self.library) if self.library is not None else None
+                seen[definition] = source is None
+                if source is None:
+                    pending.append(definition.region)
+                    continue
+                name = self._imported_name(source, modules)
+                self.rendered.update(dict.fromkeys(definition.members, Rendered(name, source=source)))
+        if modules:
+            lines = [f"from {module} import {', '.join(sorted(names))}" for module, names in sorted(modules.items())]
+            self.parts.append("\n".join([*lines, ""]))
+        return {definition for definition, is_written in seen.items() if is_written}
+
+    def _imported_name(self, source: Import, modules: dict[str, list[str]]) -> str:
+        """What the file calls a block that it imports."""
+        key = (source.module, source.name)
+        if key not in self._imports:
+            self._imports[key] = name = self._names.fresh(source.name)
+            self.taken.add(name)
+            shown = source.name if name == source.name else f"{source.name} as {name}"
+            modules.setdefault(source.module, []).append(shown)
+        return self._imports[key]
 
     def _level(self, definitions: Sequence[Definition]) -> None:
         """Write definitions that use only what is written already; those that are alike become one."""
