@@ -283,11 +283,10 @@ class Body(Statements):
     def _start(self, given: Expression, last: Value) -> str:
         """The variable of a loop: what the result is called, or the variable that goes in, if it is free."""
         wanted = self.hint(last)
-        if wanted is None and given.text in self.held and self.is_free(given.text) and self.depth == 0:
-            name = given.text
-        else:
-            name = self.pick(last) if wanted is not None else self.variable("x")
-        return self.reserved(name)
+        if wanted is not None or last in self.targets:
+            return self.reserved(self.pick(last))
+        reused = self.depth == 0 and self.is_free(given.text)
+        return self.reserved(given.text if reused else self.variable("x"))
 
 
 def label(value: Value) -> str:

@@ -26,9 +26,6 @@ from architrave.ir.place import Fact
 if TYPE_CHECKING:
     from architrave.backends.arch.program import Program
 
-Results = dict[int, Value]
-"""What a side of a mode gives, by the position among the mode's outputs."""
-
 
 class ControlBody(Body):
     """A body that knows control flow."""
