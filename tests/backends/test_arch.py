@@ -21,6 +21,7 @@ from architrave.ir.source import Source
 from architrave.models import find_in_text, load, loads
 from architrave.stdlib.instances import applied
 from tests.backends.test_hierarchy import MODEL, TEXT, block, graph, unit
+from tests.backends.texts import TEXTS
 from tests.fuzz.graphs import Drawn, drawn
 from tests.ir.test_printer import CONTROL
 from tests.stdlib.small import SMALL
@@ -85,6 +86,20 @@ model M()(x: [N, 8, 4, 4]) -> [N, 8, 4, 4] = x -> a: conv2d(8) -> b: Bottleneck(
 @pytest.mark.parametrize("name", CONTROL)
 def test_control_flow(name: str) -> None:
     assert_kept(read(CONTROL[name]))
+
+
+ONCE = ("a loop in a block", "results that change places")
+"""What they read back to is written in another order."""
+
+
+@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("library", [None, applied], ids=["alone", "with imports"])
+def test_small_models(name: str, library: Library | None) -> None:
+    graph = read(TEXTS[name])
+    if name in ONCE:
+        assert read(write(graph, library)) == graph
+    else:
+        assert_kept(graph, library)
 
 
 @pytest.mark.parametrize("name", ["ResNet18", "GPT2Small", "LSTMTagger"])

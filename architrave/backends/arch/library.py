@@ -20,6 +20,9 @@ Library = Callable[[Block, str, Sequence[TensorType]], Applied | None]
 """What applying a block at a path to inputs of some types builds: its module, the defaults of its static parameters
 and the graph; None for what the library does not have. The static arguments are the block's own."""
 
+FEW = 3
+"""More arguments than this in a row say nothing without their names."""
+
 
 @dataclass(frozen=True)
 class Import:
@@ -54,7 +57,9 @@ def imported(region: Region, library: Library) -> Import | None:
 
 
 def _arguments(block: Block, defaults: Mapping[str, object]) -> tuple[tuple[str | None, object], ...] | None:
-    """The arguments to write; None where one has no form in text."""
+    """The arguments to write; None where one has no form in text. Few without a default go without their names."""
+    required = [name for name, _ in block.arguments if name not in defaults]
+    nameless = required if len(required) <= FEW else required[:1]
     found: list[tuple[str | None, object]] = []
     for name, value in block.arguments:
         frozen = _frozen(value)
@@ -62,7 +67,7 @@ def _arguments(block: Block, defaults: Mapping[str, object]) -> tuple[tuple[str 
             continue
         if not _is_plain(frozen):
             return None
-        found.append((name if name in defaults or any(n for n, _ in found) else None, frozen))
+        found.append((None if name in nameless else name, frozen))
     return tuple(found)
 
 
