@@ -162,8 +162,9 @@ def _text(graph: Graph) -> str:
     """The file of a network, which has been read back: it must be the same network."""
     from architrave.backends.arch import write
     from architrave.models import find_in_text
+    from architrave.stdlib.instances import applied
 
-    text = write(graph)
+    text = write(graph, applied)
     if find_in_text(text).elaborate({}, keep_choices=True).graph != graph:
         raise AssertionError(f"the file of {graph.name} does not read back to the same network")
     return text

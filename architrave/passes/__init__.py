@@ -6,11 +6,12 @@
 from architrave.passes.base import PASSES, Keeps, Pass, Prepare, Rewritten, find_pass, known_passes, option
 from architrave.passes.journal import Declined, Entry, Journal
 from architrave.passes.pipeline import Pipeline, Transformed, apply
-from architrave.passes.rewriter import Rule, Walk, rewrite
+from architrave.passes.rewriter import Change, Rule, Walk, rewrite
 from architrave.passes.select import Select
 
 __all__ = [
     "PASSES",
+    "Change",
     "Declined",
     "Entry",
     "Journal",

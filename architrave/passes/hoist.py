@@ -26,7 +26,8 @@ _NAMES = ("weight", "bias")
 class Hoist(Pass):
     """What depends on weights alone is computed before the network runs: its results become the weights.
 
-    Weights that are used as they are keep their names. A new weight is called after the layer that it goes into.
+    Weights that are used as they are keep their names. A new weight is called after the layer that it goes into, and
+    starts as the one did that it replaces there, or else with zeros.
     """
 
     def apply(self, graph: Graph, journal: Journal) -> Graph | Rewritten:
@@ -38,10 +39,12 @@ class Hoist(Pass):
         if not hoisted:
             return graph
         taken = {path_of(v) for v in uses if is_weight(v)} | {path_of(state) for state, _ in graph.updates}
+        initial = {(w.op.path, w.type): w.op.initial for w in graph.weights if isinstance(w.op, Param)}
         new: dict[Value, Value] = {}
         for value, (user, position) in sorted(hoisted.items(), key=lambda item: item[1][0].serial):
             journal.changed("hoist", user)
-            op = Param(_free(_wanted(value, user, position), taken), value.type, Initial("zeros"))
+            path = _free(_wanted(value, user, position), taken)
+            op = Param(path, value.type, initial.get((path, value.type), Initial("zeros")))
             new[value] = make(op, (), user.marks).outputs[0]
         after = _over(graph, running, new)
         old = {made: value for value, made in new.items()}

@@ -26,7 +26,8 @@ def test_example_is_laid_out_and_keeps_its_expectations(path: Path) -> None:
 
 @by_file
 def test_example_agrees(path: Path) -> None:
-    assert_backends_agree(path, backends=["numpy"], dtypes=["float64"], gradients=False)
+    for model in load_file(path).models:
+        assert_backends_agree(f"{path}:{model}", backends=["numpy"], dtypes=["float64"], gradients=False)
 
 
 @pytest.mark.parametrize(("page", "name"), [(README, "tiny.arch"), (TUTORIAL, "spirals.arch")])

@@ -66,3 +66,10 @@ def test_a_scale_goes_through(name: str) -> None:
     )
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
     assert parameters(deployed.graph) == left
+
+
+def test_what_is_kept_is_not_taken_in() -> None:
+    graph = architrave.loads(
+        f"{IMPORTS}\nmodel M()(x: [N, 3, 4, 4]) {{\n @keep\n y = x -> conv2d(2, 3)\n return y -> batch_norm\n}}"
+    )
+    assert {"conv", "batch_norm"} <= {node.op.name for node in apply(graph, "inference,reparam").graph.nodes}

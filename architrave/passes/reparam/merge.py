@@ -32,7 +32,7 @@ class Reparam(Pass):
     """
 
     for_inference = True
-    only: Select = option(Select(), "where to merge: names of places, operators, annotations")
+    only: Select = option(Select(), "where to merge: the nodes at which a row, a sum or a concatenation of maps ends")
     grow: bool = option(False, "whether to merge even where the result costs more")
 
     def apply(self, graph: Graph, journal: Journal) -> Graph:

@@ -22,7 +22,7 @@ View = Callable[[Any, Node, Static], "Affine | None"]
 def view(value: Value, static: Static) -> Affine | None:
     """The value as an affine map of what its node is applied to; None where it is none."""
     seen = VIEWS.get(type(value.op))
-    if seen is None or not value.dtype.is_float or value in static:
+    if seen is None or not value.dtype.is_float or value in static or any(f.name == "keep" for f in value.node.facts):
         return None
     found = seen(value.op, value.node, static)
     return found if found is not None and found.x.dtype is value.dtype else None
