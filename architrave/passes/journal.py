@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Container, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -67,9 +67,10 @@ class Journal:
         if len(self.changes) < LISTED:
             self.changes.append(Entry(self.step, rule, node))
 
-    def forget_refusals(self) -> None:
-        """The current pass looks at the whole graph once more."""
-        self.refusals = {key: entry for key, entry in self.refusals.items() if entry.step != self.step}
+    def forget_refusals(self, rules: Container[str]) -> None:
+        """These rules of the current pass look at the whole graph once more."""
+        kept = {key: e for key, e in self.refusals.items() if e.step != self.step or e.rule not in rules}
+        self.refusals = kept
 
     def refused(self, rule: str, declined: Declined) -> None:
         """A rule of the current pass almost matched."""

@@ -74,7 +74,7 @@ def rewrite(graph: Graph, rules: Sequence[Rule], journal: Journal, only: Select 
     """
     for _ in range(ROUNDS):
         before = journal.counts.total()
-        journal.forget_refusals()
+        journal.forget_refusals([_name(rule) for rule in rules])
         graph = _Rewriting(rules, journal, only or Select()).everywhere(graph)
         if journal.counts.total() == before:
             break

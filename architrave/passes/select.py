@@ -3,6 +3,7 @@
     layer3.*                 nodes at and below places that match
     op:conv                  nodes of an operator
     @quant                   nodes with an annotation
+    is:depthwise             nodes of which something holds: see `PREDICATES`
     a|b   a&b   !a           either, both, not
 
 `&` binds closer than `|`.
@@ -11,7 +12,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
 from functools import cached_property
@@ -19,7 +20,19 @@ from functools import cached_property
 from architrave.ir.graph import Graph, Node
 from architrave.ir.nested import innermost_first
 from architrave.ir.op import OPS
+from architrave.ir.ops.conv import Conv
+from architrave.ir.ops.leaves import Param
 from architrave.ir.source import Diagnostic, error, nearest
+
+PREDICATES: dict[str, Callable[[Node], bool]] = {
+    "depthwise": lambda node: isinstance(node.op, Conv) and node.op.groups != 1 and node.operands[1].shape[1] == 1,
+    "grouped": lambda node: isinstance(node.op, Conv) and node.op.groups != 1,
+    "padded": lambda node: isinstance(node.op, Conv) and any(width != 0 for pair in node.op.padding for width in pair),
+    "pointwise": lambda node: isinstance(node.op, Conv) and set(node.operands[1].shape[2:]) <= {1},
+    "strided": lambda node: isinstance(node.op, Conv) and any(step != 1 for step in node.op.stride),
+    "weighted": lambda node: any(isinstance(v.op, Param) for v in node.operands),
+}
+"""What can be asked of a node by name."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +58,8 @@ class _Term:
         if self._plain.startswith("op:"):
             names = {node.op.name for node in nodes}
             return nearest(name, names) or f"its operators are {', '.join(sorted(names))}"
+        if self._plain.startswith("is:"):
+            return "no node is so"
         if self._plain.startswith("@"):
             names = {fact.name for node in nodes for fact in node.facts}
             return nearest(name, names) or f"its annotations are {', '.join(sorted(names)) or 'none'}"
@@ -58,6 +73,8 @@ class _Term:
             return match(node.op.name) is not None
         if self._plain.startswith("@"):
             return any(match(fact.name) is not None for fact in node.facts)
+        if self._plain.startswith("is:"):
+            return PREDICATES[self._plain.removeprefix("is:")](node)
         segments = str(node.place or "").split(".")
         return any(match(".".join(segments[:end])) is not None for end in range(1, len(segments) + 1))
 
@@ -99,9 +116,12 @@ class Select:
 
 
 def _check(text: str, term: str) -> None:
-    if not re.fullmatch(r"(op:|@)?[\w.*?\[\]-]+", term):
-        hint = "such as `layer1.*`, `op:conv`, `@quant`, joined by `|` and `&`, with `!` for not"
+    if not re.fullmatch(r"(op:|is:|@)?[\w.*?\[\]-]+", term):
+        hint = "such as `layer1.*`, `op:conv`, `is:depthwise`, `@quant`, joined by `|` and `&`, with `!` for not"
         raise error("E805", f"`{text}` is no selector of nodes", hint=hint)
     name = term.removeprefix("op:")
     if term.startswith("op:") and not re.search(r"[*?\[]", name) and name not in OPS:
         raise error("E805", f"there is no operator `{name}`", hint=nearest(name, OPS))
+    if term.startswith("is:") and (asked := term.removeprefix("is:")) not in PREDICATES:
+        hint = nearest(asked, PREDICATES) or f"it is one of {', '.join(PREDICATES)}"
+        raise error("E805", f"nothing is known of `{asked}`", hint=hint)

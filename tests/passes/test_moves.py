@@ -8,7 +8,7 @@ import pytest
 import architrave
 from architrave.ir.cost import parameters
 from architrave.ir.interpret import interpret
-from architrave.passes import apply
+from architrave.passes import Select, apply
 
 IMPORTS = """
 from std.conv import avg_pool, conv2d
@@ -73,3 +73,20 @@ def test_what_is_kept_is_not_taken_in() -> None:
         f"{IMPORTS}\nmodel M()(x: [N, 3, 4, 4]) {{\n @keep\n y = x -> conv2d(2, 3)\n return y -> batch_norm\n}}"
     )
     assert {"conv", "batch_norm"} <= {node.op.name for node in apply(graph, "inference,reparam").graph.nodes}
+
+
+PREDICATES = {
+    "is:depthwise": ["b"],
+    "is:pointwise": ["c", "d"],
+    "is:padded&!is:grouped": ["a"],
+    "is:strided|is:grouped": ["b", "d"],
+    "is:weighted&op:conv": ["a", "b", "c", "d"],
+}
+
+
+@pytest.mark.parametrize("text", PREDICATES)
+def test_nodes_are_chosen_by_what_holds_of_them(text: str) -> None:
+    body = "x -> a: conv2d(4, 3) -> b: conv2d(4, 3, groups = 4) -> c: conv2d(2, 1) -> d: conv2d(2, 1, stride = 2)"
+    graph = architrave.loads(f"{IMPORTS}\nmodel M()(x: [N, 3, 8, 8]) = {body}\n")
+    chosen = [str(node.place) for node in graph.nodes if Select.parse(text).matches(node)]
+    assert chosen == PREDICATES[text]

@@ -28,10 +28,24 @@ def test_deployed_networks(name: str) -> None:
     assert again.graph == made.graph, again.journal.changes
 
 
-@pytest.mark.parametrize("name", ["RepVGGA0", "LSTMTagger", "FastViTT8", "GPT2Small", "NFNetF0", "DenseNet121"])
+QUICK = {"RepVGGA0", "LSTMTagger", "FastViTT8", "GPT2Small", "NFNetF0", "DenseNet121"}
+"""Networks of every kind. The others are tried when there is time."""
+
+
 @pytest.mark.parametrize("passes", [*ALONE, *RECIPES])
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in sorted(SMALL)]
+)
 def test_each_pass(name: str, passes: str) -> None:
     graph = architrave.load(name, **SMALL[name])
     made = apply(graph, passes)
-    found = equal(graph, made.graph, weights_b=made.weights, seeds=1)
+    found = equal(graph, made.graph, weights_b=made.weights, seeds=1, gradients=True)
+    assert found.ok, str(found)
+
+
+@pytest.mark.parametrize("name", sorted(SMALL))
+def test_cleaning_keeps_training(name: str) -> None:
+    graph = architrave.load(name, **SMALL[name])
+    made = apply(graph, "clean")
+    found = equal(graph, made.graph, training=True, weights_b=made.weights, seeds=1)
     assert found.ok, str(found)

@@ -44,10 +44,15 @@ def regrouped(weight: Value, groups: int, fewer: int) -> Value:
     joined = groups // fewer
     blocks: tuple[Size, ...] = (fewer, joined, out // groups, share, *kernel)
     axes = LETTERS[: len(kernel)]
-    places = apply(Arange(joined))
-    eye = apply(Cast(weight.dtype), apply(Equal(), apply(Reshape((joined, 1)), places), places))
+    eye = identity(joined, weight)
     wide = apply(Einsum(f"gqoi{axes},qr->gqori{axes}"), apply(Reshape(blocks), weight), eye)
     return apply(Reshape((out, share * joined, *kernel)), wide)
+
+
+def identity(size: int, like: Value) -> Value:
+    """The identity matrix, of the dtype of `like`."""
+    places = apply(Arange(size))
+    return apply(Cast(like.dtype), apply(Equal(), apply(Reshape((size, 1)), places), places))
 
 
 def over_inputs(weight: Value, vector: Value, groups: int) -> Value:
