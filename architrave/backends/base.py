@@ -220,7 +220,8 @@ def backend(name: str) -> Backend:
         return getattr(importlib.import_module(module), attribute)()  # type: ignore[no-any-return]  # our own table
     for point in entry_points(group=GROUP, name=name):
         return point.load()()  # type: ignore[no-any-return]  # what the group promises
-    raise error("E400", f"there is no backend `{name}`", hint=nearest(name, names()))
+    hint = nearest(name, names()) or f"there are {', '.join(names())}"
+    raise error("E400", f"there is no backend `{name}`", hint=hint)
 
 
 def names() -> tuple[str, ...]:

@@ -65,13 +65,21 @@ class Dim:
     def __hash__(self) -> int:
         return self._hash
 
+    # What is no size, a tensor say, may know how to work with one.
+
     def __add__(self, other: Size) -> Size:
+        if not isinstance(other, int | Dim):  # pyright: ignore[reportUnnecessaryIsInstance]
+            return NotImplemented
         return _collect([*self.terms, *_terms(other)])
 
     def __sub__(self, other: Size) -> Size:
+        if not isinstance(other, int | Dim):  # pyright: ignore[reportUnnecessaryIsInstance]
+            return NotImplemented
         return self + (-other)
 
     def __mul__(self, other: Size) -> Size:
+        if not isinstance(other, int | Dim):  # pyright: ignore[reportUnnecessaryIsInstance]
+            return NotImplemented
         _check_terms(len(self.terms) * len(_terms(other)))
         return _collect((_times(a, b), m * n) for a, m in self.terms for b, n in _terms(other))
 

@@ -46,7 +46,7 @@ class Optimizer:
 
     def advance(self, at: Moment) -> Advanced:
         """The next weight, and the next value of each slot."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not say how weights change: define `advance`")
 
 
 @dataclass(frozen=True)

@@ -186,3 +186,8 @@ def test_types_are_read(text: str, printed: str) -> None:
 def test_what_is_no_type_is_refused(text: str) -> None:
     with pytest.raises(ArchitraveError, match="E219"):
         build.parse_type(text)
+
+
+def test_symbolic_sizes_compute_with_tensors_from_either_side():
+    n, x = symbol("N"), build.input("x", "[N]")
+    assert [v.op.name for v in (n - x, n + x, n * x, x - n)] == ["subtract", "add", "multiply", "subtract"]

@@ -6,6 +6,7 @@ import pytest
 
 import architrave
 from architrave.stdlib import models
+from architrave.train.compare import compare_steps
 from tests.stdlib.small import SMALL
 
 pytest.importorskip("torch")
@@ -32,4 +33,12 @@ def test_jax_agrees(name: str) -> None:
 def test_all_backends_agree(name: str) -> None:
     pytest.importorskip("jax")
     report = architrave.verify(architrave.load(name, **SMALL[name]), ["numpy", "torch", "jax"])
+    assert report.ok, str(report)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(SMALL))
+def test_training_steps_agree(name: str) -> None:
+    pytest.importorskip("jax")
+    report = compare_steps(architrave.load(name, **SMALL[name]), steps=20)
     assert report.ok, str(report)

@@ -84,6 +84,7 @@ CASES = {
     'mse(x, y, "sum")': Case({"x": X, "y": Y}, lambda x, y: F.mse_loss(x, y, reduction="sum")),
     "l1(x, y)": Case({"x": X, "y": Y}, F.l1_loss),
     "huber(x, y, 0.7)": Case({"x": X, "y": Y}, lambda x, y: F.huber_loss(x, y, delta=0.7)),
+    "smooth_l1(x, y, 0.0)": Case({"x": X, "y": Y}, lambda x, y: F.smooth_l1_loss(x, y, beta=0.0)),
     "smooth_l1(x, y, 0.7)": Case({"x": X, "y": Y}, lambda x, y: F.smooth_l1_loss(x, y, beta=0.7)),
     "kl_divergence(x, p)": Case({"x": X, "p": P}, lambda x, p: F.kl_div(x, p, reduction="batchmean")),
     "kl_divergence(x, y, true)": Case(

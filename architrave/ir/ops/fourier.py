@@ -180,7 +180,7 @@ class _OverPlane(Op, register=False):
 
     def _steps(self) -> tuple[Op, Op]:
         """The transforms along the last axis, and then along the other."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{self.name} does not say which transforms it is made of: define `_steps`")
 
     def _along(self, kind: type[_Along], position: int) -> Op:
         return kind(None if self.sizes is None else self.sizes[position], self.axes[position], self.norm)
