@@ -41,6 +41,14 @@ class Affinely:
         weight = self.weight(out, channels // groups, *kernel)
         return build.conv(x, weight, *bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
 
+    def conv_transpose(self, x: Value) -> Value:
+        channels, out = x.shape[1], self.pick(*CHANNELS)
+        groups = self.pick(*(g for g in (1, 2, channels) if channels % g == 0 and out % g == 0))
+        kernel = [self.pick(1, 2, 3) for _ in range(self.rank)]
+        bias = [self.weight(out)] * self.pick(0, 1)
+        weight = self.weight(channels, out // groups, *kernel)
+        return build.conv_transpose(x, weight, *bias, stride=self.pick((1,), (2,)) * self.rank, groups=groups)
+
     def batch_norm(self, x: Value) -> Value:
         c = x.shape[1]
         affine = [self.weight(c), self.weight(c)] * self.pick(0, 1)
@@ -96,19 +104,10 @@ class Affinely:
         return self.scale(build.tanh(self.conv(x)) + 1.0) if self.pick(0, 1) else self.scale(self.sum(x))
 
     def step(self, x: Value) -> Value:
-        kinds = (
-            self.conv,
-            self.conv,
-            self.batch_norm,
-            self.scale,
-            self.sum,
-            self.sum,
-            self.beside,
-            self.linear,
-            self.arranged,
-        )
+        maps = (self.conv, self.conv, self.conv_transpose, self.linear, self.batch_norm, self.scale, self.pool)
+        others = (self.sum, self.sum, self.scaled_sum, self.beside, self.arranged, self.pad)
         try:
-            return self.pick(*kinds, self.arranged, self.scaled_sum, self.scale, self.pool, self.pad)(x)
+            return self.pick(*maps, *others)(x)
         except ArchitraveError:  # nothing is left of an axis
             return x
 

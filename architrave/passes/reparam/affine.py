@@ -1,8 +1,9 @@
 """Affine maps of one tensor along its channels: what the rules merge and move.
 
-There are two forms. A `Scale` multiplies each channel by a number and adds one. A `Dense` map is a convolution over
-any number of axes, in groups or not, or a linear layer, which slides over none. Their numbers are values of the graph
-that depend on weights alone, so that merging two maps is writing an expression.
+There are three forms. A `Scale` multiplies each channel by a number and adds one. A `Dense` map is a convolution over
+any number of axes, in groups or not, or a linear layer, which slides over none. A `Transposed` convolution takes in
+scales alone. Their numbers are values of the graph that depend on weights alone, so that merging two maps is writing an
+expression.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from architrave.ir.arrays import known
 from architrave.ir.dims import Size
 from architrave.ir.graph import Value, apply, make
 from architrave.ir.ops.contraction import Linear
-from architrave.ir.ops.conv import Conv, window_defaults
+from architrave.ir.ops.conv import Conv, ConvTranspose, window_defaults
 from architrave.ir.ops.leaves import Full
 from architrave.ir.ops.shape import Expand, Reshape
 from architrave.ir.place import Here
@@ -104,7 +105,19 @@ class Dense:
         return all(k == 1 for k in self.kernel)
 
 
-Affine: TypeAlias = Scale | Dense
+@dataclass(frozen=True)
+class Transposed:
+    """A transposed convolution of x [N, C, *S] with weight [C, O / groups, *K] and bias [O]."""
+
+    x: Value
+    weight: Value
+    bias: Value | None
+    op: ConvTranspose
+    out: tuple[Size, ...]
+    marks: Here
+
+
+Affine: TypeAlias = Scale | Dense | Transposed
 
 
 def as_dense(scale: Scale, like: Dense) -> Dense | None:
@@ -143,6 +156,8 @@ def written(affine: Affine) -> Value:
     if isinstance(affine, Scale):
         return _written_scale(affine)
     operands = (affine.x, affine.weight) if affine.bias is None else (affine.x, affine.weight, affine.bias)
+    if isinstance(affine, Transposed):
+        return make(affine.op, operands, affine.marks).outputs[0]
     window = affine.window
     op = window.conv() if window.rank else Linear()
     return make(op, operands, affine.marks).outputs[0]

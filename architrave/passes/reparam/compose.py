@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import gcd
 
 from architrave.ir.graph import Value, apply
 from architrave.ir.ops.contraction import Einsum
 from architrave.ir.ops.conv import Conv
 from architrave.ir.ops.shape import Flip, Reshape, Transpose
-from architrave.passes.reparam.affine import Affine, Dense, Scale, Window, fits, larger, plus, times
+from architrave.passes.reparam.affine import Affine, Dense, Scale, Transposed, Window, fits, larger, plus, times
 from architrave.passes.reparam.kernels import LETTERS, applied, over_inputs, over_outputs, regrouped, spread
 
 BORDER = (
@@ -28,8 +29,12 @@ def composed(outer: Affine, inner: Affine) -> Affine | str:
             return _dense_of_scale(outer, inner)
         case Dense(), Dense():
             return _dense_of_dense(outer, inner)
-        case _:  # pyright: ignore[reportUnnecessaryComparison]  # mypy does not see that these are all
-            raise AssertionError
+        case Scale(), Transposed():
+            return _scale_of_transposed(outer, inner)
+        case Transposed(), Scale():
+            return _transposed_of_scale(outer, inner)
+        case _:
+            return "a transposed convolution takes in scales alone"
 
 
 def _scale_of_scale(outer: Scale, inner: Scale) -> Affine | str:
@@ -59,6 +64,28 @@ def _dense_of_scale(outer: Dense, inner: Scale) -> Affine | str:
     weight = outer.weight if along.scale is None else over_inputs(outer.weight, along.scale, groups)
     shifted = None if along.shift is None else applied(outer.weight, along.shift, groups)
     return Dense(inner.x, outer.axis, weight, plus(shifted, outer.bias), outer.window, outer.out, outer.marks)
+
+
+def _scale_of_transposed(outer: Scale, inner: Transposed) -> Affine | str:
+    along = outer.along(1, inner.out[1])
+    if along is None:
+        return "the scale is not along the channels"
+    groups = inner.op.groups
+    assert isinstance(groups, int)
+    # Its weight [C, O / groups, *K] has outputs where that of a convolution has inputs.
+    weight = inner.weight if along.scale is None else over_inputs(inner.weight, along.scale, groups)
+    bias = None if inner.bias is None else times(along.scale, inner.bias)
+    return replace(inner, weight=weight, bias=plus(bias, along.shift))
+
+
+def _transposed_of_scale(outer: Transposed, inner: Scale) -> Affine | str:
+    along = inner.along(1, inner.x.shape[1])
+    if along is None:
+        return "the scale is not along the channels"
+    if along.shift is not None:
+        return "what is added before a transposed convolution meets more of its taps in the middle than at the border"
+    weight = outer.weight if along.scale is None else over_outputs(outer.weight, along.scale)
+    return replace(outer, x=inner.x, weight=weight)
 
 
 def _dense_of_dense(outer: Dense, inner: Dense) -> Affine | str:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from architrave.ir.dims import Size, product, substitute, symbols
 from architrave.ir.graph import Node, Value
-from architrave.passes.reparam.affine import Affine, Scale
+from architrave.passes.reparam.affine import Affine, Scale, Transposed
 from architrave.passes.static import Static
 
 NOMINAL = 64
@@ -47,7 +47,9 @@ def cost_of(affine: Affine, static: Static) -> Cost:
         return Cost(len(parts), nominal(product(affine.x.shape)) * len(parts), 0, _stored(parts, static))
     parts = [v for v in (affine.weight, affine.bias) if v is not None]
     positions = nominal(product(affine.out))
-    taken = positions * nominal(product(affine.weight.shape[1:]))
+    # Each element of the result, or of a transposed convolution each of x, meets a part of the weight.
+    each = affine.x.shape if isinstance(affine, Transposed) else affine.out
+    taken = nominal(product(each)) * nominal(product(affine.weight.shape[1:]))
     return Cost(1, taken + positions * (affine.bias is not None), taken, _stored(parts, static))
 
 

@@ -11,7 +11,7 @@ from architrave.ir.ops.conv import Conv
 from architrave.ir.ops.join import Concat, Pad
 from architrave.passes.base import Pass, option
 from architrave.passes.journal import Declined, Journal
-from architrave.passes.reparam.affine import Affine, Dense, Scale, full, written
+from architrave.passes.reparam.affine import Affine, Dense, Scale, Transposed, full, written
 from architrave.passes.reparam.compose import composed
 from architrave.passes.reparam.cost import Cost, cost_before, cost_of, nominal
 from architrave.passes.reparam.parallel import beside, summed
@@ -76,7 +76,7 @@ class _Merging:
         if outer is None or inner is None:
             return None
         shared = walk.uses(outer.x) > 1
-        if shared and not (isinstance(inner, Scale) and isinstance(outer, Dense)):
+        if shared and not (isinstance(inner, Scale) and isinstance(outer, Dense | Transposed)):
             return Declined(f"`{outer.x.op.name}` before it has another user", node)
         merged = composed(outer, inner)
         if isinstance(merged, str):

@@ -9,7 +9,18 @@ from math import gcd
 from architrave.ir.dims import Size
 from architrave.ir.graph import apply
 from architrave.ir.ops.join import Concat
-from architrave.passes.reparam.affine import Affine, Dense, Scale, Window, as_dense, fits, full, larger, plus
+from architrave.passes.reparam.affine import (
+    Affine,
+    Dense,
+    Scale,
+    Transposed,
+    Window,
+    as_dense,
+    fits,
+    full,
+    larger,
+    plus,
+)
 from architrave.passes.reparam.kernels import embedded, regrouped, spread
 
 
@@ -28,6 +39,8 @@ class _Taps:
 
 def summed(a: Affine, b: Affine) -> Affine | str:
     """`a + b`, both of one tensor; or why they cannot be one."""
+    if isinstance(a, Transposed) or isinstance(b, Transposed):
+        return "a transposed convolution takes in scales alone"
     if isinstance(a, Scale) and isinstance(b, Scale):
         return _sum_of_scales(a, b)
     pair = _as_dense(a, b)
@@ -86,7 +99,7 @@ def _sum_of_scales(a: Scale, b: Scale) -> Affine | str:
     return Scale(a.x, axis, scale, plus(a.shift, b.shift))
 
 
-def _as_dense(a: Affine, b: Affine) -> tuple[Dense, Dense] | None:
+def _as_dense(a: Scale | Dense, b: Scale | Dense) -> tuple[Dense, Dense] | None:
     if isinstance(a, Scale):
         assert isinstance(b, Dense)
         found = as_dense(a, b)

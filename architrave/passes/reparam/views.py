@@ -8,12 +8,12 @@ from typing import Any
 from architrave.ir.graph import Node, Value, apply
 from architrave.ir.ops.arithmetic import Add, Divide, Multiply, Subtract
 from architrave.ir.ops.contraction import Einsum, Linear, Matmul, terms
-from architrave.ir.ops.conv import Conv
+from architrave.ir.ops.conv import Conv, ConvTranspose
 from architrave.ir.ops.elementwise import Negative, Rsqrt
 from architrave.ir.ops.norm import BatchNorm
 from architrave.ir.ops.pooling import AvgPool
 from architrave.ir.ops.shape import Reshape, Transpose
-from architrave.passes.reparam.affine import Affine, Dense, Scale, Window, full
+from architrave.passes.reparam.affine import Affine, Dense, Scale, Transposed, Window, full
 from architrave.passes.static import Static
 
 View = Callable[[Any, Node, Static], "Affine | None"]
@@ -34,6 +34,13 @@ def _conv(op: Conv, node: Node, static: Static) -> Dense | None:
         return None
     window = Window.of(x.rank - 2, op.stride, op.padding, op.dilation, op.groups)
     return Dense(x, 1, weight, bias[0] if bias else None, window, node.outputs[0].shape, node.marks)
+
+
+def _conv_transpose(op: ConvTranspose, node: Node, static: Static) -> Transposed | None:
+    x, weight, *bias = node.operands
+    if x in static or any(v not in static for v in (weight, *bias)) or not isinstance(op.groups, int):
+        return None
+    return Transposed(x, weight, bias[0] if bias else None, op, node.outputs[0].shape, node.marks)
 
 
 def _linear(op: Linear, node: Node, static: Static) -> Dense | None:
@@ -146,6 +153,7 @@ def _vector(node: Node, x: Value, factor: Value) -> tuple[int | None, Value] | N
 
 VIEWS: dict[type, View] = {
     Conv: _conv,
+    ConvTranspose: _conv_transpose,
     Linear: _linear,
     Matmul: _matmul,
     Einsum: _einsum,
