@@ -7,8 +7,10 @@ import numpy as np
 from hypothesis import strategies as st
 
 from architrave.ir import build
-from architrave.ir.graph import Graph, Value
+from architrave.ir.graph import Graph, Value, make
 from architrave.ir.source import ArchitraveError
+from architrave.ir.storage import constant_of
+from architrave.ir.types import DType
 
 CHANNELS = (1, 2, 4, 6)
 SIZES = {1: (9,), 2: (6, 7), 3: (4, 5, 4)}
@@ -100,12 +102,24 @@ class Affinely:
         part = build.slice(x, starts=[0] * x.rank, stops=[*x.shape[:-1], max(1, x.shape[-1] - 1)], steps=[1] * x.rank)
         return self.pick(wide, swapped, part, build.reshape(flat, shape=list(x.shape)))
 
+    def chosen(self, x: Value) -> Value:
+        """Some of the channels, or all in another order."""
+        channels = x.shape[1]
+        stops = [x.shape[0], self.pick(*range(1, channels + 1)), *x.shape[2:]]
+        order = np.random.default_rng(channels).permutation(channels)
+        places = make(constant_of(order, DType.I64, order.shape), ()).outputs[0]
+        return self.pick(
+            build.flip(x, axes=[1]),
+            build.slice(x, starts=[0] * x.rank, stops=stops, steps=[1] * x.rank),
+            build.take(x, places, axis=1),
+        )
+
     def scaled_sum(self, x: Value) -> Value:
         return self.scale(build.tanh(self.conv(x)) + 1.0) if self.pick(0, 1) else self.scale(self.sum(x))
 
     def step(self, x: Value) -> Value:
         maps = (self.conv, self.conv, self.conv_transpose, self.linear, self.batch_norm, self.scale, self.pool)
-        others = (self.sum, self.sum, self.scaled_sum, self.beside, self.arranged, self.pad)
+        others = (self.sum, self.sum, self.scaled_sum, self.beside, self.arranged, self.chosen, self.pad)
         try:
             return self.pick(*maps, *others)(x)
         except ArchitraveError:  # nothing is left of an axis

@@ -12,6 +12,7 @@ from architrave.ir.ops.join import Concat, Pad
 from architrave.passes.base import Pass, option
 from architrave.passes.journal import Declined, Journal
 from architrave.passes.reparam.affine import Affine, Dense, Scale, Transposed, full, written
+from architrave.passes.reparam.channels import channels_chosen, channels_permuted
 from architrave.passes.reparam.compose import composed
 from architrave.passes.reparam.cost import Cost, cost_before, cost_of, nominal
 from architrave.passes.reparam.parallel import beside, summed
@@ -46,7 +47,7 @@ def rules(grow: bool = False) -> Sequence[Rule]:
     """The rules of the algebra. `grow` is whether they may make a network larger."""
     merging = _Merging(grow)
     merges = (merging.merge_row, merging.merge_sum, merging.merge_beside)
-    return (zeros_into_window, *merges, scale_upwards, scale_downwards)
+    return (zeros_into_window, *merges, scale_upwards, scale_downwards, channels_chosen, channels_permuted)
 
 
 def zeros_into_window(node: Node, walk: Walk) -> Change:
