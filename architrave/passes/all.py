@@ -2,11 +2,21 @@
 
 from architrave.passes import hoist, mode
 from architrave.passes.cleanup import constants, dead, duplicates, invariant, simplify
-from architrave.passes.reparam import conv_to_linear, crms_norm, expand, merge, mpbn, pre_layer_norm, pre_rmsnorm
+from architrave.passes.reparam import (
+    conv_to_linear,
+    cp_conv,
+    crms_norm,
+    expand,
+    merge,
+    mpbn,
+    pre_layer_norm,
+    pre_rmsnorm,
+)
 
 __all__ = [
     "constants",
     "conv_to_linear",
+    "cp_conv",
     "crms_norm",
     "dead",
     "duplicates",
