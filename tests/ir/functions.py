@@ -90,6 +90,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "count_nonzero": lambda x, axes=None, keep=False: np.count_nonzero(x, axes, keepdims=keep),
     "sinc": np.sinc,
     "digamma": digamma,
+    "binarize": lambda x, surrogate=None: 1 - 2.0 * ~(x >= 0),
     "isinf": lambda x: np.isin(x, [-np.inf, np.inf]),
 }
 """Composites by what NumPy and Python's `math` have."""
