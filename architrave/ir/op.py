@@ -112,6 +112,8 @@ class Op:
     """Why there are no samples, of an operator that has none."""
     presumes: ClassVar[str | None] = None
     """What operands must be beyond their types, where the result is left open otherwise. Its samples are such."""
+    surrogate: ClassVar[str | None] = None
+    """What its gradient stands for, of an operator whose gradient is not its derivative."""
     not_in_bf16: ClassVar[str | None] = None
     """Why it is not computed in bf16, of an operator that is not."""
     infer: ClassVar[Callable[..., TensorType | tuple[TensorType, ...]]]

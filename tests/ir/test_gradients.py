@@ -66,8 +66,10 @@ SAMPLES = [
     if sample.error is None and name not in HOLDING_GRAPHS and has_gradients(graph_of(name, sample))
 ]
 CONSTANT = [(name, n, s) for name, n, s in SAMPLES if OPS[name].gradient is without_gradient]
-SLOPED = [(name, n, s) for name, n, s in SAMPLES if OPS[name].gradient is not without_gradient]
-SHORTENED = [(name, n, s) for name, n, s in SLOPED if OPS[name].is_composite() and OPS[name].has_gradient()]
+SLOPED = [
+    (name, n, s) for name, n, s in SAMPLES if OPS[name].gradient is not without_gradient and not OPS[name].surrogate
+]
+SHORTENED = [(name, n, s) for name, n, s in SAMPLES if OPS[name].is_composite() and OPS[name].has_gradient()]
 FIRST = [next(case for case in SLOPED if case[0] == name) for name in dict.fromkeys(name for name, _, _ in SLOPED)]
 
 

@@ -15,6 +15,7 @@ from tests.ir.functions import FUNCTIONS
 from tests.ir.images import IMAGES
 from tests.ir.losses import LOSSES
 from tests.ir.matrices import MATRICES
+from tests.ir.quantized import QUANTIZED
 from tests.ir.transforms import TRANSFORMS
 
 
@@ -238,6 +239,7 @@ FORMULAS: dict[str, Callable[..., Any]] = {
     **TRANSFORMS,
     **BITS,
     **FUNCTIONS,
+    **QUANTIZED,
 }
 """Composites by other formulas; None where a formula does not hold for a sample."""
 

@@ -8,8 +8,9 @@ from architrave.backends.torch.rules.fourier import fourier
 from architrave.backends.torch.rules.functions import functions
 from architrave.backends.torch.rules.layers import layers
 from architrave.backends.torch.rules.linalg import linalg
+from architrave.backends.torch.rules.quantize import quantize
 from architrave.backends.torch.rules.windows import windows
 
-rules = Rules.joined(elementwise, functions, axes, bits, fourier, layers, linalg, windows)
+rules = Rules.joined(elementwise, functions, axes, bits, fourier, layers, linalg, quantize, windows)
 
 __all__ = ["rules"]
