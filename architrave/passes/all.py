@@ -2,6 +2,7 @@
 
 from architrave.passes import hoist, mode
 from architrave.passes.cleanup import constants, dead, duplicates, invariant, simplify
+from architrave.passes.quantize import insert
 from architrave.passes.reparam import (
     conv_to_linear,
     cp_conv,
@@ -22,6 +23,7 @@ __all__ = [
     "duplicates",
     "expand",
     "hoist",
+    "insert",
     "invariant",
     "merge",
     "mode",

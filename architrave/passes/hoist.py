@@ -43,7 +43,7 @@ class Hoist(Pass):
         new: dict[Value, Value] = {}
         for value, (user, position) in sorted(hoisted.items(), key=lambda item: item[1][0].serial):
             journal.changed("hoist", user)
-            path = _free(_wanted(value, user, position), taken)
+            path = free(_wanted(value, user, position), taken)
             op = Param(path, value.type, initial.get((path, value.type), Initial("zeros")))
             new[value] = make(op, (), user.marks).outputs[0]
         after = _over(graph, running, new)
@@ -100,7 +100,8 @@ def _wanted(value: Value, user: Node, position: int) -> str:
     return ".".join(filter(None, (str(user.place or ""), name)))
 
 
-def _free(path: str, taken: set[str]) -> str:
+def free(path: str, taken: set[str]) -> str:
+    """A path for a new weight that no other has: `path`, or with a number behind it. It is taken then."""
     name, number = path, 2
     while name in taken:
         name, number = f"{path}_{number}", number + 1
