@@ -8,7 +8,7 @@ from architrave.ir.ops.quantize import holder
 
 
 def add_quantize(rules: Rules) -> None:
-    """Add the rules of affine quantization."""
+    """Add the rules of affine quantization, and of bits."""
 
     @rules.rule("quantize")
     def _quantize(at: Call) -> Code:
@@ -17,6 +17,10 @@ def add_quantize(rules: Rules) -> None:
     @rules.rule("fake_quantize")
     def _fake_quantize(at: Call) -> Code:
         return rounding(at)
+
+    @rules.rule("binarize")
+    def _binarize(at: Call) -> Code:
+        return call(at.use("binarize"), *at.args)
 
 
 def rounding(at: Call, **options: Code) -> Code:
