@@ -14,6 +14,7 @@ from tests.ir.bits import BITS
 from tests.ir.functions import FUNCTIONS
 from tests.ir.images import IMAGES
 from tests.ir.losses import LOSSES
+from tests.ir.low_bit import LOW_BIT
 from tests.ir.matrices import MATRICES
 from tests.ir.quantized import QUANTIZED
 from tests.ir.transforms import TRANSFORMS
@@ -239,6 +240,7 @@ FORMULAS: dict[str, Callable[..., Any]] = {
     **TRANSFORMS,
     **BITS,
     **FUNCTIONS,
+    **LOW_BIT,
     **QUANTIZED,
 }
 """Composites by other formulas; None where a formula does not hold for a sample."""

@@ -13,6 +13,7 @@ from architrave.backends.functional.fourier import add_fourier
 from architrave.backends.functional.functions import add_functions
 from architrave.backends.functional.index import add_index
 from architrave.backends.functional.linalg import add_linalg
+from architrave.backends.functional.low_bit import add_low_bit
 from architrave.backends.functional.quantize import add_quantize
 from architrave.backends.functional.windows import add_windows
 from architrave.ir.types import DType, normalize_axis
@@ -25,6 +26,7 @@ add_contraction(rules, "jnp")
 add_windows(rules, "jnp")
 add_index(rules, "jnp")
 add_linalg(rules)
+add_low_bit(rules)
 add_quantize(rules)
 add_fourier(rules, "jnp")
 add_bits(rules, "jnp")

@@ -42,6 +42,7 @@ from architrave.ir.ops import (
     special,
     statistics,
     unfold,
+    weight_only,
 )
 
 __all__ = [
@@ -86,4 +87,5 @@ __all__ = [
     "special",
     "statistics",
     "unfold",
+    "weight_only",
 ]

@@ -1,0 +1,45 @@
+"""Linear layers whose weight is held in few bits."""
+
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+AT_ONCE = 1 << 20
+"""How many weights are floats at a time."""
+
+
+def linear_weight_only(
+    x: jax.Array,
+    codes: jax.Array,
+    scale: jax.Array,
+    zero: jax.Array | int = 0,
+    *,
+    bits: int,
+    signed: bool,
+) -> jax.Array:
+    """x [..., I] times the transpose of a weight [O, I] held as codes, scale [O, G] and zero [O, G].
+
+    The weight is never there as a whole, but some rows at a time.
+    """
+
+    def output(row: tuple[jax.Array, jax.Array, jax.Array]) -> jax.Array:
+        return x @ decoded(*row, bits, signed)
+
+    rows = codes, scale, jnp.broadcast_to(jnp.asarray(zero, jnp.int32), scale.shape)
+    return jnp.moveaxis(jax.lax.map(output, rows, batch_size=max(AT_ONCE // x.shape[-1], 1)), 0, -1)
+
+
+def decoded(codes: jax.Array, scale: jax.Array, zero: jax.Array, bits: int, signed: bool) -> jax.Array:
+    """The row [I] of a weight that codes stand for, by scale [G] and zero [G]."""
+    steps = unpacked(codes, bits, signed).reshape(len(scale), -1).astype(jnp.int32) - zero[:, None]
+    return (steps.astype(scale.dtype) * scale[:, None]).reshape(-1)
+
+
+def unpacked(codes: jax.Array, bits: int, signed: bool) -> jax.Array:
+    """Integers of few bits, one each. A byte holds the first of its integers in its low bits."""
+    codes = codes.astype(jnp.int8) if signed else codes
+    ups = jnp.stack([codes << 8 - end for end in range(bits, 9, bits)], -1)
+    return (ups >> 8 - bits).reshape(*codes.shape[:-1], -1)  # back again: that brings in the sign

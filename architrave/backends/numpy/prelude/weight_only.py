@@ -1,0 +1,52 @@
+"""Linear layers whose weight is held in few bits."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+AT_ONCE = 1 << 20
+"""How many weights are floats at a time."""
+
+
+def linear_weight_only(
+    x: np.ndarray,
+    codes: np.ndarray,
+    scale: np.ndarray,
+    zero: np.ndarray | None = None,
+    *,
+    bits: int,
+    signed: bool,
+) -> np.ndarray:
+    """x [..., I] times the transpose of a weight [O, I] held as codes, scale [O, G] and zero [O, G].
+
+    The weight is never there as a whole, but some rows at a time.
+    """
+    inputs = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    y = np.empty((len(inputs), len(codes)), np.result_type(x, scale))
+    rows = max(AT_ONCE // x.shape[-1], 1)
+    for start in range(0, len(codes), rows):
+        part = slice(start, start + rows)
+        weight = decoded(codes[part], scale[part], None if zero is None else zero[part], bits, signed)
+        y[:, part] = inputs @ weight.T
+    return y.reshape(*x.shape[:-1], len(codes))
+
+
+def decoded(codes: np.ndarray, scale: np.ndarray, zero: np.ndarray | None, bits: int, signed: bool) -> np.ndarray:
+    """The weight [O, I] that codes stand for."""
+    steps = unpacked(codes, bits, signed).astype(scale.dtype).reshape(*scale.shape, -1)
+    if zero is not None:
+        steps -= zero[..., None]
+    steps *= scale[..., None]
+    return steps.reshape(len(codes), -1)
+
+
+def unpacked(codes: np.ndarray, bits: int, signed: bool) -> np.ndarray:
+    """Integers of few bits, one each. A byte holds the first of its integers in its low bits."""
+    codes = codes.view(np.int8) if signed else codes
+    steps = np.empty((*codes.shape, 8 // bits), codes.dtype)
+    for i in range(8 // bits):
+        # Up to the end of the byte and back: that brings in the sign.
+        steps[..., i] = codes << 8 - bits * (i + 1) >> 8 - bits
+    return steps.reshape(len(codes), -1)
