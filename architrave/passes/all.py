@@ -2,7 +2,7 @@
 
 from architrave.passes import hoist, mode
 from architrave.passes.cleanup import constants, dead, duplicates, invariant, simplify
-from architrave.passes.quantize import insert
+from architrave.passes.quantize import insert, integer
 from architrave.passes.reparam import (
     conv_to_linear,
     cp_conv,
@@ -24,6 +24,7 @@ __all__ = [
     "expand",
     "hoist",
     "insert",
+    "integer",
     "invariant",
     "merge",
     "mode",

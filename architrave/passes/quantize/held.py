@@ -1,0 +1,59 @@
+"""A tensor as the integers that hold it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from architrave.ir import build
+from architrave.ir.graph import Value, apply
+from architrave.ir.ops.logic import Cast
+from architrave.ir.ops.quantize import Dequantize, Quantize
+from architrave.ir.types import DType
+
+EIGHT_BITS = (DType.I8, DType.U8)
+
+
+@dataclass(frozen=True)
+class Held:
+    """`(q - zero) * scale`. Scales are positive; those of quantizers are in their range, and so are zero points."""
+
+    q: Value
+    scale: Value
+    zero: Value | None = None
+
+    @property
+    def is_even(self) -> bool:
+        """Whether one scale holds for all elements."""
+        return self.scale.rank == 0
+
+    @property
+    def reach(self) -> int:
+        """The largest that `q - zero` is, without its sign."""
+        if isinstance(self.q.op, Quantize):
+            lo, hi = self.q.op.bounds
+            return hi - lo if self.zero is not None else max(-lo, hi)
+        # What was moved since may have lost the operator that says its bounds: the dtype has bounds, too.
+        return 255 if self.zero is not None or self.q.dtype is DType.U8 else 128
+
+    @property
+    def offset(self) -> list[Value]:
+        """The zero point as an operand, within the bounds of the integers: overflow is ruled out by these."""
+        if self.zero is None:
+            return []
+        lo, hi = (0, 255) if self.q.dtype is DType.U8 else (-128, 127)
+        return [build.clip(self.zero, lo=lo, hi=hi)]
+
+    @property
+    def steps(self) -> Value:
+        """`q - zero`, as i32."""
+        wide = apply(Cast(DType.I32), self.q)
+        return wide if self.zero is None else wide - self.zero
+
+    def number(self) -> Value:
+        """The tensor itself."""
+        return apply(Dequantize(), self.q, self.scale, *([] if self.zero is None else [self.zero]))
+
+
+def held(value: Value) -> Held | None:
+    """How a value is held; None for floats."""
+    return Held(*value.node.operands) if isinstance(value.op, Dequantize) else None
