@@ -2,7 +2,7 @@
 
 from architrave.passes import hoist, mode
 from architrave.passes.cleanup import constants, dead, duplicates, invariant, simplify
-from architrave.passes.quantize import insert, integer
+from architrave.passes.quantize import insert, integer, weight_only
 from architrave.passes.reparam import (
     conv_to_linear,
     cp_conv,
@@ -32,4 +32,5 @@ __all__ = [
     "pre_layer_norm",
     "pre_rmsnorm",
     "simplify",
+    "weight_only",
 ]

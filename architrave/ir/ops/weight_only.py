@@ -12,10 +12,13 @@ from architrave.ir.dims import Size, divide
 from architrave.ir.graph import Value, apply
 from architrave.ir.op import Op, Sample, sample, typed
 from architrave.ir.ops import checks
-from architrave.ir.ops.bits import Bitcast, ShiftLeft, ShiftRight
+from architrave.ir.ops.bits import Bitcast, BitwiseAnd, ShiftLeft, ShiftRight
 from architrave.ir.ops.contraction import Linear
 from architrave.ir.ops.join import Stack
+from architrave.ir.ops.leaves import Arange
+from architrave.ir.ops.logic import Cast
 from architrave.ir.ops.quantize import Dequantize
+from architrave.ir.ops.reduce import Sum
 from architrave.ir.ops.shape import Reshape
 from architrave.ir.source import error
 from architrave.ir.types import DType, TensorType, promote
@@ -100,6 +103,17 @@ class LinearWeightOnly(Op):
         yield sample(typed(DType.I32, 2, 32), typed(DType.U8, 6, 16), [6, 2], error="E303")
         yield sample([2, 32], typed(DType.U8, 6, 16), [6], error="E304")
         yield sample([], typed(DType.U8, 6, 16), [6, 2], error="E304")
+
+
+def packed(steps: Value, bits: int) -> Value:
+    """Integers [O, I] of `bits` as codes: bytes [O, I * bits / 8], the first of the integers in the low bits."""
+    if bits == 8:
+        return steps
+    (out, wide), count = steps.shape, 8 // bits
+    held = apply(Bitcast(DType.U8), steps) if steps.dtype is DType.I8 else steps
+    fields = apply(BitwiseAnd(), apply(Reshape((out, _share(wide, count), count)), held), 2**bits - 1)
+    places = apply(Arange(count)) * bits
+    return apply(Cast(DType.U8), apply(Sum((2,)), apply(ShiftLeft(), fields, places)))
 
 
 def _unpacked(codes: Value, bits: int, signed: bool) -> Value:

@@ -7,8 +7,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-AT_ONCE = 1 << 20
-"""How many weights are floats at a time."""
+AT_ONCE = 1 << 20  # so many weights are floats at a time
 
 
 def linear_weight_only(

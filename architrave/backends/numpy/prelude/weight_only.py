@@ -6,8 +6,7 @@ import math
 
 import numpy as np
 
-AT_ONCE = 1 << 20
-"""How many weights are floats at a time."""
+AT_ONCE = 1 << 20  # so many weights are floats at a time
 
 
 def linear_weight_only(

@@ -8,10 +8,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812  # as PyTorch's own documentation does
 
-AT_ONCE = 1 << 20
-"""How many weights are floats at a time."""
-FEW = 16
-"""Up to so many rows of inputs, making floats of the weight would take longer than multiplying them."""
+AT_ONCE = 1 << 20  # so many weights are floats at a time
+FEW = 16  # for no more rows of inputs, making floats of the weight takes longer than multiplying integers
 
 
 def linear_weight_only(
@@ -69,10 +67,10 @@ def looked_up(
 
     Each group of inputs is a bag, whose sum is then multiplied by the group's scale.
     """
-    wide, (out, groups) = x.shape[-1], scale.shape
-    rows = x.numel() // wide
-    places = torch.arange(wide, dtype=torch.int32).expand(rows, wide).reshape(-1)
-    starts = torch.arange(0, rows * wide, wide // groups, dtype=torch.int32)
+    size, (out, groups) = x.shape[-1], scale.shape
+    rows = x.numel() // size
+    places = torch.arange(size, dtype=torch.int32).expand(rows, size).reshape(-1)
+    starts = torch.arange(0, rows * size, size // groups, dtype=torch.int32)
     table = beside(codes, lambda: table_of(codes, bits, signed))
     bag = torch.ops.quantized.embedding_bag_byte_rowwise_offsets
     sums: torch.Tensor = bag(table, places, starts, per_sample_weights=x.reshape(-1)).view(rows, groups, out)
