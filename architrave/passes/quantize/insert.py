@@ -54,9 +54,10 @@ class Quantize(Pass):
         new = _Rounding(self, Static(graph), {path_of(w) for w in graph.weights})
 
         def offered(node: Node, operands: tuple[Value, ...]) -> Sequence[Value] | None:
-            positions = rounded_operands(node, self.functions) if self._may_touch(node) else ()
             given = list(operands)
-            for i in positions:
+            # What depends on weights alone makes a weight, which is rounded where it is used.
+            touched = self._may_touch(node) and node.outputs[0] not in new.static
+            for i in rounded_operands(node, self.functions) if touched else ():
                 given[i] = new.rounded(given[i], node, i)
             if tuple(given) == operands:
                 return None
