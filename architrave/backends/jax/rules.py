@@ -9,6 +9,7 @@ from architrave.backends.functional.bits import add_bits
 from architrave.backends.functional.contraction import add_contraction, as_matmul, linear
 from architrave.backends.functional.dtypes import as_float, astype, promoted
 from architrave.backends.functional.elementwise import add_elementwise
+from architrave.backends.functional.formats import add_formats
 from architrave.backends.functional.fourier import add_fourier
 from architrave.backends.functional.functions import add_functions
 from architrave.backends.functional.index import add_index
@@ -28,6 +29,7 @@ add_index(rules, "jnp")
 add_linalg(rules)
 add_low_bit(rules)
 add_quantize(rules)
+add_formats(rules)
 add_fourier(rules, "jnp")
 add_bits(rules, "jnp")
 

@@ -4,6 +4,7 @@ from architrave.backends.base import Rules
 from architrave.backends.torch.rules.axes import axes
 from architrave.backends.torch.rules.bits import bits
 from architrave.backends.torch.rules.elementwise import elementwise
+from architrave.backends.torch.rules.formats import formats
 from architrave.backends.torch.rules.fourier import fourier
 from architrave.backends.torch.rules.functions import functions
 from architrave.backends.torch.rules.layers import layers
@@ -12,6 +13,6 @@ from architrave.backends.torch.rules.low_bit import low_bit
 from architrave.backends.torch.rules.quantize import quantize
 from architrave.backends.torch.rules.windows import windows
 
-rules = Rules.joined(elementwise, functions, axes, bits, fourier, layers, linalg, low_bit, quantize, windows)
+rules = Rules.joined(elementwise, functions, axes, bits, formats, fourier, layers, linalg, low_bit, quantize, windows)
 
 __all__ = ["rules"]

@@ -1,0 +1,24 @@
+"""Integers of few bits in bytes."""
+
+# pyright: reportUnknownMemberType=false
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+
+def pack(x: jax.Array, bits: int) -> jax.Array:
+    """Integers of few bits as bytes; the first of those in a byte has its lowest bits."""
+    digits = x.astype(jnp.uint8) & (1 << bits) - 1
+    packed = digits[..., :: 8 // bits]
+    for i in range(1, 8 // bits):
+        packed = packed | digits[..., i :: 8 // bits] << bits * i
+    return packed
+
+
+def unpack(x: jax.Array, bits: int, dtype: type) -> jax.Array:
+    """The integers of few bits in bytes; an i8 has their sign."""
+    # Up to the end of the byte and back: that brings in the sign.
+    digits = [x.astype(dtype) << 8 - end >> 8 - bits for end in range(bits, 9, bits)]
+    return jnp.stack(digits, -1).reshape(*x.shape[:-1], x.shape[-1] * (8 // bits))
