@@ -11,6 +11,8 @@ from architrave.ir.ops.quantize import Dequantize, Quantize
 from architrave.ir.types import DType
 
 EIGHT_BITS = (DType.I8, DType.U8)
+LARGEST_BIAS = 2**30
+"""What is added to a sum of products is cut off here, in its steps: the rest of 32 bits is left for the products."""
 
 
 @dataclass(frozen=True)
@@ -57,3 +59,9 @@ class Held:
 def held(value: Value) -> Held | None:
     """How a value is held; None for floats."""
     return Held(*value.node.operands) if isinstance(value.op, Dequantize) else None
+
+
+def in_steps(bias: Value, scale: Value) -> Value:
+    """What is added to integers of a scale, as such integers."""
+    steps = build.clip(build.round(bias / scale), lo=float(-LARGEST_BIAS), hi=float(LARGEST_BIAS))
+    return apply(Cast(DType.I32), steps)

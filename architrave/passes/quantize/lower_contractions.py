@@ -9,17 +9,14 @@ from architrave.ir.dims import product
 from architrave.ir.graph import Node, Value, apply
 from architrave.ir.ops.contraction import Einsum, Linear, Matmul
 from architrave.ir.ops.conv import Conv
-from architrave.ir.ops.logic import Cast
 from architrave.ir.ops.shape import Reshape, Transpose
-from architrave.ir.types import DType
 from architrave.passes.journal import Declined
-from architrave.passes.quantize.held import EIGHT_BITS, Held, held
+from architrave.passes.quantize.held import EIGHT_BITS, LARGEST_BIAS, Held, held, in_steps
 from architrave.passes.reparam.affine import channelwise
 from architrave.passes.rewriter import Change, Walk
 
-LARGEST_BIAS = 2**30
-"""Biases are cut off here, in units of the accumulator: the other half of its range is left for the products."""
 ROOM = 2**31 - 1 - LARGEST_BIAS
+"""What 32 bits hold beside a bias."""
 
 
 def integer_layer(node: Node, walk: Walk) -> Change:
@@ -44,7 +41,7 @@ def integer_layer(node: Node, walk: Walk) -> Change:
         total = build.linear_integer(source.q, kernel.q, *source.offset)
     axis = 1 if isinstance(node.op, Conv) else total.rank - 1
     if bias:
-        total = total + channelwise(_in_steps(bias[0], scale), axis, total.rank)
+        total = total + channelwise(in_steps(bias[0], scale), axis, total.rank)
     return Held(total, channelwise(scale, axis, total.rank)).number()
 
 
@@ -87,12 +84,6 @@ def _problem(left: Held, right: Held, count: object) -> str | None:
     if count * left.reach * right.reach > ROOM:
         return f"32 bits might not hold the sum of {count} products"
     return None
-
-
-def _in_steps(bias: Value, scale: Value) -> Value:
-    """A bias as whole steps of the accumulator."""
-    steps = build.clip(build.round(bias / scale), lo=float(-LARGEST_BIAS), hi=float(LARGEST_BIAS))
-    return apply(Cast(DType.I32), steps)
 
 
 def _matrices(node: Node) -> tuple[Value, Value] | None:

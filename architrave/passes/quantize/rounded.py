@@ -13,7 +13,7 @@ from architrave.ir.ops.contraction import Einsum, Linear, Matmul
 from architrave.ir.ops.conv import Conv
 from architrave.ir.ops.elementwise import FloatUnary
 from architrave.ir.ops.join import Concat, Slice, Stack
-from architrave.ir.ops.norm import GroupNorm, LayerNorm, RmsNorm
+from architrave.ir.ops.norm import BatchNorm, GroupNorm, LayerNorm, RmsNorm
 from architrave.ir.ops.piecewise import HardTanh, Relu6
 from architrave.ir.ops.pooling import AvgPool, MaxPool
 from architrave.ir.ops.reduce import Sum
@@ -22,7 +22,10 @@ from architrave.ir.ops.statistics import Mean
 
 CONTRACTIONS: tuple[type[Op], ...] = (Conv, Linear, Matmul, Einsum)
 """Sums of products: what quantization is there for."""
-JOINS: tuple[type[Op], ...] = (Add, Subtract, Multiply, Concat, Stack, Mean, Sum, AvgPool, AdaptiveAvgPool)
+JOINS: tuple[type[Op], ...] = (
+    *(Add, Subtract, Multiply, Concat, Stack, BatchNorm),
+    *(Mean, Sum, AvgPool, AdaptiveAvgPool),
+)
 """What else integer arithmetic does to a tensor, between contractions."""
 FUNCTIONS: tuple[type[Op], ...] = (Activation, FloatUnary, Softmax, LayerNorm, RmsNorm, GroupNorm)
 """What integers need tables and roots for."""
@@ -41,7 +44,7 @@ def rounded_operands(node: Node, functions: bool) -> Sequence[int]:
     if not isinstance(node.op, kinds) or isinstance(node.op, BOUNDED) or handed_on(node) is not None:
         return ()
     count = 2 if isinstance(node.op, Conv | Linear) else len(node.operands)
-    count = 1 if isinstance(node.op, FUNCTIONS) else count
+    count = 1 if isinstance(node.op, (BatchNorm, *FUNCTIONS)) else count
     return [i for i, v in enumerate(node.operands[:count]) if v.dtype.is_float and not _is_number(v)]
 
 
