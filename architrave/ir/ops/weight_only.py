@@ -12,13 +12,9 @@ from architrave.ir.dims import Size, divide
 from architrave.ir.graph import Value, apply
 from architrave.ir.op import Op, Sample, sample, typed
 from architrave.ir.ops import checks
-from architrave.ir.ops.bits import Bitcast, BitwiseAnd, ShiftLeft, ShiftRight
 from architrave.ir.ops.contraction import Linear
-from architrave.ir.ops.join import Stack
-from architrave.ir.ops.leaves import Arange
-from architrave.ir.ops.logic import Cast
+from architrave.ir.ops.packing import Unpack
 from architrave.ir.ops.quantize import Dequantize
-from architrave.ir.ops.reduce import Sum
 from architrave.ir.ops.shape import Reshape
 from architrave.ir.source import error
 from architrave.ir.types import DType, TensorType, promote
@@ -57,7 +53,7 @@ class LinearWeightOnly(Op):
         return TensorType(promote(x.dtype, scale.dtype), (*x.shape[:-1], codes.shape[0]))
 
     def expand(self, x: Value, codes: Value, scale: Value, zero: Value | None = None) -> Value:
-        codes = codes if self.bits == 8 else _unpacked(codes, self.bits, self.signed)
+        codes = codes if self.bits == 8 else apply(Unpack(self.bits, self.signed), codes)
         (out, wide), groups = codes.shape, scale.shape[1]
         affine = (apply(Reshape((out, groups, 1)), v) for v in (scale, zero) if v is not None)
         grouped = apply(Reshape((out, groups, _share(wide, groups))), codes)
@@ -103,25 +99,6 @@ class LinearWeightOnly(Op):
         yield sample(typed(DType.I32, 2, 32), typed(DType.U8, 6, 16), [6, 2], error="E303")
         yield sample([2, 32], typed(DType.U8, 6, 16), [6], error="E304")
         yield sample([], typed(DType.U8, 6, 16), [6, 2], error="E304")
-
-
-def packed(steps: Value, bits: int) -> Value:
-    """Integers [O, I] of `bits` as codes: bytes [O, I * bits / 8], the first of the integers in the low bits."""
-    if bits == 8:
-        return steps
-    (out, wide), count = steps.shape, 8 // bits
-    held = apply(Bitcast(DType.U8), steps) if steps.dtype is DType.I8 else steps
-    fields = apply(BitwiseAnd(), apply(Reshape((out, _share(wide, count), count)), held), 2**bits - 1)
-    places = apply(Arange(count)) * bits
-    return apply(Cast(DType.U8), apply(Sum((2,)), apply(ShiftLeft(), fields, places)))
-
-
-def _unpacked(codes: Value, bits: int, signed: bool) -> Value:
-    """Integers of few bits, one each: shifted up to the end of the byte and back, which brings in the sign."""
-    held = apply(Bitcast(DType.I8), codes) if signed else codes
-    ups = (apply(ShiftLeft(), held, 8 - end) for end in range(bits, 9, bits))
-    steps = [apply(ShiftRight(), up, 8 - bits) for up in ups]
-    return apply(Reshape((codes.shape[0], codes.shape[1] * len(steps))), apply(Stack(2), *steps))
 
 
 def _share(wide: Size, groups: Size) -> Size:

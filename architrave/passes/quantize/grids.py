@@ -10,9 +10,10 @@ from architrave.ir.dims import divide
 from architrave.ir.graph import Value, apply
 from architrave.ir.ops.leaves import Param
 from architrave.ir.ops.logic import Cast
+from architrave.ir.ops.packing import Pack
 from architrave.ir.ops.quantize import FakeQuantize, Quantize
 from architrave.ir.ops.shape import Expand, Reshape
-from architrave.ir.ops.weight_only import WIDTHS, packed
+from architrave.ir.ops.weight_only import WIDTHS
 from architrave.ir.types import DType
 
 
@@ -38,7 +39,7 @@ class Grid:
         """The integers, packed."""
         affine = (apply(Reshape((*v.shape, 1)), v) for v in (self.scale, self.zero) if v is not None)
         steps = apply(Reshape(self.weight.shape), apply(self.op, self.grouped, *affine))
-        return packed(steps, self.width)
+        return steps if self.width == 8 else apply(Pack(self.width), steps)
 
 
 def rounded(value: Value) -> tuple[Value, ...]:

@@ -7,6 +7,8 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from architrave.backends.jax.prelude.packing import unpack
+
 AT_ONCE = 1 << 20  # so many weights are floats at a time
 
 
@@ -33,12 +35,7 @@ def linear_weight_only(
 
 def decoded(codes: jax.Array, scale: jax.Array, zero: jax.Array, bits: int, signed: bool) -> jax.Array:
     """The row [I] of a weight that codes stand for, by scale [G] and zero [G]."""
-    steps = unpacked(codes, bits, signed).reshape(len(scale), -1).astype(jnp.int32) - zero[:, None]
+    steps = (
+        unpack(codes, bits, jnp.int8 if signed else jnp.uint8).reshape(len(scale), -1).astype(jnp.int32) - zero[:, None]
+    )
     return (steps.astype(scale.dtype) * scale[:, None]).reshape(-1)
-
-
-def unpacked(codes: jax.Array, bits: int, signed: bool) -> jax.Array:
-    """Integers of few bits, one each. A byte holds the first of its integers in its low bits."""
-    codes = codes.astype(jnp.int8) if signed else codes
-    ups = jnp.stack([codes << 8 - end for end in range(bits, 9, bits)], -1)
-    return (ups >> 8 - bits).reshape(*codes.shape[:-1], -1)  # back again: that brings in the sign

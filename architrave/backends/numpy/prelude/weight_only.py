@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 
+from architrave.backends.numpy.prelude.packing import unpack
+
 AT_ONCE = 1 << 20  # so many weights are floats at a time
 
 
@@ -34,18 +36,8 @@ def linear_weight_only(
 
 def decoded(codes: np.ndarray, scale: np.ndarray, zero: np.ndarray | None, bits: int, signed: bool) -> np.ndarray:
     """The weight [O, I] that codes stand for."""
-    steps = unpacked(codes, bits, signed).astype(scale.dtype).reshape(*scale.shape, -1)
+    steps = unpack(codes, bits, np.int8 if signed else np.uint8).astype(scale.dtype).reshape(*scale.shape, -1)
     if zero is not None:
         steps -= zero[..., None]
     steps *= scale[..., None]
-    return steps.reshape(len(codes), -1)
-
-
-def unpacked(codes: np.ndarray, bits: int, signed: bool) -> np.ndarray:
-    """Integers of few bits, one each. A byte holds the first of its integers in its low bits."""
-    codes = codes.view(np.int8) if signed else codes
-    steps = np.empty((*codes.shape, 8 // bits), codes.dtype)
-    for i in range(8 // bits):
-        # Up to the end of the byte and back: that brings in the sign.
-        steps[..., i] = codes << 8 - bits * (i + 1) >> 8 - bits
     return steps.reshape(len(codes), -1)

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812  # as PyTorch's own documentation does
 
+from architrave.backends.torch.prelude.packing import unpack
+
 AT_ONCE = 1 << 20  # so many weights are floats at a time
 FEW = 16  # for no more rows of inputs, making floats of the weight takes longer than multiplying integers
 
@@ -36,16 +38,9 @@ def linear_weight_only(
 
 def decoded(codes: torch.Tensor, scale: torch.Tensor, zero: torch.Tensor, bits: int, signed: bool) -> torch.Tensor:
     """The weight [O, I] that codes stand for."""
-    steps = unpacked(codes, bits, signed).reshape(*scale.shape, -1) - zero[..., None]
+    steps = unpack(codes, bits, torch.int8 if signed else torch.uint8).reshape(*scale.shape, -1) - zero[..., None]
     weight = steps.to(scale.dtype) * scale[..., None]
     return weight.reshape(len(codes), -1)
-
-
-def unpacked(codes: torch.Tensor, bits: int, signed: bool) -> torch.Tensor:
-    """Integers of few bits, one each. A byte holds the first of its integers in its low bits."""
-    codes = codes.view(torch.int8) if signed else codes
-    ups = torch.stack([codes << 8 - end for end in range(bits, 9, bits)], -1)
-    return (ups >> 8 - bits).flatten(-2)  # back again: that brings in the sign
 
 
 def can_look_up(x: torch.Tensor, scale: torch.Tensor) -> bool:
@@ -84,7 +79,7 @@ def looked_up(
 def table_of(codes: torch.Tensor, bits: int, signed: bool) -> torch.Tensor:
     """Codes [I, O] as bytes; the 8 that end a row are its scale, 1, and a bias that brings bytes about 0."""
     half = 2 ** (bits - 1)
-    steps = unpacked(codes, bits, signed).T.to(torch.int16) + (half if signed else 0)
+    steps = unpack(codes, bits, torch.int8 if signed else torch.uint8).T.to(torch.int16) + (half if signed else 0)
     ends = torch.tensor([1.0, -half], dtype=torch.float32).view(torch.uint8)
     return torch.cat([steps.to(torch.uint8), ends.to(codes.device).expand(len(steps), -1)], 1)
 
