@@ -13,6 +13,7 @@ from tests.ir.apply import Array, evaluate
 from tests.ir.bits import BITS
 from tests.ir.functions import FUNCTIONS
 from tests.ir.images import IMAGES
+from tests.ir.integer_products import INTEGER_PRODUCTS
 from tests.ir.losses import LOSSES
 from tests.ir.low_bit import LOW_BIT
 from tests.ir.matrices import MATRICES
@@ -236,6 +237,7 @@ FORMULAS: dict[str, Callable[..., Any]] = {
     "angle": np.angle,
     **IMAGES,
     **LOSSES,
+    **INTEGER_PRODUCTS,
     **MATRICES,
     **TRANSFORMS,
     **BITS,

@@ -13,11 +13,8 @@ def add_windows(rules: Rules, np: str) -> None:
 
     @rules.rule("conv", "conv_transpose")
     def _conv(at: Call) -> Code:
-        options = _window(at)
-        if at.op.groups != 1:
-            options["groups"] = at.size(at.op.groups)
         name = at.use(at.op.name.replace("conv", "convolve"))
-        return call(name, *promoted(at, np), **options)
+        return call(name, *promoted(at, np), **window_options(at))
 
     @rules.rule("max_pool", "max_pool_places")
     def _max_pool(at: Call) -> Code:
@@ -32,6 +29,14 @@ def add_windows(rules: Rules, np: str) -> None:
             options["count_padding"] = "False"
         stride = _short(at, at.op.stride or at.op.kernel)
         return call(at.use("avg_pool"), as_float(at), literal(at.op.kernel), stride=stride, **options)
+
+
+def window_options(at: Call) -> dict[str, Code | str]:
+    """The keyword arguments of a convolution."""
+    options = _window(at)
+    if at.op.groups != 1:
+        options["groups"] = at.size(at.op.groups)
+    return options
 
 
 _PLAIN = {"stride": "1", "padding": "0", "output_padding": "0", "dilation": "1"}

@@ -13,6 +13,7 @@ from architrave.backends.functional.formats import add_formats
 from architrave.backends.functional.fourier import add_fourier
 from architrave.backends.functional.functions import add_functions
 from architrave.backends.functional.index import add_index
+from architrave.backends.functional.integer import add_integer
 from architrave.backends.functional.linalg import add_linalg
 from architrave.backends.functional.low_bit import add_low_bit
 from architrave.backends.functional.quantize import add_quantize
@@ -26,6 +27,7 @@ add_axes(rules, "np")
 add_contraction(rules, "np")
 add_windows(rules, "np")
 add_index(rules, "np")
+add_integer(rules)
 add_linalg(rules)
 add_low_bit(rules)
 add_quantize(rules)
