@@ -13,6 +13,7 @@ from tests.ir.apply import Array, evaluate
 from tests.ir.bits import BITS
 from tests.ir.functions import FUNCTIONS
 from tests.ir.images import IMAGES
+from tests.ir.integer_functions import INTEGER_FUNCTIONS
 from tests.ir.integer_products import INTEGER_PRODUCTS
 from tests.ir.losses import LOSSES
 from tests.ir.low_bit import LOW_BIT
@@ -236,14 +237,15 @@ FORMULAS: dict[str, Callable[..., Any]] = {
     "conj": np.conj,
     "angle": np.angle,
     **IMAGES,
-    **LOSSES,
     **INTEGER_PRODUCTS,
+    **LOSSES,
     **MATRICES,
     **TRANSFORMS,
     **BITS,
     **FUNCTIONS,
     **LOW_BIT,
     **QUANTIZED,
+    **INTEGER_FUNCTIONS,
 }
 """Composites by other formulas; None where a formula does not hold for a sample."""
 
