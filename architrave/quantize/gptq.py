@@ -1,0 +1,67 @@
+"""GPTQ: weights are rounded one input after another, and those behind make up for the error.
+
+Frantar, Ashkboos, Hoefler and Alistarh, "GPTQ: Accurate Post-Training Quantization for Generative Pre-trained
+Transformers" (2023). Arrays alone: `layerwise` runs it over a network.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from architrave.ir.arrays import Array
+from architrave.ir.source import error
+from architrave.quantize.grid import Grid
+
+
+@dataclass(frozen=True)
+class GPTQ:
+    """`damping` is the share of the mean curvature that is added to each; `block` inputs are done before the rest.
+
+    With `ordered` the inputs of the largest curvature come first (act-order), while each is still free to be made up
+    for. Scales are those of the grid: they do not change with what is made up.
+    """
+
+    damping: float = 0.01
+    block: int = 128
+    ordered: bool = False
+
+    def rounded(self, weight: Array, hessian: Array, grid: Grid) -> Array:
+        """A weight [O, I] on its grid, of which `x @ weight.T` stays near, for inputs with `hessian` [I, I] = x' x.
+
+        Computed in float64; the result is float32. Raises E911 for a curvature that is not finite.
+        """
+        if not np.isfinite(hessian).all():
+            raise error("E911", "what a layer is given while it is rounded holds NaN or infinity")
+        order = np.argsort(-np.diag(hessian), kind="stable") if self.ordered else np.arange(len(hessian))
+        grid = grid.spread(weight.shape, weight.shape).columns(order)
+        left = weight[:, order].astype(np.float64)
+        inverse = self._inverse(hessian[np.ix_(order, order)].astype(np.float64))
+        done = np.empty(weight.shape, np.float32)
+        for start in range(0, len(order), self.block):
+            self._block(left, done, inverse, grid, slice(start, min(start + self.block, len(order))))
+        return done[:, np.argsort(order)]
+
+    def _inverse(self, hessian: Array) -> Array:
+        """The upper Cholesky factor of the inverse of the damped curvature."""
+        curvature = np.diag(hessian)
+        # An input that is always 0 leaves its weights free: any curvature does.
+        added = np.where(curvature > 0, 0.0, 1.0) + max(self.damping, 1e-8) * (curvature.mean() or 1.0)
+        inverse = np.linalg.inv(hessian + np.diag(added))
+        return np.linalg.cholesky((inverse + inverse.T) / 2).T
+
+    def _block(self, left: Array, done: Array, inverse: Array, grid: Grid, where: slice) -> None:
+        errors = np.empty((len(left), where.stop - where.start))
+        for i in range(where.start, where.stop):
+            done[:, i] = grid.columns(slice(i, i + 1)).nearest(left[:, i : i + 1])[:, 0]
+            errors[:, i - where.start] = (left[:, i] - done[:, i]) / inverse[i, i]
+            within = slice(i, where.stop)
+            left[:, within] -= np.outer(errors[:, i - where.start], inverse[i, within])
+        left[:, where.stop :] -= errors @ inverse[where, where.stop :]
+
+
+def loss(weight: Array, rounded: Array, hessian: Array) -> float:
+    """The sum of the squares of what rounding changes in `x @ weight.T`, for `hessian` = x' x."""
+    change = (weight - rounded).astype(np.float64)
+    return float(np.einsum("oi,ij,oj->", change, hessian.astype(np.float64), change))

@@ -1,0 +1,169 @@
+"""Rounding a network layer after layer: each sees what the rounded ones before it give, and aims at the float network.
+
+A method that looks at one layer at a time is a function of a `Task`; `layerwise` runs it over a network. The examples
+are kept where they are between two parts of the network, so that the time is that of a few runs, however deep it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from architrave.ir.arrays import Array
+from architrave.ir.graph import Graph, Value
+from architrave.ir.mode import specialize
+from architrave.ir.ops.leaves import path_of
+from architrave.ir.source import error
+from architrave.quantize.gptq import GPTQ
+from architrave.quantize.grid import Grid, shaped
+from architrave.quantize.layers import Layer, layers
+from architrave.quantize.record import Recorder, silent, unrounded
+from architrave.quantize.stages import Stage, stages
+
+Arrays = tuple[Array, ...]
+Weights = dict[str, Array]
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Examples on their way through a network, batch by batch: where they are in floats, and where rounded."""
+
+    exact: list[Arrays]
+    rounded: list[Arrays]
+
+
+@dataclass
+class Walk:
+    """A rounded network, its float twin, and the examples at the part that comes next."""
+
+    weights: Weights
+    """Those of the rounded network, as far as they are chosen."""
+    original: Mapping[str, Array]
+    stream: Stream
+    backend: str
+
+    def record(self, stage: Stage, values: Sequence[Value], exact: bool) -> list[Arrays]:
+        """What values of the part are on each batch; in floats, or in the rounded network as it is now."""
+        graph = replace(stage.graph, outputs=tuple(stage.values[v] for v in values))
+        graph = unrounded(graph)[0] if exact else graph
+        recorder = Recorder(graph, {str(i): value for i, value in enumerate(graph.outputs)}, self.backend)
+        weights, batches = (self.original, self.stream.exact) if exact else (self.weights, self.stream.rounded)
+        read = {path_of(w): weights[path_of(w)] for w in graph.weights}
+        return [tuple(found.values()) for found in recorder.stream(read, batches)]
+
+    def advance(self, stage: Stage) -> None:
+        """Run all examples through the part, as it is now."""
+        self.stream = Stream(*(self.record(stage, stage.end, exact) for exact in (True, False)))
+
+
+@dataclass(frozen=True)
+class Task:
+    """One layer that is to be rounded, with the examples that reach it."""
+
+    layer: Layer
+    walk: Walk
+    stage: Stage
+
+    @property
+    def weight(self) -> Array:
+        """Its weight, as it is now."""
+        return self.walk.weights[self.layer.path]
+
+    @property
+    def original(self) -> Array:
+        """Its weight in the float network."""
+        return self.walk.original[self.layer.path]
+
+    @property
+    def grid(self) -> Grid:
+        """What its weight is rounded to, for the weight in the shape `shaped(layer.site)`."""
+        return Grid.of(self.layer.site, self.walk.weights)
+
+    @cached_property
+    def inputs(self) -> list[Array]:
+        """What the layer is given in the rounded network, batch by batch."""
+        return [x for (x,) in self.walk.record(self.stage, [self.layer.x], exact=False)]
+
+    @cached_property
+    def targets(self) -> list[Array]:
+        """What the layer and its activation function give in the float network."""
+        return [y for (y,) in self.walk.record(self.stage, [self.layer.end], exact=True)]
+
+
+Method = Callable[[Task], Mapping[str, Array]]
+"""The new weights of a layer: the rounded one, and whatever else of it changes."""
+
+
+def layerwise(
+    graph: Graph,
+    weights: Mapping[str, Any],
+    batches: Sequence[Sequence[Any]],
+    method: Method,
+    backend: str = "numpy",
+    progress: Callable[[int], object] = silent,
+) -> Weights:
+    """The weights of a network with quantizers (the pass `quantize`), each layer's chosen by `method`.
+
+    `weights` are those of `graph`, whose activations are calibrated if they are rounded; `batches` are what the network
+    takes. Raises E912 where there are no batches. `progress` hears how many layers are done, one by one.
+    """
+    if not batches:
+        raise error("E912", "there are no examples to round by", hint="some hundred that are like what is to come")
+    graph = specialize(replace(graph, updates=()), training=False)
+    found = layers(graph)
+    original = {path: np.asarray(w) for path, w in weights.items()}
+    given = [tuple(np.asarray(x) for x in batch) for batch in batches]
+    walk = Walk(dict(original), original, Stream(given, list(given)), backend)
+    parts = stages(graph, [layer.node for layer in found])
+    for i, stage in enumerate(parts):
+        for layer in filter(lambda layer: stage.computes(layer.end), found):
+            walk.weights |= method(Task(layer, walk, stage))
+            progress(1)
+        if i + 1 < len(parts):
+            walk.advance(stage)
+    return walk.weights
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """Each weight goes to the nearest number of its grid: what every other method is compared with."""
+
+    def __call__(self, task: Task) -> Mapping[str, Array]:
+        shape = shaped(task.layer.site)
+        return {task.layer.path: task.grid.nearest(task.weight.reshape(shape)).reshape(task.weight.shape)}
+
+
+@dataclass(frozen=True)
+class ByHessian:
+    """GPTQ over a network: `settings` say how each matrix is rounded."""
+
+    settings: GPTQ = field(default_factory=GPTQ)
+
+    def __call__(self, task: Task) -> Mapping[str, Array]:
+        weight, layer = task.weight, task.layer
+        shape = shaped(layer.site)
+        rows = weight.reshape(len(weight), -1)
+        grid = task.grid.spread(shape, rows.shape)
+        parts = np.split(np.arange(len(rows)), layer.groups)
+        done = [
+            self.settings.rounded(rows[part], hessian, Grid(grid.scale[part], grid.zero[part], grid.lo, grid.hi))
+            for part, hessian in zip(parts, hessians(layer, task.inputs), strict=True)
+        ]
+        return {layer.path: np.concatenate(done).reshape(weight.shape).astype(weight.dtype)}
+
+
+def hessians(layer: Layer, inputs: Sequence[Array]) -> Array:
+    """The mean of x' x over the rows that a layer multiplies: [groups, I, I], float64."""
+    count, total = 0, np.zeros(())
+    for columns in _columns(layer, inputs):
+        total = total + np.matmul(columns.transpose(0, 2, 1), columns)
+        count += columns.shape[1]
+    return np.asarray(total) / max(count, 1)
+
+
+def _columns(layer: Layer, inputs: Sequence[Array]) -> Iterator[Array]:
+    return (layer.columns(x.astype(np.float64)) for x in inputs)
