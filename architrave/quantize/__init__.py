@@ -2,8 +2,45 @@
 
 The passes (`architrave.passes`) put quantizers into a network and lower it to integers; what they round by comes from
 here: weights in, weights out.
+
+    transformed = apply(network, "deploy,quantize")
+    weights = calibrate(transformed.graph, transformed.weights(trained), batches, MSE())
+    integers = apply(transformed.graph, "integer,hoist")
 """
 
+from architrave.quantize.calibrate import Seen, calibrate, chosen, observe, weight_scales
+from architrave.quantize.histogram import Histogram
+from architrave.quantize.observers import (
+    MSE,
+    OBSERVERS,
+    Entropy,
+    Integers,
+    MinMax,
+    MovingAverage,
+    Observer,
+    Percentile,
+    observer,
+)
 from architrave.quantize.record import Recorder, unrounded
+from architrave.quantize.running import reestimate
 
-__all__ = ["Recorder", "unrounded"]
+__all__ = [
+    "MSE",
+    "OBSERVERS",
+    "Entropy",
+    "Histogram",
+    "Integers",
+    "MinMax",
+    "MovingAverage",
+    "Observer",
+    "Percentile",
+    "Recorder",
+    "Seen",
+    "calibrate",
+    "chosen",
+    "observe",
+    "observer",
+    "reestimate",
+    "unrounded",
+    "weight_scales",
+]
