@@ -85,7 +85,9 @@ def table_of(codes: torch.Tensor, bits: int, signed: bool) -> torch.Tensor:
 
 
 def beside(source: Any, make: Callable[[], torch.Tensor]) -> Any:
-    """What is made of a tensor, kept beside it for as long as its numbers stay."""
+    """What is made of a tensor, kept beside it for as long as its numbers stay, or made anew where none can be."""
+    if torch.compiler.is_compiling() or source.is_inference():
+        return make()
     state = source.data_ptr(), source._version
     known, made = getattr(source, "beside", (None, None))
     if known == state:
