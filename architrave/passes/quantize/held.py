@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 from architrave.ir import build
 from architrave.ir.graph import Value, apply
+from architrave.ir.ops.bits import WIDTHS
+from architrave.ir.ops.integer import Requantize
 from architrave.ir.ops.logic import Cast
-from architrave.ir.ops.quantize import Dequantize, Quantize
+from architrave.ir.ops.quantize import Dequantize, Quantize, bounds
 from architrave.ir.types import DType
+from architrave.passes.quantize.rounded import MOVES
 
 EIGHT_BITS = (DType.I8, DType.U8)
 LARGEST_BIAS = 2**30
@@ -29,13 +32,22 @@ class Held:
         return self.scale.rank == 0
 
     @property
+    def bounds(self) -> tuple[int, int]:
+        """The least and the largest integer that `q` can be."""
+        q = self.q
+        while isinstance(q.op, MOVES):
+            q = q.node.operands[0]
+        match q.op:
+            case Quantize() | Requantize():
+                return q.op.bounds
+            case _:
+                return bounds(WIDTHS[q.dtype], q.dtype is not DType.U8)
+
+    @property
     def reach(self) -> int:
         """The largest that `q - zero` is, without its sign."""
-        if isinstance(self.q.op, Quantize):
-            lo, hi = self.q.op.bounds
-            return hi - lo if self.zero is not None else max(-lo, hi)
-        # What was moved since may have lost the operator that says its bounds: the dtype has bounds, too.
-        return 255 if self.zero is not None or self.q.dtype is DType.U8 else 128
+        lo, hi = self.bounds
+        return hi - lo if self.zero is not None else max(-lo, hi)
 
     @property
     def offset(self) -> list[Value]:

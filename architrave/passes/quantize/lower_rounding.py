@@ -33,7 +33,7 @@ def requantized(node: Node, walk: Walk) -> Change:
     if source is None or source.q.dtype not in _WIDE or not isinstance(node.op, Quantize):
         return None
     scale, zero = node.operands[1], node.operands[2] if len(node.operands) > 2 else None
-    if (scale, zero) == (source.scale, source.zero) and source.q.op == node.op:
+    if (scale, zero, node.outputs[0].dtype) == (source.scale, source.zero, source.q.dtype) and _holds(node.op, source):
         return source.q
     multiplier, shift = build.fixed_point(source.scale / scale)
     result: Value = build.requantize(source.steps, multiplier, shift, zero, bits=node.op.bits, signed=node.op.signed)
@@ -73,6 +73,11 @@ def number_into_scale(node: Node, walk: Walk) -> Change:
         return None
     scale = source.scale * factor if isinstance(node.op, Multiply) else source.scale / factor
     return Held(source.q, scale, source.zero).number()
+
+
+def _holds(op: Quantize, source: Held) -> bool:
+    """Whether a quantizer leaves all integers as they are that there may be."""
+    return op.bounds[0] <= source.bounds[0] and source.bounds[1] <= op.bounds[1]
 
 
 def _limits(value: Value) -> tuple[float | None, float | None] | None:
