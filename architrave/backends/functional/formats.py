@@ -66,3 +66,13 @@ def add_formats(rules: Rules) -> None:
             beyond=literal(layout.beyond),
             dtype=at.dtype(DType.FLOAT),
         )
+
+    @rules.rule("l_mul", "l_mul_matmul")
+    def _l_mul(at: Call) -> Code:
+        return call(
+            at.use(at.op.name),
+            *at.args,
+            mantissa=literal(at.op.mantissa),
+            offset=literal(at.op.offset),
+            dtype=at.dtype(at.results[0].dtype),
+        )
