@@ -5,7 +5,7 @@ from __future__ import annotations
 from architrave.ir.graph import Graph
 from architrave.passes.base import Keeps, Pass, option
 from architrave.passes.journal import Journal
-from architrave.passes.quantize import lower_affine, lower_contractions, lower_rounding
+from architrave.passes.quantize import lower_affine, lower_contractions, lower_functions, lower_joins, lower_rounding
 from architrave.passes.rewriter import rewrite
 from architrave.passes.select import Select
 
@@ -30,5 +30,8 @@ class Integer(Pass):
         return rewrite(graph, RULES, journal, self.only)
 
 
-RULES = (*lower_rounding.RULES, *lower_contractions.RULES, *lower_affine.RULES)
+RULES = (
+    *(*lower_rounding.RULES, *lower_contractions.RULES, *lower_affine.RULES),
+    *(*lower_functions.RULES, *lower_joins.RULES),
+)
 """Every rule, in the order in which they are tried."""

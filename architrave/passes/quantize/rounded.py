@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from architrave.ir.graph import Node, Value
@@ -13,6 +14,8 @@ from architrave.ir.ops.contraction import Einsum, Linear, Matmul
 from architrave.ir.ops.conv import Conv
 from architrave.ir.ops.elementwise import FloatUnary
 from architrave.ir.ops.join import Concat, Slice, Stack
+from architrave.ir.ops.leaves import Full
+from architrave.ir.ops.logic import Where
 from architrave.ir.ops.norm import BatchNorm, GroupNorm, LayerNorm, RmsNorm
 from architrave.ir.ops.piecewise import HardTanh, Relu6
 from architrave.ir.ops.pooling import AvgPool, MaxPool
@@ -49,13 +52,23 @@ def rounded_operands(node: Node, functions: bool) -> Sequence[int]:
 
 
 def handed_on(node: Node) -> int | None:
-    """Which operand of a node it hands on as rounded as that is: moved, or times a number; None where it does not."""
+    """Which operand of a node it hands on as rounded as that is; None where it does not.
+
+    It is moved, times a number, or masked: a minus infinity, which no integer stands for, is for a softmax to know.
+    """
     if isinstance(node.op, MOVES):
         return 0
+    if isinstance(node.op, Where) and (is_full(node.operands[2], 0.0) or is_full(node.operands[2], -math.inf)):
+        return 1
     if not isinstance(node.op, Multiply | Divide):
         return None
     a, b = node.operands
     return 0 if _is_number(b) else 1 if isinstance(node.op, Multiply) and _is_number(a) else None
+
+
+def is_full(value: Value, number: float) -> bool:
+    """Whether a value is this one number, for all elements."""
+    return isinstance(value.op, Full) and not value.shape and value.op.value == number
 
 
 def weight_axis(op: Op) -> int | None:
