@@ -42,7 +42,7 @@ class Grid:
 
     def steps(self, x: Array) -> Array:
         """The nearest integers, half to even: the rule of `quantize`."""
-        return np.clip(np.rint(self.position(x)) + self.zero, self.lo, self.hi)
+        return np.asarray(np.clip(np.rint(self.position(x)) + self.zero, self.lo, self.hi))
 
     def number(self, q: Array) -> Array:
         """What integers stand for."""

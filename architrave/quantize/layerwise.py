@@ -22,7 +22,7 @@ from architrave.quantize.gptq import GPTQ
 from architrave.quantize.grid import Grid, shaped
 from architrave.quantize.layers import Layer, layers
 from architrave.quantize.record import Recorder, silent, unrounded
-from architrave.quantize.stages import Stage, stages
+from architrave.quantize.stages import Stage, between, stages
 
 Arrays = tuple[Array, ...]
 Weights = dict[str, Array]
@@ -67,6 +67,13 @@ class Task:
     layer: Layer
     walk: Walk
     stage: Stage
+    graph: Graph
+    """The network."""
+
+    @cached_property
+    def part(self) -> Graph:
+        """The layer by itself, with its activation function."""
+        return between(self.graph, [self.layer.x], [self.layer.end]).graph
 
     @property
     def weight(self) -> Array:
@@ -92,6 +99,18 @@ class Task:
     def targets(self) -> list[Array]:
         """What the layer and its activation function give in the float network."""
         return [y for (y,) in self.walk.record(self.stage, [self.layer.end], exact=True)]
+
+    def error(self, weight: Array) -> float:
+        """The mean square of what is between the targets and what the layer gives with a weight."""
+        held = {**self.walk.weights, self.layer.path: weight}
+        read = {path_of(w): held[path_of(w)] for w in self.part.weights}
+        found = self._recorder.stream(read, ((x,) for x in self.inputs))
+        errors = [np.mean(np.square(y["y"].astype(np.float64) - t)) for y, t in zip(found, self.targets, strict=True)]
+        return float(np.mean(errors))
+
+    @cached_property
+    def _recorder(self) -> Recorder:
+        return Recorder(self.part, {"y": self.part.outputs[0]}, self.walk.backend)
 
 
 Method = Callable[[Task], Mapping[str, Array]]
@@ -121,7 +140,7 @@ def layerwise(
     parts = stages(graph, [layer.node for layer in found])
     for i, stage in enumerate(parts):
         for layer in filter(lambda layer: stage.computes(layer.end), found):
-            walk.weights |= method(Task(layer, walk, stage))
+            walk.weights |= method(Task(layer, walk, stage, graph))
             progress(1)
         if i + 1 < len(parts):
             walk.advance(stage)
