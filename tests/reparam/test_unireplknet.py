@@ -108,7 +108,6 @@ def test_a_large_kernel_and_its_branches_become_one_kernel() -> None:
     assert reach(merged.graph, after) == (13, 13)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("name", "deployed"), [("UniRepLKNetT", 31_037_980), ("UniRepLKNetS", 55_645_984)])
 def test_merging_leaves_what_the_authors_deploy(name: str, deployed: int) -> None:
     """One convolution for each of the blocks, with a bias; two linear layers; and no shift in the response norm."""
