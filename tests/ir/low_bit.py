@@ -1,6 +1,8 @@
 """Contractions of operands of few bits by other formulas: bytes taken apart as text."""
 
 from collections.abc import Callable
+from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -23,4 +25,38 @@ def linear_weight_only(
     return np.tensordot(x, (rows - offset) * scale.repeat(group, axis=1), axes=([-1], [1]))
 
 
-LOW_BIT: dict[str, Callable[..., Array]] = {"linear_weight_only": linear_weight_only}
+def linear_binary(x: Array, weight: Array) -> Array:
+    return np.where(x, 1, -1) @ signs(weight, x.shape[-1]).T
+
+
+def conv_binary(
+    x: Array, weight: Array, stride: Any = (), padding: Any = (), dilation: Any = (), groups: int = 1
+) -> Array:
+    """Tap after tap, into a result of zeros."""
+    rank, channels = x.ndim - 2, x.shape[1] // groups
+    stride, dilation = stride or (1,) * rank, dilation or (1,) * rank
+    padding = padding or ((0, 0),) * rank
+    kernel = np.moveaxis(signs(weight, channels), -1, 1)
+    x = np.pad(np.where(x, 1, -1), ((0, 0), (0, 0), *padding))
+    axes = zip(x.shape[2:], kernel.shape[2:], stride, dilation, strict=True)
+    size = [(n - d * (k - 1) - 1) // s + 1 for n, k, s, d in axes]
+    y = np.zeros((len(x), len(kernel), *size), int)
+    for o, tap in product(range(len(kernel)), product(*map(range, kernel.shape[2:]))):
+        first = o * groups // len(kernel) * channels
+        cells = (slice(t * d, t * d + n * s, s) for t, d, s, n in zip(tap, dilation, stride, size, strict=True))
+        seen = x[(slice(None), slice(first, first + channels), *cells)]
+        y[:, o] += np.tensordot(seen, kernel[o][(slice(None), *tap)], axes=([1], [0]))
+    return y
+
+
+def signs(weight: Array, count: int) -> Array:
+    """The first signs that the bits in bytes stand for."""
+    bits = [n for byte in weight.reshape(-1) for n in integers(int(byte), 1, False)]
+    return 2 * np.array(bits, int).reshape(*weight.shape[:-1], -1)[..., :count] - 1
+
+
+LOW_BIT: dict[str, Callable[..., Array]] = {
+    "linear_weight_only": linear_weight_only,
+    "linear_binary": linear_binary,
+    "conv_binary": conv_binary,
+}

@@ -51,6 +51,7 @@ from architrave.ir.ops import (
     statistics,
     unfold,
     weight_only,
+    xnor,
 )
 
 __all__ = [
@@ -104,4 +105,5 @@ __all__ = [
     "statistics",
     "unfold",
     "weight_only",
+    "xnor",
 ]
