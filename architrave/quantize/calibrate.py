@@ -44,10 +44,10 @@ def observe(
     `graph` is what the pass `quantize` made. Only one batch of activations is in memory at a time. Raises E911 for a
     NaN or an infinity, saying where, E912 where there are no batches.
     """
-    plain, before = unrounded(graph)
+    plain, there = unrounded(graph)
     sites = activation_sites(graph)
     # What several quantizers round, and share their scales' shape in, is watched once.
-    keys = {site: (before[site.value], site.scale_shape) for site in sites}
+    keys = {site: (there[site.value], site.scale_shape) for site in sites}
     names = {key: str(i) for i, key in enumerate(dict.fromkeys(keys.values()))}
     found = {key: tuple(Histogram() for _ in range(math.prod(key[1]))) for key in names}
     first = {key: site for site, key in reversed(keys.items())}

@@ -15,7 +15,7 @@ from architrave.ir.bind import sizes_of
 from architrave.ir.graph import Graph, Node, Value
 from architrave.ir.mode import specialize
 from architrave.ir.ops.quantize import FakeQuantize
-from architrave.ir.rewrite import rebuild
+from architrave.ir.rewrite import kept, rebuild
 from architrave.ir.source import error
 
 
@@ -68,16 +68,15 @@ class Recorder:
 
 
 def unrounded(graph: Graph) -> tuple[Graph, dict[Value, Value]]:
-    """The network with its quantizers switched off, and for each quantizer's operand the value that it is there.
+    """The network with its quantizers switched off, and for each of its values the one that it is there.
 
-    The weights stay the same, those of the quantizers too: nothing reads these.
+    What a quantizer gives is what it is given. The weights stay the same, those of quantizers too: nothing reads these.
     """
-    before: dict[Value, Value] = {}
+    there: dict[Value, Value] = {}
 
-    def rewrite(node: Node, operands: tuple[Value, ...]) -> Sequence[Value] | None:
-        if not isinstance(node.op, FakeQuantize):
-            return None
-        before[node.operands[0]] = operands[0]
-        return (operands[0],)
+    def rewrite(node: Node, operands: tuple[Value, ...]) -> Sequence[Value]:
+        new = (operands[0],) if isinstance(node.op, FakeQuantize) else kept(node, operands)
+        there.update(zip(node.outputs, new, strict=True))
+        return new
 
-    return rebuild(graph, rewrite), before
+    return rebuild(graph, rewrite), there

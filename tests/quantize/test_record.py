@@ -52,9 +52,10 @@ def test_values_are_those_of_the_oracle_in_inference(backend):
 def test_quantizers_switched_off_give_the_float_network():
     graph = apply(network(), "deploy").graph
     rounded = apply(graph, "quantize").graph
-    after, before = unrounded(rounded)
+    after, there = unrounded(rounded)
     assert replace(after, weights=graph.weights) == graph
-    assert set(before.values()) <= {v for node in after.nodes for v in node.outputs}
+    assert set(there.values()) == {v for node in after.nodes for v in node.outputs}
+    assert all(there[n.outputs[0]] is there[n.operands[0]] for n in rounded.nodes if n.op.name == "fake_quantize")
 
 
 def test_values_from_elsewhere_are_refused():
