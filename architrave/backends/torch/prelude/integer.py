@@ -147,21 +147,3 @@ def per_axis(value: int | tuple[int, ...], rank: int) -> tuple[int, ...]:
 def pairs(padding: int | tuple[tuple[int, int], ...], rank: int) -> tuple[tuple[int, int], ...]:
     """A padding (before, after) for each axis."""
     return ((padding, padding),) * rank if isinstance(padding, int) else padding
-
-
-def requantize(
-    acc: torch.Tensor,
-    multiplier: torch.Tensor,
-    shift: torch.Tensor,
-    zero: torch.Tensor | int = 0,
-    *,
-    lo: int,
-    hi: int,
-    dtype: torch.dtype,
-) -> torch.Tensor:
-    """`acc * multiplier / 2**shift`, half to even, plus zero: from lo to hi."""
-    exact, shift = acc.long() * multiplier, shift.long()
-    below = exact >> shift
-    rest = exact - (below << shift)
-    steps = below + (2 * rest + (below & 1) > 1 << shift) + zero
-    return steps.clamp(lo, hi).to(dtype)
