@@ -115,6 +115,12 @@ BERT = (
     Row(r"pooler\.dense\.(.*)", "pooler.{0}"),
 )
 
+BART = (
+    Row(r"(model\.shared\.weight|final_logits_bias)", "{0}"),
+    Row(r"(model\.(?:en|de)coder\.(?:embed_positions|layernorm_embedding|layers)\..*)", "{0}"),
+    Row(r"lm_head\.weight|model\.(en|de)coder\.embed_tokens\.weight", None),
+)
+
 GPT2 = (
     Row(r"transformer\.wte\.weight", "embedding"),
     Row(r"transformer\.wpe\.weight", "position"),

@@ -107,6 +107,32 @@ def _bert() -> Any:
     )
 
 
+def _texts(rng: np.random.Generator) -> Inputs:
+    """What the encoder reads, what the decoder has written, and where the encoder has words."""
+    mask = np.arange(11) < np.array([[11], [7]])
+    return rng.integers(3, 31, (2, 11)), rng.integers(3, 31, (2, 6)), mask
+
+
+def _bart_outputs(network: Any, tokens: Any, target: Any, mask: Any) -> tuple[Any, ...]:
+    return (network(tokens, decoder_input_ids=target, attention_mask=mask).logits,)
+
+
+def _bart() -> Any:
+    return transformers.BartForConditionalGeneration(
+        transformers.BartConfig(
+            vocab_size=31,
+            d_model=32,
+            encoder_layers=2,
+            decoder_layers=2,
+            encoder_attention_heads=4,
+            decoder_attention_heads=4,
+            encoder_ffn_dim=48,
+            decoder_ffn_dim=48,
+            max_position_embeddings=16,
+        )
+    )
+
+
 def _gpt2() -> Any:
     return transformers.GPT2LMHeadModel(
         transformers.GPT2Config(
@@ -167,6 +193,15 @@ FAMILIES = (
         maps.BERT,
         _sentences,
         _bert_outputs,
+    ),
+    Family(
+        "bart",
+        _bart,
+        "bart_base",
+        {"vocab": 31, "width": 32, "depth": 2, "heads": 4, "hidden": 48, "context": 16},
+        maps.BART,
+        _texts,
+        _bart_outputs,
     ),
     Family(
         "gpt2",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 SMALL: dict[str, dict[str, Any]] = {
+    "BARTBase": {"vocab": 31, "width": 8, "depth": 1, "heads": 2, "hidden": 12, "context": 12},
     "BERTBase": {"vocab": 31, "width": 16, "depth": 2, "heads": 4, "hidden": 24, "context": 12},
     "ConvNeXtT": {"classes": 5, "depths": [1, 2], "widths": [8, 12], "size": 32},
     "DLRM": {"tables": [5, 7, 3], "dense": 4, "width": 6, "bottom": [8], "top": [10, 8]},
@@ -29,6 +30,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "ResNet50": {"classes": 5, "width": 4, "depths": [1, 2], "size": 32},
     "ResNet101": {"classes": 5, "width": 4, "depths": [1, 1, 2], "size": 32},
     "ResNet152": {"classes": 5, "width": 4, "depths": [2, 2], "size": 32},
+    "TernaryBARTBase": {"vocab": 31, "width": 8, "depth": 1, "heads": 2, "hidden": 12, "context": 12},
     "UNet": {"width": 4, "depth": 2, "size": 60},
     "UniRepLKNetS": {"classes": 5, "depths": [1, 4], "width": 8, "large_every": [0, 3], "size": 32},
     "UniRepLKNetT": {"classes": 5, "depths": [1, 2], "width": 8, "large_every": [0, 2], "size": 32},

@@ -22,6 +22,7 @@ from std.binary_signs import root_slope, rooted, shifted_sign
 from std.conv import conv2d, global_avg_pool, max_pool
 from std.linear import linear
 from std.norm import batch_norm
+from std.ternary import binary, elastic, ternary
 """
 
 
