@@ -2,7 +2,7 @@
 
 from architrave.passes import hoist, mode
 from architrave.passes.cleanup import constants, dead, duplicates, invariant, simplify
-from architrave.passes.quantize import insert, integer, weight_only
+from architrave.passes.quantize import insert, integer, l_mul, weight_only
 from architrave.passes.reparam import (
     conv_to_linear,
     cp_conv,
@@ -26,6 +26,7 @@ __all__ = [
     "insert",
     "integer",
     "invariant",
+    "l_mul",
     "merge",
     "mode",
     "mpbn",

@@ -88,7 +88,7 @@ class Pass:
         dataclass(frozen=True)(cls)
         if not register:
             return
-        cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", cls.__name__).lower()
+        cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", cls.__name__).lower()
         PASSES[cls.name] = cls
 
     def apply(self, graph: Graph, journal: Journal) -> Graph | Rewritten:

@@ -1,6 +1,6 @@
 """Products by additions of bits."""
 
-# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def l_mul_matmul(a: jax.Array, b: jax.Array, mantissa: int, offset: int, dtype: 
     def product(row: jax.Array) -> jax.Array:
         return summed(added(row[..., None], right, mantissa, offset))
 
-    y: jax.Array = jax.lax.map(product, left, batch_size=rows)
+    y = jax.lax.map(product, left, batch_size=rows)
     return straight_through(jnp.moveaxis(y, 0, -2).astype(dtype), exact, jnp.isfinite(exact))
 
 
