@@ -3,6 +3,8 @@
 Floats are exact here: so few products are summed at a time that 24 bits hold the sum.
 """
 
+# pyright: reportPrivateUsage=false, reportPrivateImportUsage=false
+
 from __future__ import annotations
 
 import math
@@ -67,7 +69,7 @@ def convolve_integer(
 
 def grouped_product(seen: torch.Tensor, weight: torch.Tensor, groups: int, rank: int) -> torch.Tensor:
     """Windows [N, *size, *kernel, C] with weight [out, C / groups, *kernel]: [N, out, *size]."""
-    columns = seen.unflatten(-1, (groups, -1)).movedim(-2, 0)
+    columns = seen.reshape(*seen.shape[:-1], groups, weight.shape[1]).movedim(-2, 0)
     columns = columns.reshape(groups, math.prod(seen.shape[: 1 + rank]), math.prod(weight.shape[1:]))
     matrix = flat_kernels(weight).reshape(groups, len(weight) // groups, columns.shape[-1])
     y = exact_product(columns, matrix.mT).movedim(0, -2)

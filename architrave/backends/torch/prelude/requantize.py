@@ -25,8 +25,8 @@ def requantize(
         return rounded_product(acc, multiplier, shift).add_(zero).clamp_(lo, hi).to(dtype)
     y = torch.empty_like(acc, dtype=dtype)
     factor = multiplier.double() / (1 << shift.long())
-    for total, factor, zero, part in parts(acc, factor, torch.as_tensor(zero, dtype=torch.float64), y):
-        part.copy_((total * factor).round_().add_(zero).clamp_(lo, hi))
+    for total, times, plus, part in parts(acc, factor, torch.as_tensor(zero, dtype=torch.float64), y):
+        part.copy_((total * times).round_().add_(plus).clamp_(lo, hi))
     return y
 
 
@@ -34,7 +34,7 @@ def parts(x: torch.Tensor, *others: torch.Tensor) -> Iterator[tuple[torch.Tensor
     """Views of a few rows of x, and of what broadcasts against it: what is made of them stays near the processor."""
     outer = max(range(x.dim()), key=lambda axis: (x.shape[axis] > 1, x.stride(axis)))
     rows = max(PART * x.shape[outer] // x.numel(), 1)
-    return zip(*(v.expand_as(x).split(rows, outer) for v in (x, *others)))
+    return zip(*(torch.split(v.expand_as(x), rows, outer) for v in (x, *others)))
 
 
 def is_short(acc: torch.Tensor, multiplier: torch.Tensor) -> bool:

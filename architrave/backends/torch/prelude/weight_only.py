@@ -84,7 +84,7 @@ def table_of(codes: torch.Tensor, bits: int, signed: bool) -> torch.Tensor:
     return torch.cat([steps.to(torch.uint8), ends.to(codes.device).expand(len(steps), -1)], 1)
 
 
-def beside(source: Any, make: Callable[[], torch.Tensor]) -> Any:
+def beside(source: Any, make: Callable[[], Any]) -> Any:
     """What is made of a tensor, kept beside it for as long as its numbers stay, or made anew where none can be."""
     if torch.compiler.is_compiling() or source.is_inference():
         return make()
