@@ -2,7 +2,7 @@
 
 from architrave.passes import hoist, mode
 from architrave.passes.cleanup import constants, dead, duplicates, invariant, simplify
-from architrave.passes.quantize import insert, integer, l_mul, weight_only
+from architrave.passes.quantize import binary, equalize, insert, integer, l_mul, weight_only
 from architrave.passes.reparam import (
     conv_to_linear,
     cp_conv,
@@ -15,12 +15,14 @@ from architrave.passes.reparam import (
 )
 
 __all__ = [
+    "binary",
     "constants",
     "conv_to_linear",
     "cp_conv",
     "crms_norm",
     "dead",
     "duplicates",
+    "equalize",
     "expand",
     "hoist",
     "insert",
