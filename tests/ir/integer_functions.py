@@ -38,8 +38,12 @@ def whole(x: Fraction | int) -> int:
 
 def unit(row: list[Fraction], eps: int, places: int) -> list[int]:
     """A row over the root of the sum of its squares and eps, in steps of 2**-15, half to even."""
-    multiplier, shift = inverse_root(whole(sum(x * x for x in row)) + eps)
-    steps = (Fraction(round(x * 2**places), 2**places) * multiplier * 2**15 / 2**shift for x in row)
+    finer = 1
+    while len(row) * finer * 4 <= 2**14:
+        finer *= 4
+    multiplier, shift = inverse_root(whole(sum(x * x for x in row) * finer) + eps)
+    shift -= int(math.log2(finer)) // 2
+    steps = (Fraction(round(x * 2**places), 2**places) * multiplier * 2**15 / Fraction(2) ** shift for x in row)
     return [min(max(round(s), -(2**15)), 2**15 - 1) for s in steps]
 
 

@@ -28,7 +28,12 @@ UNIT = 15
 """A unit vector is held in steps of `2 ** -UNIT`, so that its elements fit into 16 bits."""
 
 FRACTION = 16
-"""A centred row has so many bits behind the point."""
+"""A row has so many bits behind the point, after its mean has been taken away."""
+
+
+def places(count: int) -> int:
+    """Sums of squares of so many elements are in steps of `4 ** -places`: as fine as leaves room for `eps`."""
+    return max(0, (LONGEST.bit_length() - 1 - (count - 1).bit_length()) // 2)
 
 
 class RsqrtInteger(Op):
@@ -104,8 +109,9 @@ class LayerNormInteger(_NormInteger):
     """The rows of x [..., C], less their mean and over the root of the sum of squares; scaled and shifted; an i32.
 
     Of integers that mean `x * scale`, `layer_norm` is this one times `2 ** -15 * sqrt(C)` times the scale of the
-    weight: `eps`, an i32 from 0 to `2 ** 30`, is `C * eps / scale ** 2`, the weight an i16 [C], the bias an i32 [C] in
-    steps of the result, less than `2 ** 30`. A zero point would not matter. Raises E900 for more than 16,384 elements.
+    weight: `eps`, an i32 from 0 to `2 ** 30`, is `C * 4 ** p * eps / scale ** 2`, with the largest p for which
+    `C * 4 ** p` is at most `2 ** 14`. The weight is an i16 [C], the bias an i32 [C] in steps of the result, less than
+    `2 ** 30`. A zero point would not matter. Raises E900 for more than 16,384 elements.
     """
 
     def infer(
@@ -122,9 +128,10 @@ class LayerNormInteger(_NormInteger):
         mean = sums // count
         # What the mean has behind the point: from 0 to `count - 1`, over `count`.
         rest, offset = sums - mean * count, wide - mean
-        squares = total(offset * offset, (-1,)) - apply(DivideInteger(), rest * rest, count)
-        part = apply(DivideInteger(), rest * 2**FRACTION, count)
-        y = _scaled(_unit(offset * 2**FRACTION - part, squares + eps, FRACTION), weight)
+        fine = 4 ** _places(x)
+        squares = total(offset * offset, (-1,)) * fine - apply(DivideInteger(), rest * rest * fine, count)
+        centred = offset * 2**FRACTION - apply(DivideInteger(), rest * 2**FRACTION, count)
+        y = _scaled(_unit(centred, squares + eps, _places(x)), weight)
         return y if bias is None else y + bias
 
     @classmethod
@@ -139,8 +146,8 @@ class RmsNormInteger(_NormInteger):
     """The rows of x [..., C] over the root of the sum of squares, and scaled; an i32.
 
     Of integers that mean `(x - zero) * scale`, `rms_norm` is this one times `2 ** -15 * sqrt(C)` times the scale of the
-    weight: `eps`, an i32 from 0 to `2 ** 30`, is `C * eps / scale ** 2`, the weight an i16 [C], `zero` an i32. Raises
-    E900 for more than 16,384 elements.
+    weight; `eps` and the weight are those of `layer_norm_integer`, and `zero` is an i32. Raises E900 for more than
+    16,384 elements.
     """
 
     def infer(
@@ -152,7 +159,8 @@ class RmsNormInteger(_NormInteger):
 
     def expand(self, x: Value, eps: Value, weight: Value | None = None, zero: Value | None = None) -> Value:
         steps = widened(x) if zero is None else widened(x) - zero
-        return _scaled(_unit(steps, total(steps * steps, (-1,)) + eps, 0), weight)
+        squares = total(steps * steps, (-1,)) * 4 ** _places(x)
+        return _scaled(_unit(steps * 2**FRACTION, squares + eps, _places(x)), weight)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -174,10 +182,16 @@ def _normalized(name: str, x: TensorType, eps: TensorType, weight: TensorType | 
     return x.with_dtype(DType.I32)
 
 
-def _unit(x: Value, squares: Value, fraction: int) -> Value:
-    """A row in steps of `2 ** -fraction`, over the root of a sum, in steps of `2 ** -UNIT`: an i16."""
+def _places(x: Value) -> int:
+    count = x.shape[-1]
+    assert isinstance(count, int)
+    return places(count)
+
+
+def _unit(x: Value, squares: Value, places: int) -> Value:
+    """A row with FRACTION bits behind the point, over the root of a sum in steps of `4 ** -places`: an i16."""
     multiplier, shift = make(RsqrtInteger(), (squares,)).outputs
-    unit: Value = build.requantize(x, multiplier, shift + (fraction - UNIT), bits=16)
+    unit: Value = build.requantize(x, multiplier, shift + (FRACTION - UNIT - places), bits=16)
     return unit
 
 

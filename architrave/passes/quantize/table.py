@@ -8,6 +8,7 @@ from dataclasses import replace
 from architrave.ir import build
 from architrave.ir.graph import Value, apply
 from architrave.ir.ops.integer_functions import ENTRIES
+from architrave.ir.ops.integer_norm import places
 from architrave.ir.ops.leaves import Arange, Full
 from architrave.ir.ops.logic import Cast
 from architrave.ir.ops.quantize import Quantize
@@ -44,5 +45,5 @@ def softmax_precision(length: int) -> tuple[int, int]:
 
 def eps_in_steps(eps: float, count: int, scale: Value) -> Value:
     """The `eps` of an integer norm over `count` elements of a scale: an i32 from 0 to 2**30."""
-    steps: Value = build.round(apply(Full(count * eps, (), scale.dtype)) / (scale * scale))
+    steps: Value = build.round(apply(Full(count * 4 ** places(count) * eps, (), scale.dtype)) / (scale * scale))
     return apply(Cast(DType.I32), build.clip(steps, lo=0.0, hi=2.0**30))
