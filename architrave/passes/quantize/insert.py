@@ -22,6 +22,7 @@ from architrave.ir.types import DType, TensorType
 from architrave.passes.base import Keeps, Pass, Prepare, Rewritten, option
 from architrave.passes.hoist import free
 from architrave.passes.journal import Declined, Journal
+from architrave.passes.quantize.captured import contracted
 from architrave.passes.quantize.rounded import CONTRACTIONS, handed_on, rounded_operands, weight_axis
 from architrave.passes.select import Select
 from architrave.passes.static import Static
@@ -59,6 +60,9 @@ class Quantize(Pass):
             touched = self._may_touch(node) and node.outputs[0] not in new.static
             for i in rounded_operands(node, self.functions) if touched else ():
                 given[i] = new.rounded(given[i], node, i)
+            for i, (inner, position) in contracted(node).items():
+                if given[i] in new.static and self._may_touch(inner):
+                    given[i] = new.rounded(given[i], inner, position)
             if tuple(given) == operands:
                 return None
             journal.changed("quantize", node)
@@ -86,11 +90,13 @@ class Quantize(Pass):
             return (node.op.expand(*operands),)
 
     def _refuse(self, graph: Graph, journal: Journal) -> None:
-        """Say which contractions stay as they are."""
+        """Say which contractions take activations as they are."""
         for inner in innermost_first(graph)[:-1]:
             for node in inner.nodes:
                 if isinstance(node.op, CONTRACTIONS):
-                    journal.refused("quantize", Declined("it is inside a loop or a branch", node))
+                    journal.refused(
+                        "quantize", Declined("inside a loop or a branch only its weights are rounded", node)
+                    )
 
 
 @dataclass
