@@ -66,6 +66,7 @@ class LinearInteger(_Contraction):
         yield sample(_drawn(4, 3, 33), _drawn(7, 33), np.array(-3, np.int32))
         yield sample(_drawn(4, 16, unsigned=True), _drawn(16, 16), np.array([[0], [255], [128], [7]], np.int32))
         yield sample(_drawn(64), _drawn(8, 64))
+        yield sample(_drawn(3, 1), _drawn(9, 1))
         yield sample(typed(DType.I8, 0, 3), typed(DType.I8, 4, 3))
         yield sample(typed(DType.I8, 2, 0), typed(DType.I8, 4, 0), np.array(1, np.int32))
         yield sample(typed(DType.I8, 2, 3), typed(DType.I8, 0, 3))

@@ -48,6 +48,7 @@ class LinearBinary(Op):
         yield sample(_truth(2, 3, 16), _bytes(4, 2))
         yield sample(_truth(1, 150), _bytes(5, 19))
         yield sample(_truth(3, 7), _bytes(2, 1))
+        yield sample(_truth(3, 1), _bytes(9, 1))
         yield sample(_truth(64), _bytes(3, 8))
         yield sample(np.ones((2, 72), bool), np.array([[255] * 9, [0] * 9], np.uint8))
         yield sample(typed(DType.BOOL, 0, 8), typed(DType.U8, 2, 1))

@@ -78,8 +78,8 @@ def grouped_product(seen: torch.Tensor, weight: torch.Tensor, groups: int, rank:
 
 def byte_product(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """`x @ weight.T` of matrices of int8, as int32."""
-    if HAS_BYTES and x.device.type == "cpu":
-        # It misreads rows that overlap, as windows do.
+    if HAS_BYTES and x.device.type == "cpu" and x.shape[1] > 1:
+        # It misreads rows of one number, and rows that overlap, as windows do.
         return torch._int_mm(x.contiguous(), weight.contiguous().T)
     return exact_product(x.float(), weight.float().T)
 
