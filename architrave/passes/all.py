@@ -2,7 +2,7 @@
 
 from architrave.passes import hoist, mode
 from architrave.passes.cleanup import constants, dead, duplicates, invariant, simplify
-from architrave.passes.quantize import binary, equalize, insert, integer, l_mul, weight_only
+from architrave.passes.quantize import binary, equalize, insert, integer, l_mul, mst, weight_only
 from architrave.passes.reparam import (
     conv_to_linear,
     cp_conv,
@@ -32,6 +32,7 @@ __all__ = [
     "merge",
     "mode",
     "mpbn",
+    "mst",
     "pre_layer_norm",
     "pre_rmsnorm",
     "simplify",

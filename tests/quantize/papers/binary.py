@@ -16,7 +16,7 @@ Array = np.ndarray[Any, Any]
 
 IMPORTS = """
 from std.binary import bi_real, binary_conv, binary_linear, binary_weights, bnn, channel_mean, dorefa, fda, filter_mean
-from std.binary import learned_scale, reactnet, recu, rprelu, xnor, xnor_plus
+from std.binary import learned_scale, reactnet, recu, rprelu, tree_length, xnor, xnor_plus
 from std.binary_signs import biper, clipped, fourier, instance_sign, periodic, quadratic, rectified, reste, root
 from std.binary_signs import root_slope, rooted, shifted_sign
 from std.conv import conv2d, global_avg_pool, max_pool
