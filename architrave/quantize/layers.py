@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,13 +42,11 @@ class Layer:
     @property
     def groups(self) -> int:
         """In how many groups its channels lie; each sees its own inputs."""
-        return known(self.node.op.groups) if isinstance(self.node.op, Conv) else 1
+        return groups_of(self.node)
 
     def columns(self, x: Array) -> Array:
         """What the rows of the weight are multiplied by: [groups, M, I], with M examples, or places in them."""
-        if not isinstance(self.node.op, Conv):
-            return x.reshape(1, -1, x.shape[-1])
-        return _windows(x, self.node.op, self.node.operands[1].shape[2:], self.groups)
+        return columns(self.node, x)
 
 
 def layers(graph: Graph) -> list[Layer]:
@@ -69,6 +68,28 @@ def _layer(graph: Graph, site: Site) -> Layer | None:
     fused = len(behind) == 1 and isinstance(behind[0].op, Activation | Relu6 | HardTanh)
     end = behind[0].outputs[0] if fused and len(behind[0].operands) == 1 else node.outputs[0]
     return Layer(site, node, site.path, end)
+
+
+def groups_of(node: Node) -> int:
+    """In how many groups the channels of a linear layer or a convolution lie."""
+    return known(node.op.groups) if isinstance(node.op, Conv) else 1
+
+
+def columns(node: Node, x: Array) -> Array:
+    """What a linear layer or a convolution multiplies the rows of its weight by: [groups, M, I]."""
+    if not isinstance(node.op, Conv):
+        return x.reshape(1, -1, x.shape[-1])
+    return _windows(x, node.op, node.operands[1].shape[2:], groups_of(node))
+
+
+def hessians(node: Node, inputs: Iterable[Array]) -> Array:
+    """The mean of x' x over the rows that a linear layer or a convolution multiplies: [groups, I, I], float64."""
+    count, total = 0, np.zeros(())
+    for x in inputs:
+        rows = columns(node, x.astype(np.float64))
+        total = total + np.matmul(rows.transpose(0, 2, 1), rows)
+        count += rows.shape[1]
+    return np.asarray(total) / max(count, 1)
 
 
 def _windows(x: Array, op: Conv, kernel: tuple[object, ...], groups: int) -> Array:

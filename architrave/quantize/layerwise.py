@@ -6,7 +6,7 @@ are kept where they are between two parts of the network, so that the time is th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -20,7 +20,7 @@ from architrave.ir.ops.leaves import path_of
 from architrave.ir.source import error
 from architrave.quantize.gptq import GPTQ
 from architrave.quantize.grid import Grid, shaped
-from architrave.quantize.layers import Layer, layers
+from architrave.quantize.layers import Layer, hessians, layers
 from architrave.quantize.record import Recorder, silent, unrounded
 from architrave.quantize.stages import Stage, between, stages
 
@@ -93,12 +93,16 @@ class Task:
     @cached_property
     def inputs(self) -> list[Array]:
         """What the layer is given in the rounded network, batch by batch."""
-        return [x for (x,) in self.walk.record(self.stage, [self.layer.x], exact=False)]
+        return [x for (x,) in self.record([self.layer.x], exact=False)]
 
     @cached_property
     def targets(self) -> list[Array]:
         """What the layer and its activation function give in the float network."""
-        return [y for (y,) in self.walk.record(self.stage, [self.layer.end], exact=True)]
+        return [y for (y,) in self.record([self.layer.end], exact=True)]
+
+    def record(self, values: Sequence[Value], exact: bool) -> list[Arrays]:
+        """What values around the layer are on each batch; in floats, or in the rounded network as it is now."""
+        return self.walk.record(self.stage, values, exact)
 
     def error(self, weight: Array) -> float:
         """The mean square of what is between the targets and what the layer gives with a weight."""
@@ -113,6 +117,20 @@ class Task:
         return Recorder(self.part, {"y": self.part.outputs[0]}, self.walk.backend)
 
 
+def started(
+    weights: Mapping[str, Any],
+    original: Mapping[str, Any] | None,
+    batches: Sequence[Sequence[Any]],
+    backend: str,
+) -> Walk:
+    """The walk where it begins. Raises E912 where there are no batches."""
+    if not batches:
+        raise error("E912", "there are no examples to round by", hint="some hundred that are like what is to come")
+    held, exact = ({p: np.asarray(w) for p, w in each.items()} for each in (weights, original or weights))
+    given = [tuple(np.asarray(x) for x in batch) for batch in batches]
+    return Walk(held, exact, Stream(given, list(given)), backend)
+
+
 Method = Callable[[Task], Mapping[str, Array]]
 """The new weights of a layer: the rounded one, and whatever else of it changes."""
 
@@ -124,19 +142,17 @@ def layerwise(
     method: Method,
     backend: str = "numpy",
     progress: Callable[[int], object] = silent,
+    *,
+    original: Mapping[str, Any] | None = None,
 ) -> Weights:
     """The weights of a network with quantizers (the pass `quantize`), each layer's chosen by `method`.
 
     `weights` are those of `graph`, whose activations are calibrated if they are rounded; `batches` are what the network
-    takes. Raises E912 where there are no batches. `progress` hears how many layers are done, one by one.
+    takes. The float network has the weights `original`: the same, unless something has rounded them before. Raises E912
+    where there are no batches. `progress` hears how many layers are done, one by one.
     """
-    if not batches:
-        raise error("E912", "there are no examples to round by", hint="some hundred that are like what is to come")
     graph = specialize(replace(graph, updates=()), training=False)
-    found = layers(graph)
-    original = {path: np.asarray(w) for path, w in weights.items()}
-    given = [tuple(np.asarray(x) for x in batch) for batch in batches]
-    walk = Walk(dict(original), original, Stream(given, list(given)), backend)
+    found, walk = layers(graph), started(weights, original, batches, backend)
     parts = stages(graph, [layer.node for layer in found])
     for i, stage in enumerate(parts):
         for layer in filter(lambda layer: stage.computes(layer.end), found):
@@ -170,19 +186,6 @@ class ByHessian:
         parts = np.split(np.arange(len(rows)), layer.groups)
         done = [
             self.settings.rounded(rows[part], hessian, Grid(grid.scale[part], grid.zero[part], grid.lo, grid.hi))
-            for part, hessian in zip(parts, hessians(layer, task.inputs), strict=True)
+            for part, hessian in zip(parts, hessians(layer.node, task.inputs), strict=True)
         ]
         return {layer.path: np.concatenate(done).reshape(weight.shape).astype(weight.dtype)}
-
-
-def hessians(layer: Layer, inputs: Sequence[Array]) -> Array:
-    """The mean of x' x over the rows that a layer multiplies: [groups, I, I], float64."""
-    count, total = 0, np.zeros(())
-    for columns in _columns(layer, inputs):
-        total = total + np.matmul(columns.transpose(0, 2, 1), columns)
-        count += columns.shape[1]
-    return np.asarray(total) / max(count, 1)
-
-
-def _columns(layer: Layer, inputs: Sequence[Array]) -> Iterator[Array]:
-    return (layer.columns(x.astype(np.float64)) for x in inputs)

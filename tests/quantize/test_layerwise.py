@@ -11,8 +11,8 @@ from architrave.passes import apply
 from architrave.passes.quantize.sites import weight_sites
 from architrave.quantize.gptq import GPTQ, loss
 from architrave.quantize.grid import Grid, shaped
-from architrave.quantize.layers import layers
-from architrave.quantize.layerwise import ByHessian, Nearest, hessians, layerwise
+from architrave.quantize.layers import hessians, layers
+from architrave.quantize.layerwise import ByHessian, Nearest, layerwise
 from architrave.quantize.stages import stages
 from tests.quantize.networks import convs, error, tokens
 
@@ -108,7 +108,7 @@ def test_no_examples():
 def test_curvature_that_is_no_number():
     graph, weights, batches = convs()
     layer = layers(apply(graph, "quantize{act=0}").graph)[0]
-    hessian = hessians(layer, [batches[0][0] * np.nan])[0]
+    hessian = hessians(layer.node, [batches[0][0] * np.nan])[0]
     with pytest.raises(ArchitraveError) as caught:
         GPTQ().rounded(weights[layer.path].reshape(16, -1), hessian, Grid.symmetric(np.ones((16, 27)), 4))
     assert caught.value.diagnostics[0].code == "E911"
