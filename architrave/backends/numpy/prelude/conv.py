@@ -7,6 +7,7 @@ memory: from one layer to the next nothing is turned around again.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -25,30 +26,39 @@ def convolve(
     groups: int = 1,
 ) -> np.ndarray:
     """Cross-correlation of x [N, C, *spatial] with weight [out, C / groups, *kernel]."""
-    n, rank = len(x), x.ndim - 2
+    rank = x.ndim - 2
     stride, dilation = per_axis(stride, rank), per_axis(dilation, rank)
     if groups > 1 and weight.shape[1] == 1:
         return add_bias(depthwise_conv(pad_spatial(x, pairs(padding, rank)), weight, stride, dilation), bias)
-    x = examples_last(x, pairs(padding, rank))
-    size = window_count(x.shape[1:-1], weight.shape[2:], stride, dilation)
-    matrix = weight.reshape(groups, len(weight) // groups, math.prod(weight.shape[1:]))
-    y = np.empty((len(weight), *size, n), np.result_type(x, weight))
-    # The columns fill kernel-size times the memory of the images: of many, a part at a time.
-    most = max(COLUMNS // max(groups * matrix.shape[2] * math.prod(size), 1), 1)
-    for start in range(0, n, most):
-        images = slice(start, start + most)
-        taps = windows(x[..., images], weight.shape[2:], stride, dilation)
-        # Copied in runs along the result, or, of few large windows, along each window.
-        long = rank > 0 and n * size[-1] < weight.shape[-1]
-        for place in np.ndindex(*size) if long else ((slice(None),) * rank,):
-            y[(slice(None), *place, images)] = weigh(matrix, taps[(slice(None),) * (1 + rank) + tuple(place)], rank)
+    y = correlate(examples_last(x, pairs(padding, rank)), weight, stride, dilation, groups)
     return add_bias(np.moveaxis(y, -1, 0), bias)
 
 
-def weigh(matrix: np.ndarray, taps: np.ndarray, rank: int) -> np.ndarray:
-    """The product of matrix [groups, out, C * kernel] with taps [groups * C, *kernel, ...]: [groups * out, ...]."""
-    columns = taps.reshape(len(matrix), matrix.shape[2], math.prod(taps.shape[1 + rank :]))
-    return (matrix @ columns).reshape(len(matrix) * matrix.shape[1], *taps.shape[1 + rank :])
+def correlate(
+    x: np.ndarray,
+    weight: np.ndarray,
+    stride: tuple[int, ...],
+    dilation: tuple[int, ...],
+    groups: int,
+    product: Callable[[np.ndarray, np.ndarray], np.ndarray] = np.matmul,
+) -> np.ndarray:
+    """Cross-correlation of x [C, *spatial, N] with weight [out, C / groups, *kernel]: [out, *size, N]."""
+    n, rank = x.shape[-1], x.ndim - 2
+    size = window_count(x.shape[1:-1], weight.shape[2:], stride, dilation)
+    matrix = weight.reshape(groups, len(weight) // groups, math.prod(weight.shape[1:]))
+    # The columns fill kernel-size times the memory of the images: of many, a part at a time.
+    most = max(COLUMNS // max(groups * matrix.shape[2] * math.prod(size), 1), 1)
+    parts: list[np.ndarray] = []
+    for start in range(0, max(n, 1), most):
+        taps = windows(x[..., start : start + most], weight.shape[2:], stride, dilation)
+        # Copied in runs along the result, or, of few large windows, along each window.
+        long = rank > 0 and n * size[-1] < weight.shape[-1]
+        places = np.ndindex(*size) if long else [(slice(None),) * rank]
+        seen = (taps[(slice(None),) * (1 + rank) + tuple(place)] for place in places)
+        cells = [product(matrix, s.reshape(groups, matrix.shape[2], math.prod(s.shape[1 + rank :]))) for s in seen]
+        part = np.stack(cells, -2) if long else cells[0]
+        parts.append(part.reshape(len(weight), *size, taps.shape[-1]))
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, -1)
 
 
 def convolve_transpose(

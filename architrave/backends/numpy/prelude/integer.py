@@ -1,22 +1,37 @@
-"""Contractions of the integers of quantized networks: exact in floats, which BLAS multiplies."""
+"""Contractions of the integers of quantized networks: exact in float32, which BLAS multiplies.
+
+So few products are summed at a time that 24 bits hold the sum, and int32 holds the rest.
+"""
 
 from __future__ import annotations
 
+import math
+from functools import partial
+
 import numpy as np
 
-from architrave.backends.numpy.prelude.conv import convolve
+from architrave.backends.numpy.prelude.conv import (
+    correlate,
+    depthwise_conv,
+    examples_last,
+    pad_spatial,
+    pairs,
+    per_axis,
+)
 
 
 def linear_integer(x: np.ndarray, weight: np.ndarray, zero: np.ndarray | int = 0) -> np.ndarray:
     """`(x - zero) @ weight.T` of integers of eight bits x [..., I] and weight [O, I], as int32."""
-    return matmul_integer(x, weight.T, zero)
+    rows = difference(x, zero).reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    return exact_product(rows, weight.T, at_once=products_at_once(rows, weight)).reshape(*x.shape[:-1], len(weight))
 
 
 def matmul_integer(
     a: np.ndarray, b: np.ndarray, a_zero: np.ndarray | int = 0, b_zero: np.ndarray | int = 0
 ) -> np.ndarray:
     """`(a - a_zero) @ (b - b_zero)` of integers of eight bits, as int32."""
-    return wrapped((a.astype(np.float64) - a_zero) @ (b.astype(np.float64) - b_zero))
+    a, b = difference(a, a_zero), difference(b, b_zero)
+    return exact_product(a, b, at_once=products_at_once(a, b))
 
 
 def convolve_integer(
@@ -30,28 +45,43 @@ def convolve_integer(
     groups: int = 1,
 ) -> np.ndarray:
     """Cross-correlation of x [N, C, *spatial] - zero with weight [out, C / groups, *kernel], as int32."""
-    x, weight = x.astype(np.float64) - zero, weight.astype(np.float64)
-    return wrapped(convolve(x, weight, stride=stride, padding=padding, dilation=dilation, groups=groups))
+    x, rank = difference(x, zero), x.ndim - 2
+    widths, stride, dilation = pairs(padding, rank), per_axis(stride, rank), per_axis(dilation, rank)
+    at_once = products_at_once(x, weight)
+    if groups > 1 and weight.shape[1] == 1 and math.prod(weight.shape[2:]) <= at_once:
+        x, weight = pad_spatial(x, widths).astype(np.float32), weight.astype(np.float32)
+        return depthwise_conv(x, weight, stride, dilation).astype(np.int32)
+    product = partial(exact_product, at_once=at_once)
+    y = correlate(examples_last(x, widths), weight, stride, dilation, groups, product)
+    return np.moveaxis(y, -1, 0)
 
 
-def wrapped(total: np.ndarray) -> np.ndarray:
-    """Whole numbers as int32, around which they wrap."""
-    return np.asarray(total).astype(np.int64).astype(np.int32)
+def exact_product(a: np.ndarray, b: np.ndarray, at_once: int) -> np.ndarray:
+    """`a @ b` as int32, of integers `at_once` products of which are summed in float32."""
+    vector = b.ndim == 1
+    b = b[:, None] if vector else b
+    y = multiplied(a[..., :at_once], b[..., :at_once, :])
+    for start in range(at_once, a.shape[-1], at_once):
+        span = slice(start, start + at_once)
+        y += multiplied(a[..., span], b[..., span, :])
+    return y[..., 0] if vector else y
 
 
-def requantize(
-    acc: np.ndarray,
-    multiplier: np.ndarray,
-    shift: np.ndarray,
-    zero: np.ndarray | int = 0,
-    *,
-    lo: int,
-    hi: int,
-    dtype: type,
-) -> np.ndarray:
-    """`acc * multiplier / 2**shift`, half to even, plus zero: from lo to hi."""
-    exact, shift = acc.astype(np.int64) * multiplier, shift.astype(np.int64)
-    below = exact >> shift
-    rest = exact - (below << shift)
-    steps = below + (2 * rest + (below & 1) > np.int64(1) << shift) + zero
-    return np.clip(steps, lo, hi).astype(dtype)
+def multiplied(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """`a @ b` of few integers, as int32."""
+    return (a.astype(np.float32) @ b.astype(np.float32)).astype(np.int32)
+
+
+def products_at_once(a: np.ndarray, b: np.ndarray) -> int:
+    """How many products of their integers have a sum within 24 bits."""
+    return 2**24 // (largest(a) * largest(b))
+
+
+def largest(x: np.ndarray) -> int:
+    """The largest size of a byte, or of the difference between two."""
+    return 128 if x.dtype == np.int8 else 255
+
+
+def difference(x: np.ndarray, zero: np.ndarray | int) -> np.ndarray:
+    """x - zero: an int16, but for a zero point that is 0."""
+    return x if isinstance(zero, int) and zero == 0 else np.subtract(x, zero, dtype=np.int16, casting="unsafe")
