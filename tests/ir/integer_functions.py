@@ -86,7 +86,6 @@ def average_pool(
 
 
 INTEGER_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "divide_integer": nearest,
     "lookup": lambda x, table: table[x.astype(int) - np.iinfo(x.dtype).min],
     "softmax_integer": softmax,
     "rsqrt_integer": lambda x: tuple(

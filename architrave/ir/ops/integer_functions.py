@@ -26,38 +26,6 @@ LEAST = -128
 """No integer of 8 bits, signed or not, is less."""
 
 
-class DivideInteger(Op):
-    """`a / b` of i32, rounded to the nearest integer, half to even. `b` must be above 0; what is divided by 0 is 0."""
-
-    def infer(self, a: TensorType, b: TensorType) -> TensorType:
-        for operand in (a, b):
-            if operand.dtype is not DType.I32:
-                raise error("E303", f"`divide_integer` divides an i32 by an i32, not {operand}")
-        return TensorType(DType.I32, broadcast(a.shape, b.shape))
-
-    def expand(self, a: Value, b: Value) -> Value:
-        down = a // b
-        # Twice the remainder might be too large.
-        rest = a - down * b
-        odd = down % 2
-        up = widened(rest - (b - rest) + odd > 0)
-        return apply(Where(), b > 0, down + up, 0)
-
-    gradient = without_gradient
-
-    @classmethod
-    def samples(cls) -> Iterator[Sample]:
-        ties = np.array([-7, -6, -5, -3, -2, -1, 0, 1, 2, 3, 5, 6, 7], np.int32)
-        yield sample(ties, np.array([[1], [2], [3], [4]], np.int32))
-        top = 2**31 - 1
-        yield sample(np.array([top, -top, -(2**31), top - 1], np.int32), np.array([[1], [2], [top]], np.int32))
-        yield sample(typed(DType.I32, 3), np.array(0, np.int32))
-        yield sample(typed(DType.I32, 0, 3), np.array(2, np.int32))
-        yield sample(typed(DType.I32, 2), typed(DType.I64, 2), error="E303")
-        yield sample([2], typed(DType.I32, 2), error="E303")
-        yield sample(typed(DType.I32, 2), typed(DType.I32, 3), error="E301")
-
-
 class Lookup(Op):
     """What a table [256] holds for each integer of 8 bits: its first entry is for the least, -128 of i8 and 0 of u8."""
 
@@ -118,10 +86,11 @@ class SoftmaxInteger(Op):
     def expand(self, x: Value, table: Value, mask: Value | None = None) -> Value:
         wide = widened(x)
         seen = wide if mask is None else apply(Where(), mask, wide, LEAST)
-        weights = apply(Take(0), table, apply(Max((self.axis,), keep=True), seen) - wide)
+        below = apply(Max((self.axis,), keep=True), seen) - wide
+        powers = apply(Take(0), table, below)
         if mask is not None:
-            weights = apply(Where(), mask, weights, 0)
-        shares = apply(DivideInteger(), weights * self.levels, total(weights, (self.axis,)))
+            powers = apply(Where(), mask, powers, 0)
+        shares = divided(powers * self.levels, total(powers, (self.axis,)))
         return apply(Cast(DType.U8 if self.levels < ENTRIES else DType.I16), shares)
 
     gradient = without_gradient
@@ -175,6 +144,14 @@ def fits(what: str, size: Size, most: int) -> None:
 def widened(x: Value) -> Value:
     """`x` as an i32."""
     return apply(Cast(DType.I32), x)
+
+
+def divided(a: Value, b: Value) -> Value:
+    """`a / b` rounded to the nearest integer, half to even, for `b` above 0; what is 0 over 0 is 0."""
+    quotient = a // b
+    # Twice the remainder might be too large.
+    rest = a - quotient * b
+    return quotient + widened(rest - (b - rest) + quotient % 2 > 0)
 
 
 def total(x: Value, axes: tuple[int, ...]) -> Value:

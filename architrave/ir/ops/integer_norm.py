@@ -16,7 +16,7 @@ from architrave.ir.op import Op, Sample, sample, typed, without_gradient
 from architrave.ir.ops import checks
 from architrave.ir.ops.arithmetic import Maximum
 from architrave.ir.ops.bits import Clz, ShiftLeft, ShiftRight
-from architrave.ir.ops.integer_functions import DivideInteger, exactly, fits, small, total, widened
+from architrave.ir.ops.integer_functions import divided, exactly, fits, small, total, widened
 from architrave.ir.ops.leaves import Full
 from architrave.ir.source import error
 from architrave.ir.types import DType, TensorType
@@ -60,7 +60,7 @@ class RsqrtInteger(Op):
         # The square may exceed 32 bits, but the difference comes out right.
         rest = x - root * root
         root = root + widened(rest > root) - widened(rest <= -root)
-        return apply(DivideInteger(), apply(Full(2**30, (), DType.I32)), root), 30 - pairs
+        return divided(apply(Full(2**30, (), DType.I32)), root), 30 - pairs
 
     gradient = without_gradient
 
@@ -129,8 +129,8 @@ class LayerNormInteger(_NormInteger):
         # What the mean has behind the point: from 0 to `count - 1`, over `count`.
         rest, offset = sums - mean * count, wide - mean
         fine = 4 ** _places(x)
-        squares = total(offset * offset, (-1,)) * fine - apply(DivideInteger(), rest * rest * fine, count)
-        centred = offset * 2**FRACTION - apply(DivideInteger(), rest * 2**FRACTION, count)
+        squares = total(offset * offset, (-1,)) * fine - divided(rest * rest * fine, count)
+        centred = offset * 2**FRACTION - divided(rest * 2**FRACTION, count)
         y = _scaled(_unit(centred, squares + eps, _places(x)), weight)
         return y if bias is None else y + bias
 

@@ -14,7 +14,7 @@ from architrave.ir.graph import Value, apply
 from architrave.ir.op import Op, Sample, sample, typed, without_gradient
 from architrave.ir.ops import checks
 from architrave.ir.ops.conv import window_defaults
-from architrave.ir.ops.integer_functions import DivideInteger, exactly, fits, small, widened
+from architrave.ir.ops.integer_functions import divided, exactly, fits, small, widened
 from architrave.ir.ops.join import Pad, Slice
 from architrave.ir.ops.leaves import Full
 from architrave.ir.ops.pooling import AvgPool
@@ -189,7 +189,7 @@ def _steps(x: Value, zero: Value | None) -> Value:
 
 
 def _mean(sums: Value, count: Value) -> Value:
-    return apply(DivideInteger(), sums * 2**FRACTION, count)
+    return divided(sums * 2**FRACTION, count)
 
 
 def _sums_along(x: Value, axis: int, size: int, stride: int) -> Value:
