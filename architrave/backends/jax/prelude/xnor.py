@@ -1,4 +1,4 @@
-"""Contractions of signs, -1 and 1: XLA multiplies bytes faster than it compares bits."""
+"""Contractions of signs, -1 and 1, in float32, which holds their sums: XLA is slow with bytes, and with bits."""
 
 # pyright: reportUnknownMemberType=false
 
@@ -9,13 +9,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from architrave.backends.jax.prelude.integer import convolve_integer, linear_integer
+from architrave.backends.jax.prelude.conv import convolve
 from architrave.backends.jax.prelude.packing import unpack
 
 
 def linear_binary(x: jax.Array, weight: jax.Array) -> jax.Array:
     """`x @ weight.T` of signs: x [..., I] is true for 1 and false for -1, weight [O, I / 8] has a bit for each sign."""
-    return linear_integer(signs(x), unpacked_signs(weight, x.shape[-1]))
+    return (signs(x) @ unpacked_signs(weight, x.shape[-1]).T).astype(jnp.int32)
 
 
 def convolve_binary(x: jax.Array, weight: jax.Array, *, groups: int = 1, **window: Any) -> jax.Array:
@@ -24,7 +24,7 @@ def convolve_binary(x: jax.Array, weight: jax.Array, *, groups: int = 1, **windo
     weight [out, *kernel, C / groups / 8] has a bit for each sign. Padding is neither sign: it adds nothing.
     """
     kernel = jnp.moveaxis(unpacked_signs(weight, x.shape[1] // groups), -1, 1)
-    return convolve_integer(signs(x), kernel, groups=groups, **window)
+    return convolve(signs(x), kernel, groups=groups, **window).astype(jnp.int32)
 
 
 def unpacked_signs(weight: jax.Array, count: int) -> jax.Array:
@@ -34,4 +34,4 @@ def unpacked_signs(weight: jax.Array, count: int) -> jax.Array:
 
 def signs(bits: jax.Array) -> jax.Array:
     """1 where there is a bit, else -1."""
-    return 2 * bits.astype(jnp.int8) - 1
+    return 2 * bits.astype(jnp.float32) - 1
