@@ -73,7 +73,7 @@ def test_layers_have_few_kernels(count: int) -> None:
 def test_kernels_of_three_by_three(count: int, bits: float) -> None:
     graph = network(f"x -> s: selected({count})", "x: [32, 24, 3, 3]")
     weight = RNG.normal(size=(32, 24, 3, 3))
-    found = interpret(graph, [weight], drawn(graph)).outputs[0].reshape(-1, 9)
+    found = architrave.compile(graph, backend="numpy")(drawn(graph), weight).reshape(-1, 9)
     words, code = np.unique(found, axis=0, return_inverse=True)
     assert len(words) <= count
     stored = np.unpackbits(code.astype(np.uint8)[:, None], axis=1)[:, -math.ceil(math.log2(count)) :]
@@ -84,7 +84,7 @@ def test_kernels_of_three_by_three(count: int, bits: float) -> None:
 def test_of_all_words_the_nearest_is_the_sign() -> None:
     graph = network("x -> s: selected(512)", "x: [8, 6, 3, 3]")
     weight = RNG.normal(size=(8, 6, 3, 3))
-    found = interpret(graph, [weight], drawn(graph)).outputs[0]
+    found = architrave.compile(graph, backend="numpy")(drawn(graph), weight)
     np.testing.assert_array_equal(found, value("clipped(x)", weight))
 
 
