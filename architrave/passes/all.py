@@ -2,7 +2,7 @@
 
 from architrave.passes import hoist, mode
 from architrave.passes.cleanup import constants, dead, duplicates, invariant, simplify
-from architrave.passes.quantize import binary, equalize, insert, integer, l_mul, mst, weight_only
+from architrave.passes.quantize import binary, equalize, freeze_norm, insert, integer, l_mul, mst, ranges, weight_only
 from architrave.passes.reparam import (
     conv_to_linear,
     cp_conv,
@@ -24,6 +24,7 @@ __all__ = [
     "duplicates",
     "equalize",
     "expand",
+    "freeze_norm",
     "hoist",
     "insert",
     "integer",
@@ -35,6 +36,7 @@ __all__ = [
     "mst",
     "pre_layer_norm",
     "pre_rmsnorm",
+    "ranges",
     "simplify",
     "weight_only",
 ]

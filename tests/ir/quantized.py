@@ -19,7 +19,13 @@ def steps(x: float, scale: float) -> float:
 
 
 def fake_quantize(
-    x: Array, scale: Array, zero: Array | int = 0, bits: int = 8, signed: bool = True, narrow: bool = False
+    x: Array,
+    scale: Array,
+    zero: Array | int = 0,
+    bits: int = 8,
+    signed: bool = True,
+    narrow: bool = False,
+    **learning: Any,
 ) -> Array:
     levels = list(range(2**bits)) if bits < 2 else None
     lo = -(2 ** (bits - 1)) + narrow if signed else 0

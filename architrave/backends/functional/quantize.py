@@ -16,7 +16,12 @@ def add_quantize(rules: Rules) -> None:
 
     @rules.rule("fake_quantize")
     def _fake_quantize(at: Call) -> Code:
-        return rounding(at)
+        learning: dict[str, Code] = {}
+        if at.op.gain != 1:
+            learning["gain"] = literal(at.op.gain)
+        if at.op.clipped_only:
+            learning["clipped_only"] = literal(True)
+        return rounding(at, **learning)
 
     @rules.rule("binarize")
     def _binarize(at: Call) -> Code:

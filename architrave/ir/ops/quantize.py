@@ -134,11 +134,22 @@ class FakeQuantize(_Quantizer):
 
     NaN stays NaN. The gradient by `x` goes straight through between the bounds and is 0 outside. That by `scale` is
     the rounded minus the exact number of steps between the bounds, and the bound outside: Esser et al., "Learned Step
-    Size Quantization" (2020), equation 3.
+    Size Quantization" (2020), equation 3. It is multiplied by `gain`, for which they take `1 / sqrt(n * hi)` of n
+    numbers. With `clipped_only` it is 0 between the bounds: Li et al., "PAMS" (2020), equation 5.
     """
+
+    gain: float = 1.0
+    clipped_only: bool = False
 
     presumes = "scales that are not 0"
     surrogate = "straight through the rounding"
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield from super().samples()
+        x = np.linspace(-4.1, 4.3, 32).reshape(2, 16)
+        yield sample(x, np.array([[0.25], [0.5]]), np.array([[3], [-1]], np.int32), bits=4, gain=0.125)
+        yield sample(x, np.array([[0.25], [0.5]]), bits=4, narrow=True, clipped_only=True)
 
     def _result(self, x: TensorType) -> DType:
         return x.dtype
@@ -147,10 +158,15 @@ class FakeQuantize(_Quantizer):
         offset = [] if zero is None else [zero]
         # In so many bits nothing that matters is cut off: what the bounds cut off can be seen.
         steps = apply(Quantize(MOST_BITS), x, scale, *offset)
+        fixed = build.stop_gradient(scale)
         lo, hi = self.bounds
         inside: Value = build.logical_and(steps >= lo, steps <= hi)
+        if self.clipped_only:
+            scale = build.where(inside, fixed, scale)
+        if self.gain != 1.0:
+            scale = fixed + (scale - fixed) * self.gain
         y = apply(Dequantize(), build.clip(steps, lo=lo, hi=hi), apply(Cast(x.dtype), scale), *offset)
-        exact = x - build.stop_gradient(x / scale) * scale
+        exact = x if self.clipped_only else x - build.stop_gradient(x / fixed) * scale
         through = build.where(inside, exact, 0.0)
         result: Value = y + (through - build.stop_gradient(through))
         return result

@@ -33,13 +33,22 @@ def fake_quantize(
     *,
     lo: int,
     hi: int,
+    gain: float = 1.0,
+    clipped_only: bool = False,
 ) -> jax.Array:
     """What is left of x when it is held in integers from lo to hi; NaN stays.
 
-    The gradient by x goes straight through between the bounds; that by scale is what rounding adds to a step.
+    The gradient by x goes straight through between the bounds; that by scale is what rounding adds to a step, times
+    gain. With clipped_only it is 0 between the bounds.
     """
     steps = quantize(x, scale, zero, lo=-(2**23), hi=2**23 - 1, dtype=jnp.int32)
+    inside = (steps >= lo) & (steps <= hi)
+    fixed = jax.lax.stop_gradient(scale)
+    if clipped_only:
+        scale = jnp.where(inside, fixed, scale)
+    if gain != 1:
+        scale = fixed + (scale - fixed) * gain
     y = (jnp.clip(steps, lo, hi) - zero).astype(x.dtype) * scale.astype(x.dtype)
-    exact = x - jax.lax.stop_gradient(x / scale) * scale
-    through = jnp.where((steps >= lo) & (steps <= hi), exact, 0)
+    exact = x if clipped_only else x - jax.lax.stop_gradient(x / fixed) * scale
+    through = jnp.where(inside, exact, 0)
     return y + (through - jax.lax.stop_gradient(through))

@@ -32,7 +32,9 @@ def fake_quantize(
     *,
     lo: int,
     hi: int,
+    gain: float = 1.0,
+    clipped_only: bool = False,
 ) -> np.ndarray:
-    """What is left of x when it is held in integers from lo to hi; NaN stays."""
+    """What is left of x when it is held in integers from lo to hi; NaN stays. The rest is for gradients alone."""
     steps = quantize(x, scale, zero, lo=lo, hi=hi, dtype=np.int32) - zero
     return np.where(np.isnan(x), x, steps.astype(x.dtype) * scale.astype(x.dtype))

@@ -30,13 +30,22 @@ def fake_quantize(
     *,
     lo: int,
     hi: int,
+    gain: float = 1.0,
+    clipped_only: bool = False,
 ) -> torch.Tensor:
     """What is left of x when it is held in integers from lo to hi; NaN stays.
 
-    The gradient by x goes straight through between the bounds; that by scale is what rounding adds to a step.
+    The gradient by x goes straight through between the bounds; that by scale is what rounding adds to a step, times
+    gain. With clipped_only it is 0 between the bounds.
     """
     steps = quantize(x.detach(), scale.detach(), zero, lo=-(2**23), hi=2**23 - 1, dtype=torch.int32)
+    inside = (steps >= lo) & (steps <= hi)
+    fixed = scale.detach()
+    if clipped_only:
+        scale = torch.where(inside, fixed, scale)
+    if gain != 1:
+        scale = fixed + (scale - fixed) * gain
     y = (steps.clamp(lo, hi) - zero).to(x.dtype) * scale.to(x.dtype)
-    exact = x - (x / scale).detach() * scale
-    through = torch.where((steps >= lo) & (steps <= hi), exact, 0)
+    exact = x if clipped_only else x - (x / fixed).detach() * scale
+    through = torch.where(inside, exact, 0)
     return y + (through - through.detach())
