@@ -16,7 +16,8 @@ from architrave.ir.ops.integer_norm import UNIT
 from architrave.ir.ops.quantize import Quantize
 from architrave.ir.types import DType
 from architrave.passes.quantize.held import Held
-from architrave.passes.quantize.table import eps_in_steps, exponentials, softmax_precision, table
+from architrave.passes.quantize.lower_functions import LEVELS, POWER_BITS
+from architrave.passes.quantize.table import eps_in_steps, exponentials, table
 from tests.ir.apply import Array, evaluate
 
 LENGTHS = (1, 7, 64, 384, 768, 4096, 16384)
@@ -81,14 +82,14 @@ def test_norms(name: str, count: int) -> None:
 @pytest.mark.parametrize("scale", [0.01, 0.05, 0.2])
 def test_softmax(count: int, scale: float) -> None:
     q = rows(count, count)
-    bits, levels = softmax_precision(count)
+    bits, levels = POWER_BITS, LEVELS
     (shares,) = evaluate(
         "softmax_integer", sample(q, computed(exponentials(scalar(scale), bits)), bits=bits, levels=levels)
     )
     powers = np.exp((q - q.max(-1, keepdims=True).astype(float)) * scale)
     wanted = powers / powers.sum(-1, keepdims=True)
     found = requantized(shares, 255 / levels)
-    assert np.abs(found - wanted * 255).max() <= 0.5 + 255 * (0.51 / levels + count / 2 ** (bits + 1))
+    assert np.abs(found - wanted * 255).max() <= 0.5 + 255 * (0.51 / levels + min(count, 400) / 2 ** (bits + 1))
     assert np.abs(shares.sum(-1) / levels - 1).max() <= count / 2 / levels
 
 

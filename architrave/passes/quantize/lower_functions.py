@@ -24,7 +24,7 @@ from architrave.ir.types import DType
 from architrave.passes.journal import Declined
 from architrave.passes.quantize.held import EIGHT_BITS, Held, held, in_steps
 from architrave.passes.quantize.rounded import is_full
-from architrave.passes.quantize.table import eps_in_steps, exponentials, softmax_precision, table
+from architrave.passes.quantize.table import eps_in_steps, exponentials, table
 from architrave.passes.reparam.affine import channelwise
 from architrave.passes.rewriter import Change, Walk
 
@@ -33,6 +33,8 @@ ELEMENTWISE = (
     *(Add, Subtract, Multiply, Divide, Power, Maximum, Minimum),
 )
 """What makes each element of one element, where its other operands are single numbers."""
+POWER_BITS, LEVELS = 16, 2**15 - 1
+"""Exponentials and what a softmax gives: the product of both fits into 31 bits."""
 MOST_NODES = 32
 """How many operators a table may stand for."""
 
@@ -63,12 +65,12 @@ def integer_softmax(node: Node, walk: Walk) -> Change:
         return None
     if not _is_small(source):
         return Declined(f"what it reads is not rounded to 8 bits of one scale: `{_ASK}`", node)
-    if not isinstance(length, int) or length >= 2**15:
+    if not isinstance(length, int) or length >= 2 ** (31 - POWER_BITS):
         return Declined(f"32 bits might not hold the sum of {length} exponentials", node)
-    bits, levels = softmax_precision(length)
-    entries = exponentials(source.scale, bits)
-    shares: Value = build.softmax_integer(source.q, entries, mask, axis=node.op.axis, bits=bits, levels=levels)
-    return Held(shares, apply(Full(1.0 / levels, (), source.scale.dtype))).number()
+    entries = exponentials(source.scale, POWER_BITS)
+    options = {"axis": node.op.axis, "bits": POWER_BITS, "levels": LEVELS}
+    shares: Value = build.softmax_integer(source.q, entries, mask, **options)
+    return Held(shares, apply(Full(1.0 / LEVELS, (), source.scale.dtype))).number()
 
 
 def integer_norm(node: Node, walk: Walk) -> Change:

@@ -34,15 +34,6 @@ def exponentials(scale: Value, bits: int) -> Value:
     return apply(Cast(DType.I32), rounded)
 
 
-def softmax_precision(length: int) -> tuple[int, int]:
-    """The bits of exponentials and the levels of the result that suit a softmax over so many elements.
-
-    Longer rows need finer exponentials, for as many small ones are added up: what `2 ** 31` has room for is shared.
-    """
-    bits = max(16, min(length.bit_length() + 7, 31 - length.bit_length()))
-    return bits, min(2 ** (31 - bits) - 1, 2**15 - 1)
-
-
 def eps_in_steps(eps: float, count: int, scale: Value) -> Value:
     """The `eps` of an integer norm over `count` elements of a scale: an i32 from 0 to 2**30."""
     steps: Value = build.round(apply(Full(count * 4 ** places(count) * eps, (), scale.dtype)) / (scale * scale))
