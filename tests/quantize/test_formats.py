@@ -106,13 +106,28 @@ def test_gradients_go_straight_through_up_to_the_largest_number(backend: str) ->
     np.testing.assert_array_equal(found, [1, 0, 3, 0, 5])
 
 
-@pytest.mark.parametrize("precision", ["float16", "float64"])
-def test_other_precisions_round_the_same(precision: str) -> None:
-    x = np.linspace(-500, 500, 4001).astype(precision)
-    wanted = interpret(of_one("round_minifloat", "[N]"), [x]).outputs[0]
+@pytest.mark.parametrize("precision", ["bfloat16", "float16", "float32", "float64"])
+def test_every_precision_has_the_same_bytes_everywhere(precision: str) -> None:
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    dtype = np.dtype(getattr(ml_dtypes, precision, precision))
+    x, w = build.input("x", "[6, 8]"), build.input("w", "[8, 5]")
+    outputs = [
+        build.round_minifloat(x, format="e5m2", saturate=False),
+        build.to_minifloat(x),
+        build.from_minifloat(build.to_minifloat(x, format="e2m1"), format="e2m1"),
+        build.power_of_two(x),
+        build.round_mantissa(x, bits=3),
+        build.l_mul(x, x, mantissa=4),
+        build.l_mul_matmul(x, w),
+    ]
+    graph = build.graph("Formats", [x, w], outputs)
+    rng: Any = np.random.default_rng(0)
+    given = [(100 * rng.normal(size=(6, 8))).astype(dtype), rng.normal(size=(8, 5)).astype(dtype)]
+    given[0][:2, 0] = np.inf, -0.0
+    wanted = interpret(graph, given, dtype=dtype).outputs
     for name in BACKENDS:
-        found = architrave.compile(of_one("round_minifloat", "[N]"), backend=name).run({}, x).outputs[0]
-        np.testing.assert_array_equal(found, wanted, name)
+        for found, right in zip(architrave.compile(graph, backend=name).run({}, *given).outputs, wanted, strict=True):
+            assert (found.dtype, found.tobytes()) == (right.dtype, right.tobytes()), name
 
 
 @pytest.mark.parametrize("rounding", ["down", "nearest", "up"])
