@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from architrave.cli.help import examples
+from architrave.cli.places import Places, network_text
 from architrave.cli.report import json_option, print_json, show_diagnostics
 from architrave.cli.selection import Selection, check_sizes, model_options, sizes_option
-from architrave.ir.source import error, printable
 
 if TYPE_CHECKING:
     from architrave.ir.graph import Graph
@@ -59,7 +56,7 @@ def command(
     from architrave.cli.terminal import telling
     from architrave.passes import Pipeline
 
-    places = _Places.of(output, weights, weights_out)
+    places = Places.of(output, weights, weights_out)
     pipeline = Pipeline.parse(passes)
     selection = Selection(name, **selected)
     places.check(selection.named.module.path)
@@ -82,89 +79,15 @@ def command(
     return 0
 
 
-@dataclass(frozen=True)
-class _Places:
-    """Where the new network and its weights go, and where the old weights are."""
-
-    network: Path | None
-    piped: bool
-    weights: Path | None
-    old: str | None
-
-    @classmethod
-    def of(cls, output: str | None, weights: str | None, weights_out: str | None) -> _Places:
-        """What the options say."""
-        piped = output == "-"
-        network = Path(output) if output is not None and not piped else None
-        if network is not None and network.suffix != ".arch":
-            raise click.BadParameter(f"`{output}` must end in `.arch`, as every network's file", param_hint="--output")
-        if weights_out is not None and weights is None:
-            raise click.UsageError("--weights-out needs --weights, the checkpoint that it is computed from")
-        if weights is None:
-            return cls(network, piped, None, None)
-        if weights_out is None and network is None:
-            raise click.UsageError("--weights needs --output or --weights-out, to say where the new ones go")
-        beside = network.with_suffix(".safetensors") if network is not None else None
-        return cls(network, piped, Path(weights_out) if weights_out is not None else beside, weights)
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """What is written."""
-        return tuple(path for path in (self.network, self.weights) if path is not None)
-
-    def check(self, source: Path | None) -> None:
-        """Raises E705 where a file would be lost that is read, or written twice."""
-        read = [path for path in (source, self.old) if path is not None]
-        for path in self.files:
-            if any(_same(path, other) for other in read):
-                hint = "give the new file another name"
-                raise error("E705", f"{printable(str(path))} is what this command reads", hint=hint)
-        if len(self.files) == 2 and _same(*self.files):
-            raise error("E705", f"the network and its weights cannot both be {printable(str(self.network))}")
-
-    def to_json(self, text: str | None) -> Mapping[str, str]:
-        """The names of what was written, and the text that went into no file."""
-        files = {"file": self.network, "weights": self.weights}
-        named = {key: str(path) for key, path in files.items() if path is not None}
-        return {**named, "source": text} if self.piped and text is not None else named
-
-
-def _same(a: str | os.PathLike[str], b: str | os.PathLike[str]) -> bool:
-    """Whether two paths lead to one file."""
-    if os.path.exists(a) and os.path.exists(b):
-        return os.path.samefile(a, b)
-    return os.path.realpath(a) == os.path.realpath(b)
-
-
-def _write(graph: Graph, transformed: Transformed, pipeline: Pipeline, places: _Places) -> str | None:
+def _write(graph: Graph, transformed: Transformed, pipeline: Pipeline, places: Places) -> str | None:
     """Compute all that is to be written, and then write it; the text of the network, where one was asked for."""
-    from architrave.files import replacing_all
-    from architrave.weights import load, read_metadata, save
+    from architrave.weights import load, read_metadata
 
-    text = _text(transformed.graph) if places.piped or places.network is not None else None
+    text = network_text(transformed.graph) if places.piped or places.network is not None else None
     new: Mapping[str, Any] = {}
     about: dict[str, str] = {}
     if places.old is not None:
         new = transformed.weights(load(places.old, graph))
         about = {**read_metadata(places.old), "passes": str(pipeline)}
-    if not places.files:
-        return text
-    with replacing_all(*places.files) as temporaries:
-        for path, temporary in zip(places.files, temporaries, strict=True):
-            if path is places.network:
-                temporary.write_text(text or "", encoding="utf-8")
-            else:
-                save(temporary, new, about)
-    return text
-
-
-def _text(graph: Graph) -> str:
-    """The file of a network, which has been read back: it must be the same network."""
-    from architrave.backends.arch import write
-    from architrave.models import find_in_text
-    from architrave.stdlib.instances import applied
-
-    text = write(graph, applied)
-    if find_in_text(text).elaborate({}, keep_choices=True).graph != graph:
-        raise AssertionError(f"the file of {graph.name} does not read back to the same network")
+    places.write(text, new, about)
     return text

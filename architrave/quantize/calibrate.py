@@ -44,8 +44,10 @@ def observe(
     `graph` is what the pass `quantize` made. Only one batch of activations is in memory at a time. Raises E911 for a
     NaN or an infinity, saying where, E912 where there are no batches.
     """
-    plain, there = unrounded(graph)
     sites = activation_sites(graph)
+    if not sites:
+        return []
+    plain, there = unrounded(graph)
     # What several quantizers round, and share their scales' shape in, is watched once.
     keys = {site: (there[site.value], site.scale_shape) for site in sites}
     names = {key: str(i) for i, key in enumerate(dict.fromkeys(keys.values()))}

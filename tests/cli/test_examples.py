@@ -9,7 +9,7 @@ import pytest
 from architrave.cli.app import app
 from tests.cli.conftest import Cli
 
-FRAMEWORKS = {"verify": ("torch", "jax")}
+FRAMEWORKS = {"verify": ("torch", "jax"), "quantize": ("torch", "jax")}
 
 
 def commands(command: click.Command) -> Iterator[click.Command]:
@@ -43,7 +43,7 @@ def test_example_runs(cli: Cli, line: str) -> None:
     program, *arguments = shlex.split(line)
     for framework in FRAMEWORKS.get(arguments[0], ()):
         pytest.importorskip(framework)
-    if "inspect" in arguments:
+    if "inspect" in arguments or arguments[0] == "quantize":
         cli("weights", "init", "net.arch", "--output", "net.safetensors")
     outcome = cli(*arguments)
     assert program == "architrave"

@@ -30,6 +30,7 @@ REPORTS = {
     "ops --matrix": "ops --matrix logical_not",
     "train": "train net.arch --data points.npz --batch 8 --epochs 1 --backend numpy",
     "sample": "sample letters.arch letters.safetensors --length 5 --backend numpy",
+    "quantize": "quantize net.arch --weights net.safetensors --calibrate points.npz --integer -o few.arch --report few.html",
     "weights init": "weights init net.arch --output net.safetensors",
     "weights inspect": "weights inspect net.safetensors net.arch",
 }
@@ -37,7 +38,7 @@ REPORTS = {
 
 @pytest.mark.parametrize("name", REPORTS)
 def test_report_has_the_documented_fields(cli: Cli, name: str) -> None:
-    if name == "weights inspect":
+    if name in ("weights inspect", "quantize"):
         cli(*REPORTS["weights init"].split())
     outcome = cli(*REPORTS[name].split(), "--json")
     found = outcome.json()

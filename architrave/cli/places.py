@@ -1,0 +1,100 @@
+"""Where commands write networks and their weights: all files are checked first, and then written, or none is."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from architrave.ir.source import error, printable
+
+if TYPE_CHECKING:
+    from architrave.ir.graph import Graph
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the new network and its weights go, and where the old weights are; and where a page about it goes."""
+
+    network: Path | None
+    piped: bool
+    weights: Path | None
+    old: str | None
+    page: Path | None = None
+
+    @classmethod
+    def of(cls, output: str | None, weights: str | None, weights_out: str | None) -> Places:
+        """What the options say."""
+        piped = output == "-"
+        network = Path(output) if output is not None and not piped else None
+        if network is not None and network.suffix != ".arch":
+            raise click.BadParameter(f"`{output}` must end in `.arch`, as every network's file", param_hint="--output")
+        if weights_out is not None and weights is None:
+            raise click.UsageError("--weights-out needs --weights, the checkpoint that it is computed from")
+        if weights is None:
+            return cls(network, piped, None, None)
+        if weights_out is None and network is None:
+            raise click.UsageError("--weights needs --output or --weights-out, to say where the new ones go")
+        beside = network.with_suffix(".safetensors") if network is not None else None
+        return cls(network, piped, Path(weights_out) if weights_out is not None else beside, weights)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What is written."""
+        return tuple(path for path in (self.network, self.weights, self.page) if path is not None)
+
+    def check(self, *sources: str | os.PathLike[str] | None) -> None:
+        """Raises E705 where a file would be lost that is read, or written twice."""
+        read = [path for path in (*sources, self.old) if path is not None]
+        for path in self.files:
+            if any(_same(path, other) for other in read):
+                hint = "give the new file another name"
+                raise error("E705", f"{printable(str(path))} is what this command reads", hint=hint)
+        for a, b in itertools.combinations(self.files, 2):
+            if _same(a, b):
+                hint = "give each a name of its own"
+                raise error("E705", f"two of the files to be written are {printable(str(a))}", hint=hint)
+
+    def write(
+        self, text: str | None, weights: Mapping[str, Any], about: Mapping[str, str], page: str | None = None
+    ) -> None:
+        """Write the text of the network and its new weights, with what is to be known about them, and the page."""
+        from architrave.files import replacing_all
+        from architrave.weights import save
+
+        with replacing_all(*self.files) as temporaries:
+            for path, temporary in zip(self.files, temporaries, strict=True):
+                if path is self.weights:
+                    save(temporary, weights, about)
+                else:
+                    temporary.write_text((text if path is self.network else page) or "", encoding="utf-8")
+
+    def to_json(self, text: str | None) -> Mapping[str, str]:
+        """The names of what was written, and the text that went into no file."""
+        files = {"file": self.network, "weights": self.weights, "report": self.page}
+        named = {key: str(path) for key, path in files.items() if path is not None}
+        return {**named, "source": text} if self.piped and text is not None else named
+
+
+def _same(a: str | os.PathLike[str], b: str | os.PathLike[str]) -> bool:
+    """Whether two paths lead to one file."""
+    if os.path.exists(a) and os.path.exists(b):
+        return os.path.samefile(a, b)
+    return os.path.realpath(a) == os.path.realpath(b)
+
+
+def network_text(graph: Graph) -> str:
+    """The file of a network, which has been read back: it must be the same network."""
+    from architrave.backends.arch import write
+    from architrave.models import find_in_text
+    from architrave.stdlib.instances import applied
+
+    text = write(graph, applied)
+    if find_in_text(text).elaborate({}, keep_choices=True).graph != graph:
+        raise AssertionError(f"the file of {graph.name} does not read back to the same network")
+    return text

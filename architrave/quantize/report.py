@@ -1,0 +1,184 @@
+"""What became of a network that was quantized, as data and as a page that needs no other file."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from architrave.ir.source import error
+from architrave.quantize.calibrate import Seen
+from architrave.quantize.histogram import Histogram
+from architrave.quantize.noise import Layer, Ratio
+from architrave.quantize.plan import Quantized
+
+BARS, PICTURES, BINS = 40, 12, 80
+"""The layers that have a bar, the histograms that are drawn, and the bins of these."""
+COLOR, RANGE = "#4063d8", "#cb3c33"
+
+
+def facts(found: Quantized) -> dict[str, Any]:
+    """All of it as JSON-ready data. Infinite ratios of signal to noise are None."""
+    size, same = found.size, found.agreement
+    return {
+        "model": found.network.name,
+        "passes": found.plan.passes,
+        "method": found.plan.method,
+        "examples": found.plan.examples,
+        "size": {
+            "numbers": size.numbers,
+            "before": size.before,
+            "after": size.after,
+            "stored": size.stored,
+            "bits_per_weight": size.bits_per_weight,
+        },
+        "layers": [_layer(layer) for layer in worst(found.layers)],
+        "ranges": [_range(seen, found.settings) for seen in found.seen],
+        "declined": [{"pass": e.step, "place": str(e.node.place or ""), "reason": e.reason} for e in found.declined],
+        "agreement": {
+            "reference": same.reference,
+            "bytes": same.total,
+            "differing": dict(same.differing),
+            "largest": same.largest,
+            "skipped": dict(same.skipped),
+        },
+        "before": dict(found.before),
+        "after": dict(found.after),
+    }
+
+
+def worst(layers: Sequence[Layer]) -> list[Layer]:
+    """The layers, those whose results have the most noise first."""
+    return sorted(layers, key=lambda layer: layer.output.decibels)
+
+
+def decibels(ratio: Ratio) -> str:
+    """A ratio as text."""
+    return f"{ratio.decibels:.1f} dB" if math.isfinite(ratio.decibels) else "exact"
+
+
+def bits_text(layer: Layer) -> str:
+    """The bits of the operands of a layer as text."""
+    return " x ".join("float" if bits is None else str(bits) for bits in layer.bits)
+
+
+def percent(share: float) -> str:
+    """A share as text."""
+    return f"{share:.2%}"
+
+
+def check_page() -> None:
+    """Raises E568 where what the page is made by is not installed."""
+    missing = [name for name in ("jinja2", "matplotlib") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise error("E568", f"reports are made by {' and '.join(missing)}", hint="pip install 'architrave[data]'")
+
+
+def page(found: Quantized, data: str) -> str:
+    """The page. `data` is the name of the examples. Raises E568."""
+    check_page()
+    import jinja2
+
+    loader = jinja2.PackageLoader("architrave.quantize", ".")
+    surroundings = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    return surroundings.get_template("report.html").render(
+        found=found,
+        data=data,
+        layers=worst(found.layers),
+        bars=_bars(found.layers),
+        histograms=_histograms(found.seen, found.settings),
+        decibels=decibels,
+        percent=percent,
+        bits=bits_text,
+    )
+
+
+def _layer(layer: Layer) -> dict[str, Any]:
+    return {
+        "place": layer.name,
+        "op": layer.node.op.name,
+        "bits": list(layer.bits),
+        "weight": _finite(layer.weight.decibels) if layer.weight is not None else None,
+        "output": _finite(layer.output.decibels),
+    }
+
+
+def _range(seen: Seen, settings: Mapping[str, Any]) -> dict[str, Any]:
+    low, high = bounds(seen, settings)
+    least, most = (
+        pick(getattr(h, end) for h in seen.histograms if h.lows) for pick, end in ((min, "low"), (max, "high"))
+    )
+    return {"scale": seen.site.scale, "seen": [least, most], "chosen": [low, high]}
+
+
+def bounds(seen: Seen, settings: Mapping[str, Any]) -> tuple[float, float]:
+    """The least and the largest number that a quantizer does not cut off."""
+    scale = np.asarray(settings[seen.site.scale], np.float64)
+    zero = settings[seen.site.zero] if seen.site.zero is not None else 0
+    low, high = ((np.asarray(end, np.float64) - zero) * scale for end in seen.site.op.bounds)
+    return float(low.min()), float(high.max())
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None
+
+
+def _bars(layers: Sequence[Layer]) -> str:
+    """A bar for each layer, in the order in which they run; of many layers, the worst."""
+    shown = {id(layer) for layer in worst(layers)[:BARS]}
+    bars = [layer for layer in layers if id(layer) in shown]
+    figure, axes = _figure(9, 1 + 0.22 * len(bars), 1)
+    names, values = [layer.name for layer in bars], [_finite(layer.output.decibels) or 0.0 for layer in bars]
+    axes[0].barh(range(len(bars)), values, color=COLOR)
+    axes[0].set_yticks(range(len(bars)), names, fontsize=7)
+    axes[0].invert_yaxis()
+    axes[0].set_xlabel("signal to noise of the result, in decibels")
+    return _svg(figure)
+
+
+def _histograms(seen: Sequence[Seen], settings: Mapping[str, Any]) -> str:
+    """What was seen of the first activations, and the ranges that were chosen."""
+    shown = [one for one in seen if one.histograms[0].lows][:PICTURES]
+    if not shown:
+        return ""
+    figure, axes = _figure(9, 1.8 * -(-len(shown) // 3), len(shown))
+    for one, plot in zip(shown, axes, strict=False):
+        edges, counts = coarse(one.histograms[0])
+        plot.stairs(counts, edges, fill=True, color=COLOR)
+        plot.set_yscale("log")
+        for end in bounds(one, settings):
+            plot.axvline(end, color=RANGE, linewidth=1)
+        plot.set_title(one.site.scale, fontsize=7)
+        plot.tick_params(labelsize=6)
+    return _svg(figure)
+
+
+def coarse(histogram: Histogram, bins: int = BINS) -> tuple[Any, Any]:
+    """The edges and the counts of a histogram in fewer bins."""
+    group = -(-len(histogram.counts) // bins)
+    padded = np.pad(histogram.counts, (0, -len(histogram.counts) % group))
+    width = 2.0**histogram.exponent
+    starts = (histogram.first + group * np.arange(len(padded) // group + 1)) * width
+    return starts, padded.reshape(-1, group).sum(axis=1)
+
+
+def _figure(width: float, height: float, count: int) -> tuple[Any, list[Any]]:
+    from matplotlib.figure import Figure
+
+    figure: Any = Figure(figsize=(width, height), layout="constrained")
+    columns = min(3, count)
+    axes = figure.subplots(-(-count // columns), columns, squeeze=False).ravel().tolist()
+    for empty in axes[count:]:
+        empty.set_visible(False)
+    return figure, axes
+
+
+def _svg(figure: Any) -> str:
+    out = io.BytesIO()
+    figure.savefig(out, format="svg")
+    text = out.getvalue().decode()
+    return text[text.index("<svg") :]
