@@ -42,6 +42,19 @@ def test_weights_are_a_scale_and_its_negative(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
+def test_the_network_that_counts_bits_is_the_one_that_was_trained(method: str) -> None:
+    body = f"x -> a: binary_conv(6, method = {method}) -> bn: batch_norm -> b: binary_conv(5, method = {method})"
+    graph = network(body, "x: [N, 3, 6, 6]")
+    weights, x = drawn(graph), RNG.normal(size=(2, 3, 6, 6))
+    packed = apply(graph, "inference,binary,hoist")
+    assert [entry.rule for entry in packed.journal.changes].count("signs-to-bits") == 2
+    new = packed.weights(weights)
+    assert new["a.weight"].dtype == new["b.weight"].dtype == np.uint8
+    expected = interpret(graph, [x], weights).outputs[0]
+    np.testing.assert_array_equal(interpret(packed.graph, [x], new).outputs[0], expected)
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_the_network_of_bits_is_the_one_that_was_trained(method: str) -> None:
     body = f"x -> a: binary_conv(6, method = {method}) -> bn: batch_norm -> b: binary_conv(5, method = {method})"
     graph = network(body, "x: [N, 3, 6, 6]")

@@ -1,11 +1,15 @@
 """ReSTE: the sign with the gradient of a root, which a power brings nearer to it."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import architrave
 from architrave.ir.interpret import interpret
+from architrave.passes import apply
+from architrave.passes.quantize.binary_cost import binary_cost
 from tests.quantize.papers.binary import Array, drawn, network, slopes, value
 
 RNG: Any = np.random.default_rng(0)
@@ -63,3 +67,17 @@ def test_the_power_grows_while_training() -> None:
         seen.append(float(weights["a.power"]))
     assert seen == [1.5, 2.0, 2.5, 3.0, 3.0, 3.0]
     assert interpret(graph, [x], weights | {"a.power": np.array(2.0)}).updates == {"a.power": 2.0}
+
+
+def test_the_network_for_digits_becomes_bits() -> None:
+    graph = architrave.load(Path(__file__).parents[3] / "examples" / "digits" / "binary.arch")
+    packed = apply(graph, "inference,binary,hoist")
+    assert [entry.rule for entry in packed.journal.changes].count("signs-to-bits") == 6
+    weights, x = architrave.init(graph), RNG.normal(size=(4, 1, 8, 8))
+    new = packed.weights(weights)
+    assert sum(w.nbytes for w in weights.values()) > 15 * sum(w.nbytes for w in new.values())
+    expected = architrave.compile(graph, backend="numpy")(weights, x)
+    found = architrave.compile(packed.graph, backend="numpy")(new, x)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    cost = binary_cost(apply(graph, "inference").graph, {"N": 1})
+    assert cost.multiply_adds > 29 * cost.operations
