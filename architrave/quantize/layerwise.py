@@ -16,6 +16,8 @@ import numpy as np
 from architrave.ir.arrays import Array
 from architrave.ir.graph import Graph, Value
 from architrave.ir.mode import specialize
+from architrave.ir.ops.contraction import Linear
+from architrave.ir.ops.conv import Conv
 from architrave.ir.ops.leaves import path_of
 from architrave.ir.source import error
 from architrave.quantize.gptq import GPTQ
@@ -131,6 +133,17 @@ def started(
     return Walk(held, exact, Stream(given, list(given)), backend)
 
 
+@dataclass(frozen=True)
+class Part:
+    """One part of the network when its layers are rounded: `depth` goes from 0 for the first to 1 for the last."""
+
+    walk: Walk
+    stage: Stage
+    depth: float
+
+
+Finish = Callable[[Part], Mapping[str, Array]]
+"""New weights of a part, once its layers are rounded."""
 Method = Callable[[Task], Mapping[str, Array]]
 """The new weights of a layer: the rounded one, and whatever else of it changes."""
 
@@ -144,20 +157,24 @@ def layerwise(
     progress: Callable[[int], object] = silent,
     *,
     original: Mapping[str, Any] | None = None,
+    finish: Finish | None = None,
 ) -> Weights:
     """The weights of a network with quantizers (the pass `quantize`), each layer's chosen by `method`.
 
     `weights` are those of `graph`, whose activations are calibrated if they are rounded; `batches` are what the network
-    takes. The float network has the weights `original`: the same, unless something has rounded them before. Raises E912
-    where there are no batches. `progress` hears how many layers are done, one by one.
+    takes. The float network has the weights `original`: the same, unless something has rounded them before. `finish` is
+    given each part of the network when its layers are done. Raises E912 where there are no batches. `progress` hears
+    how many layers are done, one by one.
     """
     graph = specialize(replace(graph, updates=()), training=False)
     found, walk = layers(graph), started(weights, original, batches, backend)
-    parts = stages(graph, [layer.node for layer in found])
+    parts = stages(graph, [node for node in graph.nodes if isinstance(node.op, Linear | Conv)])
     for i, stage in enumerate(parts):
         for layer in filter(lambda layer: stage.computes(layer.end), found):
             walk.weights |= method(Task(layer, walk, stage, graph))
             progress(1)
+        if finish is not None:
+            walk.weights |= finish(Part(walk, stage, i / max(len(parts) - 1, 1)))
         if i + 1 < len(parts):
             walk.advance(stage)
     return walk.weights
