@@ -68,8 +68,11 @@ def exact_product(a: np.ndarray, b: np.ndarray, at_once: int) -> np.ndarray:
 
 
 def multiplied(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """`a @ b` of few integers, as int32."""
-    return (a.astype(np.float32) @ b.astype(np.float32)).astype(np.int32)
+    """`a @ b` of few integers, as int32, which take the memory of the floats."""
+    y = a.astype(np.float32) @ b.astype(np.float32)
+    whole = y.view(np.int32)
+    np.copyto(whole, y, casting="unsafe")
+    return whole
 
 
 def products_at_once(a: np.ndarray, b: np.ndarray) -> int:
