@@ -119,7 +119,7 @@ def quantize(
     """Quantize a trained network by examples. `test` are those to score it on; by default, `data`.
 
     Raises E803 for bits that cannot be had, E911 for NaN and infinity, E914 for an unknown method, E915 for examples
-    that do not fit or tell nothing, E917 where nothing can be rounded, and what the passes do.
+    that do not fit or tell nothing, E919 where nothing can be rounded, and what the passes do.
     """
     plan = plan or Plan()
     check_method(plan.method)
@@ -129,7 +129,7 @@ def quantize(
     rounded = inserted.graph
     if not sites(rounded):
         hint = "it takes a convolution, a linear layer or a product of matrices, outside of loops and branches"
-        raise error("E917", f"nothing in `{network.name}` can be rounded to few bits", hint=hint)
+        raise error("E919", f"nothing in `{network.name}` can be rounded to few bits", hint=hint)
     original = inserted.weights(run.with_statistics(network, weights))
     seen, settings = run.observed(rounded, original)
     held = run.rounded(rounded, {**original, **settings})
