@@ -18,6 +18,7 @@ from tests.ir.integer_products import INTEGER_PRODUCTS
 from tests.ir.losses import LOSSES
 from tests.ir.low_bit import LOW_BIT
 from tests.ir.matrices import MATRICES
+from tests.ir.microscaled import MICROSCALED
 from tests.ir.quantized import QUANTIZED
 from tests.ir.transforms import TRANSFORMS
 
@@ -245,6 +246,7 @@ FORMULAS: dict[str, Callable[..., Any]] = {
     **FUNCTIONS,
     **LOW_BIT,
     **QUANTIZED,
+    **MICROSCALED,
     **INTEGER_FUNCTIONS,
 }
 """Composites by other formulas; None where a formula does not hold for a sample."""

@@ -67,6 +67,20 @@ def add_formats(rules: Rules) -> None:
             dtype=at.dtype(DType.FLOAT),
         )
 
+    @rules.rule("round_mx")
+    def _round_mx(at: Call) -> Code:
+        mantissa, least, largest = at.op.spacing
+        return call(
+            at.use("round_mx"),
+            *at.args,
+            axis=literal(at.op.axis),
+            group=literal(at.op.group),
+            exponent=literal(at.op.exponent),
+            mantissa=literal(mantissa),
+            least=literal(least),
+            largest=literal(largest),
+        )
+
     @rules.rule("l_mul", "l_mul_matmul")
     def _l_mul(at: Call) -> Code:
         return call(
