@@ -12,7 +12,7 @@ from architrave.ir.ops.quantize import FakeQuantize, Quantize
 from architrave.ir.rewrite import kept
 from architrave.ir.types import DType
 from architrave.passes.quantize.held import Held, held
-from architrave.passes.quantize.rounded import MOVES
+from architrave.passes.quantize.rounded import BOUNDED, MOVES
 from architrave.passes.rewriter import Change, Walk
 
 _WIDE = (DType.I8, DType.U8, DType.I16, DType.I32)
@@ -46,7 +46,7 @@ def bounded_after(node: Node, walk: Walk) -> Change:
         return None
     x, *setting = node.operands
     limits = _limits(x)
-    if limits is None or held(x.node.operands[0]) is None:
+    if limits is None or not _comes_of_integers(x.node.operands[0]):
         return None
     result = apply(node.op, x.node.operands[0], *setting)
     for limit, choose in zip(limits, (build.maximum, build.minimum), strict=True):
@@ -78,6 +78,13 @@ def number_into_scale(node: Node, walk: Walk) -> Change:
 def _holds(op: Quantize, source: Held) -> bool:
     """Whether a quantizer leaves all integers as they are that there may be."""
     return op.bounds[0] <= source.bounds[0] and source.bounds[1] <= op.bounds[1]
+
+
+def _comes_of_integers(value: Value) -> bool:
+    """Whether integers hold a value, or what it is but for its place and for bounds."""
+    while isinstance(value.op, (*MOVES, *BOUNDED)):
+        value = value.node.operands[0]
+    return held(value) is not None
 
 
 def _limits(value: Value) -> tuple[float | None, float | None] | None:

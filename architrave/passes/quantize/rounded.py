@@ -21,7 +21,7 @@ from architrave.ir.ops.piecewise import HardTanh, Relu6
 from architrave.ir.ops.pooling import AvgPool, MaxPool
 from architrave.ir.ops.reduce import Sum
 from architrave.ir.ops.shape import Expand, Flatten, Flip, RepeatInterleave, Reshape, Squeeze, Transpose, Unsqueeze
-from architrave.ir.ops.statistics import Mean
+from architrave.ir.ops.statistics import Mean, Norm
 
 CONTRACTIONS: tuple[type[Op], ...] = (Conv, Linear, Matmul, Einsum)
 """Sums of products: what quantization is there for."""
@@ -30,8 +30,8 @@ JOINS: tuple[type[Op], ...] = (
     *(Mean, Sum, AvgPool, AdaptiveAvgPool),
 )
 """What else integer arithmetic does to a tensor, between contractions."""
-FUNCTIONS: tuple[type[Op], ...] = (Activation, FloatUnary, Softmax, LayerNorm, RmsNorm, GroupNorm)
-"""What integers need tables and roots for."""
+FUNCTIONS: tuple[type[Op], ...] = (Activation, FloatUnary, Softmax, LayerNorm, RmsNorm, GroupNorm, Norm, Divide)
+"""What integers need tables, roots and quotients for."""
 BOUNDED: tuple[type[Op], ...] = (Relu, Relu6, Clip, HardTanh)
 """What only cuts numbers off, as rounding does: it is not rounded before, but after."""
 MOVES: tuple[type[Op], ...] = (
@@ -47,7 +47,7 @@ def rounded_operands(node: Node, functions: bool) -> Sequence[int]:
     if not isinstance(node.op, kinds) or isinstance(node.op, BOUNDED) or handed_on(node) is not None:
         return ()
     count = 2 if isinstance(node.op, Conv | Linear) else len(node.operands)
-    count = 1 if isinstance(node.op, (BatchNorm, *FUNCTIONS)) else count
+    count = 1 if isinstance(node.op, (BatchNorm, *FUNCTIONS)) and not isinstance(node.op, Divide) else count
     return [i for i, v in enumerate(node.operands[:count]) if v.dtype.is_float and not _is_number(v)]
 
 

@@ -35,6 +35,10 @@ LOWERED = {
     "sum over an axis": ("[N, 8, 6]", "sum(x, axis = 1)", {"sum"}),
     "sum of two": ("[N, 8]", "tanh(x) + x", {"lookup", "add_integer"}),
     "difference": ("[N, 8]", "x - sigmoid(x)", {"lookup", "add_integer"}),
+    "quotient": ("[N, 8]", "x / (1.5 + tanh(x))", {"lookup", "floor_divide"}),
+    "quotient of what is negative": ("[N, 8]", "x / (tanh(x) - 1.5)", {"lookup", "floor_divide"}),
+    "length": ("[N, 8, 6]", "norm(x, axis = 1)", {"rsqrt_integer"}),
+    "maximum of sums": ("[N, 3, 6, 6]", "relu(op.max_pool(x + tanh(x), kernel = [2, 2]))", {"add_integer", "max_pool"}),
     "concatenation": ("[N, 8]", "concat([x, tanh(x), 3.0 * x], 1)", {"lookup", "concat"}),
     "causal attention": ("[N, 2, 6, 8]", "op.attention(x, tanh(x), x, causal = true)", {"softmax_integer", "where"}),
 }
@@ -48,6 +52,7 @@ DECLINED = {
         "32 bits might not hold the sum of 40000 exponentials",
     ),
     "norm": ("[1, 20000]", "x -> layer_norm(affine = false)", "32 bits might not hold the squares of 20000 elements"),
+    "length": ("[40000, N]", "norm(x, axis = 0)", "32 bits might not hold the squares of 40000 elements"),
     "mean": ("[N, T, 8]", "mean(x, axis = 1)", "32 bits might not hold the sum of T elements"),
     "windows": ("[N, 3, 7]", "op.adaptive_avg_pool(x, size = [3])", "its windows differ in size"),
     "computed weight": (
@@ -102,6 +107,17 @@ def test_lowered(shape: str, body: str, wanted: set[str]) -> None:
 def test_declined(shape: str, body: str, reason: str) -> None:
     made, *_ = lowered(network(shape, body))
     assert reason in {entry[-1] for entry in made.journal.refusals}
+
+
+def test_a_weight_that_multiplies_may_be_negative() -> None:
+    graph = architrave.loads("model Net()(x: [N, 8]) { \n param a: [] \n return a * tanh(x) + x }")
+    made, before, weights, inputs = lowered(apply(graph, "inference,clean").graph)
+    assert "add_integer" in {node.op.name for node in made.graph.nodes}
+    for number in (-0.7, 0.0, 1.3):
+        given = {**weights, "a": np.array(number, np.float32)}
+        (near,) = interpret(before, inputs, given).outputs
+        (found,) = interpret(made.graph, inputs, made.weights(given)).outputs
+        np.testing.assert_allclose(found, near, atol=1e-4 * np.abs(near).max())
 
 
 def test_functions_of_sums_ask_for_rounding() -> None:
