@@ -48,8 +48,13 @@ WORST = 10
 @click.option("--least-error", is_flag=True, help="Scales of weights with the least squared error.")
 @click.option("--power-of-two", is_flag=True, help="Scales that are powers of two.")
 @click.option(
-    "--method", default="nearest", show_default=True, metavar="NAME", help="How weights are rounded: adaround, gptq."
+    "--method",
+    default="nearest",
+    show_default=True,
+    metavar="NAME",
+    help="How weights are rounded: adaround, gptq, bias-correction, norm-tweaking.",
 )
+@click.option("--migrate", default="", metavar="NAME", help="Scale channels first: smoothquant, awq.")
 @click.option("--reestimate", is_flag=True, help="Take running statistics anew from the examples first.")
 @click.option("--integer", is_flag=True, help="Compute with integers in the end.")
 @click.option("--examples", "count", type=click.IntRange(1), default=64, show_default=True, help="Examples to observe.")
@@ -136,6 +141,7 @@ def _plan(options: dict[str, Any]) -> Plan:
         options["method"],
         options["integer"],
         options["reestimate"],
+        options["migrate"],
         options["count"],
         options["batch"],
         options["backend"],

@@ -14,17 +14,19 @@ from architrave.ir.graph import Graph
 from architrave.ir.source import ArchitraveError, error, printable
 from architrave.passes import Entry, Pipeline, Select
 from architrave.passes.quantize.insert import Quantize
+from architrave.passes.quantize.links import Link, links
 from architrave.passes.quantize.sites import sites
 from architrave.quantize.agreement import Agreement, agreement
 from architrave.quantize.calibrate import Seen, chosen, observe, weight_scales
 from architrave.quantize.layers import layers as rounded_layers
-from architrave.quantize.methods import NEAREST, check_method, with_rounded_weights
+from architrave.quantize.methods import MIGRATIONS, NEAREST, check_method, with_rounded_weights
 from architrave.quantize.noise import Layer, layers
 from architrave.quantize.observers import MinMax, Observer
 from architrave.quantize.record import silent
 from architrave.quantize.running import reestimate
 from architrave.quantize.scores import scores
 from architrave.quantize.size import Size, size
+from architrave.quantize.smooth import migrated
 from architrave.train.data import Dataset
 
 Begin = Callable[[str, int], Callable[[int], object]]
@@ -44,7 +46,8 @@ PACKING = "weight-only,hoist,clean"
 class Plan:
     """How a network is quantized. The options of the pass `quantize` have its names; `least_error` is about weights.
 
-    `examples` are those that activations are observed on, `batch` of them at once.
+    `migrate` is `smoothquant`, `awq` or nothing. `examples` are those that activations are observed on, `batch` of them
+    at once.
     """
 
     bits: int = 8
@@ -60,13 +63,20 @@ class Plan:
     method: str = NEAREST
     integer: bool = False
     reestimate: bool = False
+    migrate: str = ""
     examples: int = 64
     batch: int = 4
     backend: str = "torch"
 
+    def folding(self) -> Pipeline:
+        """What leaves out of the float network all that inference does not need."""
+        return Pipeline.parse(FOLDING)
+
     def inserting(self) -> Pipeline:
-        """What puts quantizers into the folded network."""
-        return Pipeline((*Pipeline.parse(FOLDING).passes, self._step))
+        """What then puts quantizers into it."""
+        only = Select.parse(self.only) if self.only else Select()
+        step = Quantize(self.bits, self.act, self.granularity, self.group, self.symmetric, self.functions, only)
+        return Pipeline((step,))
 
     def lowering(self) -> Pipeline:
         """What then leaves no floats where integers do; where activations are floats, weights alone are held in few."""
@@ -75,14 +85,9 @@ class Plan:
         return Pipeline.parse(LOWERING if self.act else PACKING)
 
     @property
-    def _step(self) -> Quantize:
-        only = Select.parse(self.only) if self.only else Select()
-        return Quantize(self.bits, self.act, self.granularity, self.group, self.symmetric, self.functions, only)
-
-    @property
     def passes(self) -> str:
         """All passes as text."""
-        return ",".join(map(str, (FOLDING, self._step, *self.lowering().passes)))
+        return ",".join(map(str, (FOLDING, *self.inserting().passes, *self.lowering().passes)))
 
 
 @dataclass(frozen=True)
@@ -123,14 +128,18 @@ def quantize(
     """
     plan = plan or Plan()
     check_method(plan.method)
+    if plan.migrate:
+        check_method(plan.migrate, MIGRATIONS)
     check_examples(network, data)
     run = _Run(plan, _batches(data, plan), begin)
-    inserted = plan.inserting().run(network)
+    folded = plan.folding().run(network)
+    inserted = plan.inserting().run(folded.graph)
     rounded = inserted.graph
     if not sites(rounded):
         hint = "it takes a convolution, a linear layer or a product of matrices, outside of loops and branches"
         raise error("E919", f"nothing in `{network.name}` can be rounded to few bits", hint=hint)
-    original = inserted.weights(run.with_statistics(network, weights))
+    floats = folded.weights(run.with_statistics(network, weights))
+    original = inserted.weights(run.migrated(folded.graph, floats))
     seen, settings = run.observed(rounded, original)
     held = run.rounded(rounded, {**original, **settings})
     lowered = plan.lowering().run(rounded)
@@ -170,6 +179,17 @@ class _Run:
             return weights
         progress = self.begin("statistics", self.count)
         return reestimate(network, weights, self.batches, backend=self.plan.backend, progress=progress)
+
+    def migrated(self, graph: Graph, weights: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The weights of the folded network, with channels scaled where that is asked for."""
+        plan = self.plan
+        if not plan.migrate:
+            return weights
+        method = MIGRATIONS[plan.migrate](plan.bits, plan.group)
+        progress = self.begin(
+            f"scaling channels ({plan.migrate})", sum(isinstance(link, Link) for link in links(graph))
+        )
+        return migrated(graph, weights, self.batches, method, plan.backend, progress)
 
     def observed(self, graph: Graph, weights: Mapping[str, Any]) -> tuple[list[Seen], dict[str, Array]]:
         """What was seen of activations, and the scales and zero points chosen by it."""
