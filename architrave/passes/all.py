@@ -2,7 +2,18 @@
 
 from architrave.passes import hoist, mode
 from architrave.passes.cleanup import constants, dead, duplicates, invariant, simplify
-from architrave.passes.quantize import binary, equalize, freeze_norm, insert, integer, l_mul, mst, ranges, weight_only
+from architrave.passes.quantize import (
+    binary,
+    equalize,
+    freeze_norm,
+    insert,
+    integer,
+    l_mul,
+    mst,
+    mx,
+    ranges,
+    weight_only,
+)
 from architrave.passes.reparam import (
     conv_to_linear,
     cp_conv,
@@ -34,6 +45,7 @@ __all__ = [
     "mode",
     "mpbn",
     "mst",
+    "mx",
     "pre_layer_norm",
     "pre_rmsnorm",
     "ranges",

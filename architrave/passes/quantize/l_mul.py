@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from architrave.ir import build
-from architrave.ir.expand import expansion
 from architrave.ir.graph import Graph, Node, Value, apply
 from architrave.ir.ops import l_mul
 from architrave.ir.ops.arithmetic import Multiply
@@ -13,9 +12,9 @@ from architrave.ir.ops.attention import Attention
 from architrave.ir.ops.contraction import Einsum, Linear, Matmul, terms
 from architrave.ir.ops.mantissa import MANTISSA
 from architrave.ir.ops.shape import Reshape
-from architrave.ir.rewrite import inline, rebuild
 from architrave.passes.base import Keeps, Pass, option
 from architrave.passes.journal import Declined, Journal
+from architrave.passes.quantize.products import attention_of
 from architrave.passes.rewriter import Change, Walk, rewrite
 from architrave.passes.select import Select
 
@@ -51,7 +50,7 @@ class LMul(Pass):
             case Linear():
                 return self._linear(*node.operands)
             case Attention():
-                return self._attention(node)
+                return attention_of(self._product, node)
             case Einsum(equation=equation):
                 declined = Declined(f"`{equation}` is no product of matrices", node)
                 return self._einsum(equation, *node.operands) or declined
@@ -70,17 +69,10 @@ class LMul(Pass):
         product = self._matmul(x, _turned(weight))
         return product if bias is None else product + bias
 
-    def _attention(self, node: Node) -> Value:
-        """Its two products; what scales the query stays a multiplication."""
-
-        def product(inner: Node, operands: tuple[Value, ...]) -> Sequence[Value] | None:
-            if not isinstance(inner.op, Einsum):
-                return None
-            found = self._einsum(inner.op.equation, *operands)
-            return None if found is None else (found,)
-
-        written_out = expansion(node.op, tuple(v.type for v in node.operands))
-        return inline(rebuild(written_out, product), node.operands, node.place)[0]
+    def _product(self, node: Node, operands: tuple[Value, ...]) -> Sequence[Value] | None:
+        assert isinstance(node.op, Einsum)
+        found = self._einsum(node.op.equation, *operands)
+        return None if found is None else (found,)
 
     def _einsum(self, equation: str, *operands: Value) -> Value | None:
         """A sum over one of two axes that follow those which operands and result have in common."""
