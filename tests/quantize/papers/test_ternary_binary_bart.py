@@ -79,11 +79,12 @@ def test_every_product_is_of_few_levels(levels: list[int]) -> None:
     weights = drawn(graph)
     weights |= {path: abs(w) + 0.5 for path, w in weights.items() if path.endswith(".scale")}
     inputs = [np.array([[3, 4, 5, 6]]), np.array([[7, 8, 9]]), np.array([[True, True, True, False]])]
+    products = cost.multiply_adds_by_node(graph)
     seen: list[int] = []
 
     def observe(node: Any, values: tuple[Array, ...]) -> None:
         known.update(zip(node.outputs, values, strict=True))
-        if cost.multiply_adds_by_node(graph).get(node) is not None:
+        if node in products:
             seen.extend(len(np.unique(known[v].round(9))) for v in node.operands[:2])
 
     known: dict[Any, Array] = {}
