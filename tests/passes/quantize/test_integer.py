@@ -26,9 +26,7 @@ IN_PART = {
     "GPT2Small": "embeddings; attention over a length that only the run knows",
     "LSTMTagger": "embeddings; loops",
     "Llama": "embeddings; attention over a length that only the run knows",
-    "PHResNet18": "padding that repeats",
     "TernaryBARTBase": "embeddings; layers that round by themselves",
-    "UNet": "transposed convolutions",
 }
 """Networks of which something stays in floats, and what."""
 WHOLE = sorted(set(SMALL) - set(IN_PART))
