@@ -9,8 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from architrave.ir.cost import BYTES
 from architrave.ir.graph import Graph
-from architrave.ir.ops.leaves import path_of
+from architrave.ir.ops.leaves import Param, path_of
+from architrave.ir.ops.microscaling import RoundMx
+from architrave.ir.ops.minifloat import RoundMinifloat
 from architrave.passes.quantize.sites import sites
 
 FLOAT_BITS = 32
@@ -46,9 +49,20 @@ class Size:
 def size(graph: Graph, weights: Mapping[str, Any]) -> Size:
     """The size of a network with quantizers (the pass `quantize`); `weights` are those that are stored for it."""
     found = sites(graph)
-    widths = {site.path: site.op.bits for site in found if site.is_weight and site.path is not None}
     settings = {path for site in found for path in (site.scale, site.zero)}
     counts = {path_of(w): math.prod(n for n in w.shape if isinstance(n, int)) for w in graph.weights}
     numbers = sum(count for path, count in counts.items() if path not in settings)
-    bits = sum(count * widths.get(path, FLOAT_BITS) for path, count in counts.items())
+    widths = _widths(graph) | {site.path: site.op.bits for site in found if site.is_weight and site.path is not None}
+    bits = math.ceil(sum(count * widths[path] for path, count in counts.items()))
     return Size(numbers, bits, sum(np.asarray(w).nbytes for w in weights.values()))
+
+
+def _widths(graph: Graph) -> dict[str, float]:
+    """The bits of an element of each weight: of its dtype, or of the floats of few bits that it is rounded to."""
+    stored = {path_of(w): 8 * BYTES.get(w.dtype, FLOAT_BITS // 8) for w in graph.weights}
+    rounded = {
+        path_of(node.operands[0]): node.op.bits
+        for node in graph.nodes
+        if isinstance(node.op, RoundMinifloat | RoundMx) and isinstance(node.operands[0].op, Param)
+    }
+    return stored | rounded

@@ -109,6 +109,12 @@ class RoundMx(_Grouped):
 
     surrogate = "straight through the rounding"
 
+    @property
+    def bits(self) -> float:
+        """What an element takes, with its share of the scale, which is a byte."""
+        element = 8 if self.format == "int8" else RoundMinifloat(self.format).bits
+        return element + 8 / self.group
+
     def infer(self, x: TensorType) -> TensorType:
         self._groups(x)
         return x

@@ -125,6 +125,11 @@ class RoundMinifloat(_Rounding):
 
     surrogate = "straight through the rounding"
 
+    @property
+    def bits(self) -> int:
+        """What an element takes."""
+        return 1 + self.layout.exponent + self.layout.mantissa
+
     def reference(self, x: Array) -> Array:
         single = x.astype(np.float32).astype(np.float64)
         layout = self.layout

@@ -11,6 +11,7 @@ from architrave.ir.interpret import interpret
 from architrave.ir.ops.microscaling import RoundMx
 from architrave.ir.source import ArchitraveError
 from architrave.passes import apply
+from architrave.quantize.size import size
 
 HEADER = """
 from std.attention import self_attention
@@ -67,6 +68,13 @@ def test_what_groups_do_not_divide_stays_with_the_reason() -> None:
     assert "groups of 32" in str(made.journal.refusals)
     with pytest.raises(ArchitraveError, match="E803"):
         apply(graph, "mx{group=0}")
+
+
+@pytest.mark.parametrize(("format", "bits"), {"e4m3": 8.25, "e2m3": 6.25, "e2m1": 4.25, "int8": 8.25}.items())
+def test_a_share_of_the_scale_counts(format: str, bits: float) -> None:
+    graph = architrave.loads(HEADER + MODELS["linear"].replace("linear(4)", "linear(4, bias = false)"))
+    made = apply(graph, f"mx{{weight={format}}}").graph
+    assert size(made, architrave.init(graph)).bits_per_weight == bits
 
 
 def test_one_input_of_many_layers_is_rounded_once() -> None:
