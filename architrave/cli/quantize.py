@@ -198,8 +198,10 @@ def _show(found: Quantized) -> None:
     click.echo("")
     show(rows)
     click.echo("")
-    for entry in found.declined[:WORST]:
-        click.echo(f"in floats: {printable(entry.where)}: {entry.reason}")
+    for line in list(dict.fromkeys(f"{printable(e.where)}: {printable(e.reason or '')}" for e in found.declined))[
+        :WORST
+    ]:
+        click.echo(f"in floats: {line}")
     names = ", ".join([same.reference, *same.differing])
     verdict = f"{names} give the same bytes" if same.ok else f"{names} differ by {same.largest:.1e} at most"
     click.secho(f"{verdict}, on {plural(same.total, 'byte')}", fg="green" if same.ok else None, bold=True)
