@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from architrave.ir.arrays import Array, np
-from architrave.ir.bind import sizes_of
 from architrave.ir.graph import Graph, Node, Value, apply, make
 from architrave.ir.interpret import interpret
 from architrave.ir.ops.conv import Conv
@@ -19,9 +18,10 @@ from architrave.ir.ops.unfold import Unfold
 from architrave.ir.rewrite import rebuild
 from architrave.ir.source import error
 from architrave.ir.storage import constant_of
-from architrave.ir.types import DType
+from architrave.ir.types import DType, shape_text
 from architrave.passes.base import Pass, option
 from architrave.passes.journal import Declined, Journal
+from architrave.passes.quantize.binary_cost import is_one_bit
 from architrave.passes.rewriter import Change, Walk, rewrite
 from architrave.passes.select import Select
 
@@ -76,7 +76,10 @@ def spanning_tree(bits: Array) -> Tree:
 
 
 def frozen(graph: Graph, weights: Mapping[str, Any]) -> Graph:
-    """The graph of inference with constants in the place of its weights. Raises E512 for a weight that is missing."""
+    """The graph of inference with constants in the place of its weights.
+
+    Raises E512 for a weight that is missing, E513 for one of another shape.
+    """
 
     def constant(node: Node, operands: tuple[Value, ...]) -> tuple[Value, ...] | None:
         if not isinstance(node.op, Param | State):
@@ -85,7 +88,9 @@ def frozen(graph: Graph, weights: Mapping[str, Any]) -> Graph:
         if path not in weights:
             raise error("E512", f"the weight `{path}` is missing", node.span)
         array = np.asarray(weights[path])
-        sizes_of(Graph("weight", (value,), ()), [array.shape])
+        if array.shape != value.shape:
+            shown = shape_text(array.shape)
+            raise error("E513", f"the weight `{path}` is {value.type}, but the array has the shape {shown}", node.span)
         return make(constant_of(array, value.dtype, array.shape), (), node.marks).outputs
 
     return replace(rebuild(replace(graph, weights=()), constant), weights=())
@@ -118,7 +123,8 @@ def filters_along_a_tree(node: Node, walk: Walk) -> Change:
     if bias or weight not in walk.static:
         return None
     if walk.static.has_weights(weight):
-        return Declined("its filters are weights, and a tree is made of constants", node)
+        why = "its filters are weights, and a tree is made of constants"
+        return Declined(why, node) if is_one_bit(weight) else None
     (bits,) = interpret(Graph("filters", (), (weight,))).outputs
     if bits.shape[0] == 1 or (abs(bits) != 1).any():
         return None

@@ -97,6 +97,13 @@ def test_a_loss_shortens_the_tree() -> None:
     assert lengths[-1] < lengths[0] / 3
 
 
+@pytest.mark.parametrize(("weights", "code"), [({}, "E512"), ({"c.weight": np.ones((4, 4, 1, 1))}, "E513")])
+def test_weights_that_do_not_fit(weights: dict[str, Array], code: str) -> None:
+    graph = apply(network("x -> c: binary_conv(4, method = bnn)", "x: [N, 4, 5, 5]"), "inference").graph
+    with pytest.raises(architrave.ArchitraveError, match=code):
+        frozen(graph, weights)
+
+
 @pytest.mark.parametrize("bits", [np.zeros((0, 3)), np.array([[1.0, 0.5]])])
 def test_what_is_no_filter_of_bits(bits: Array) -> None:
     with pytest.raises(ValueError, match="-1 and 1"):
