@@ -19,7 +19,8 @@ def integers(byte: int, bits: int, signed: bool) -> list[int]:
 def linear_weight_only(
     x: Array, codes: Array, scale: Array, zero: Array | None = None, bits: int = 4, signed: bool = True
 ) -> Array:
-    rows = np.array([[n for byte in row for n in integers(int(byte), bits, signed)] for row in codes], float)
+    rows = np.array([n for byte in codes.reshape(-1) for n in integers(int(byte), bits, signed)], float)
+    rows = rows.reshape(len(codes), codes.shape[1] * 8 // bits)
     group = rows.shape[1] // scale.shape[1]
     offset = 0 if zero is None else zero.repeat(group, axis=1)
     return np.tensordot(x, (rows - offset) * scale.repeat(group, axis=1), axes=([-1], [1]))
@@ -52,7 +53,7 @@ def conv_binary(
 def signs(weight: Array, count: int) -> Array:
     """The first signs that the bits in bytes stand for."""
     bits = [n for byte in weight.reshape(-1) for n in integers(int(byte), 1, False)]
-    return 2 * np.array(bits, int).reshape(*weight.shape[:-1], -1)[..., :count] - 1
+    return 2 * np.array(bits, int).reshape(*weight.shape[:-1], 8 * weight.shape[-1])[..., :count] - 1
 
 
 LOW_BIT: dict[str, Callable[..., Array]] = {

@@ -88,6 +88,8 @@ class LinearWeightOnly(Op):
         yield sample([1, 32], bytes_[:, :1].repeat(16, 1), rng.uniform(0.1, 0.4, (6, 1)))
         yield sample([1, 32], bytes_[:5], scale[:5])
         yield sample([0, 32], bytes_, scale)
+        yield sample([2, 32], bytes_[:0], scale[:0])
+        yield sample([2, 0], bytes_[:, :0], scale)
         yield sample([2, 32], typed(DType.U8, 6, 16), [6, 2], bits=3, error="E307")
         yield sample([2, 30], typed(DType.U8, 6, 16), [6, 2], error="E305")
         yield sample([2, 32], typed(DType.U8, 6, 16), [5, 2], error="E305")

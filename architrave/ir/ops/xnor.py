@@ -52,6 +52,8 @@ class LinearBinary(Op):
         yield sample(_truth(64), _bytes(3, 8))
         yield sample(np.ones((2, 72), bool), np.array([[255] * 9, [0] * 9], np.uint8))
         yield sample(typed(DType.BOOL, 0, 8), typed(DType.U8, 2, 1))
+        yield sample(typed(DType.BOOL, 2, 8), typed(DType.U8, 0, 1))
+        yield sample(typed(DType.BOOL, 2, 0), typed(DType.U8, 3, 0))
         yield sample(_truth(2, 17), _bytes(4, 2), error="E305")
         yield sample(_truth(2, 8), _bytes(4, 2), error="E305")
         yield sample([2, 8], _bytes(4, 1), error="E303")

@@ -30,12 +30,11 @@ def linear_weight_only(
         return x @ decoded(*row, bits, signed)
 
     rows = codes, scale, jnp.broadcast_to(jnp.asarray(zero, jnp.int32), scale.shape)
-    return jnp.moveaxis(jax.lax.map(output, rows, batch_size=max(AT_ONCE // x.shape[-1], 1)), 0, -1)
+    return jnp.moveaxis(jax.lax.map(output, rows, batch_size=max(AT_ONCE // max(x.shape[-1], 1), 1)), 0, -1)
 
 
 def decoded(codes: jax.Array, scale: jax.Array, zero: jax.Array, bits: int, signed: bool) -> jax.Array:
     """The row [I] of a weight that codes stand for, by scale [G] and zero [G]."""
-    steps = (
-        unpack(codes, bits, jnp.int8 if signed else jnp.uint8).reshape(len(scale), -1).astype(jnp.int32) - zero[:, None]
-    )
-    return (steps.astype(scale.dtype) * scale[:, None]).reshape(-1)
+    steps = unpack(codes, bits, jnp.int8 if signed else jnp.uint8)
+    grouped = steps.reshape(len(scale), len(steps) // len(scale)).astype(jnp.int32) - zero[:, None]
+    return (grouped.astype(scale.dtype) * scale[:, None]).reshape(steps.shape)

@@ -26,7 +26,7 @@ def linear_weight_only(
     """
     inputs = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
     y = np.empty((len(inputs), len(codes)), np.result_type(x, scale))
-    rows = max(AT_ONCE // x.shape[-1], 1)
+    rows = max(AT_ONCE // max(x.shape[-1], 1), 1)
     for start in range(0, len(codes), rows):
         part = slice(start, start + rows)
         weight = decoded(codes[part], scale[part], None if zero is None else zero[part], bits, signed)
@@ -36,8 +36,9 @@ def linear_weight_only(
 
 def decoded(codes: np.ndarray, scale: np.ndarray, zero: np.ndarray | None, bits: int, signed: bool) -> np.ndarray:
     """The weight [O, I] that codes stand for."""
-    steps = unpack(codes, bits, np.int8 if signed else np.uint8).astype(scale.dtype).reshape(*scale.shape, -1)
+    weight = unpack(codes, bits, np.int8 if signed else np.uint8).astype(scale.dtype)
+    grouped = weight.reshape(*scale.shape, weight.shape[1] // scale.shape[1])
     if zero is not None:
-        steps -= zero[..., None]
-    steps *= scale[..., None]
-    return steps.reshape(len(codes), -1)
+        grouped -= zero[..., None]
+    grouped *= scale[..., None]
+    return weight

@@ -30,7 +30,7 @@ def linear_weight_only(
     """
     if 0 < x.numel() <= FEW * x.shape[-1] and can_look_up(x, scale):
         return looked_up(x, codes, scale, zero, bits, signed)
-    rows = max(AT_ONCE // x.shape[-1], 1)
+    rows = max(AT_ONCE // max(x.shape[-1], 1), 1)
     zeros = torch.zeros_like(scale, dtype=torch.int32) if zero is None else zero
     parts = zip(torch.split(codes, rows), torch.split(scale, rows), torch.split(zeros, rows))
     return torch.cat([F.linear(x, decoded(c, s, z, bits, signed)) for c, s, z in parts], -1)
@@ -38,9 +38,9 @@ def linear_weight_only(
 
 def decoded(codes: torch.Tensor, scale: torch.Tensor, zero: torch.Tensor, bits: int, signed: bool) -> torch.Tensor:
     """The weight [O, I] that codes stand for."""
-    steps = unpack(codes, bits, torch.int8 if signed else torch.uint8).reshape(*scale.shape, -1) - zero[..., None]
-    weight = steps.to(scale.dtype) * scale[..., None]
-    return weight.reshape(len(codes), -1)
+    steps = unpack(codes, bits, torch.int8 if signed else torch.uint8)
+    grouped = steps.reshape(*scale.shape, steps.shape[1] // scale.shape[1]) - zero[..., None]
+    return (grouped.to(scale.dtype) * scale[..., None]).reshape(steps.shape)
 
 
 def can_look_up(x: torch.Tensor, scale: torch.Tensor) -> bool:
