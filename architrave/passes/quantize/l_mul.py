@@ -12,6 +12,7 @@ from architrave.ir.ops.attention import Attention
 from architrave.ir.ops.contraction import Einsum, Linear, Matmul, terms
 from architrave.ir.ops.mantissa import MANTISSA
 from architrave.ir.ops.shape import Reshape
+from architrave.ir.source import error
 from architrave.passes.base import Keeps, Pass, option
 from architrave.passes.journal import Declined, Journal
 from architrave.passes.quantize.products import attention_of
@@ -32,6 +33,8 @@ class LMul(Pass):
 
     def apply(self, graph: Graph, journal: Journal) -> Graph:
         """Convolutions, and contractions that are no product of matrices, stay as they are."""
+        if not 1 <= self.mantissa <= MANTISSA:
+            raise error("E803", f"`l-mul{{mantissa}}` takes 1 to {MANTISSA} bits, not {self.mantissa}")
         if (warning := self.only.warning(graph)) is not None:
             journal.warn(warning)
 
@@ -77,10 +80,12 @@ class LMul(Pass):
     def _einsum(self, equation: str, *operands: Value) -> Value | None:
         """A sum over one of two axes that follow those which operands and result have in common."""
         inputs, output = terms(equation)
-        lead, (row, column) = output[:-2], output[-2:]
-        if len(inputs) != 2 or any(term[:-2] != lead for term in inputs):
+        if [len(term) for term in inputs] != [len(output)] * 2 or len(output) < 2:
             return None
+        lead, (row, column) = output[:-2], output[-2:]
         first, second = (term[-2:] for term in inputs)
+        if any(term[:-2] != lead for term in inputs) or "..." in (first[1], *second):
+            return None
         inner = first[0] if first[1] == row else first[1]
         if {*first} != {row, inner} or {*second} != {inner, column} or inner in output:
             return None

@@ -10,6 +10,7 @@ from architrave.ir import build
 from architrave.ir.graph import Graph
 from architrave.ir.interpret import interpret
 from architrave.ir.ops.l_mul import LMul, LMulMatmul, correction
+from architrave.ir.source import ArchitraveError
 from architrave.passes import apply
 
 Array = np.ndarray[Any, Any]
@@ -153,10 +154,38 @@ def test_a_network_of_additions_is_close_to_its_products_and_the_same_on_every_b
         np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5)
 
 
-def test_a_contraction_that_is_no_matrix_product_stays_with_a_reason() -> None:
-    graph = architrave.loads('model M()(x: [3, 4]) -> [3, 3] = einsum(x, x, "i k, j k -> i j")')
-    assert [node.op.name for node in apply(graph, "l-mul").graph.nodes][-1] == "l_mul_matmul"
-    outer = architrave.loads('model M()(x: [3, 4]) -> [3, 4, 3] = einsum(x, x, "i k, j k -> i k j")')
-    made = apply(outer, "l-mul")
-    assert made.graph == outer
-    assert made.journal.refusals
+SIZES = {"...": "2, 3", "b": "2", "i": "4", "j": "5", "k": "6"}
+EINSUMS = {
+    "i k, j k -> i j": True,
+    "k i, k j -> i j": True,
+    "b i k, b k j -> b i j": True,
+    "... i k, ... j k -> ... i j": True,
+    "... k, k j -> ... j": True,
+    "i k, j k -> i k j": False,
+    "k, k ->": False,
+    "i i, i j -> i j": False,
+    "i k, k j -> j i": False,
+    "i k, k ... -> i ...": False,
+    "... k, ... k -> ...": False,
+}
+
+
+@pytest.mark.parametrize("pattern", EINSUMS)
+def test_contractions_that_are_matrix_products_are_swapped_and_others_stay_with_a_reason(pattern: str) -> None:
+    terms = [", ".join(SIZES[part] for part in term.split()) for term in pattern.partition("->")[0].split(",")]
+    a, b = (build.input(name, f"[{sizes}]") for name, sizes in zip("ab", terms, strict=True))
+    graph = build.graph("Sum", [a, b], [build.einsum(a, b, equation=pattern)])
+    made = apply(graph, "l-mul")
+    assert any(isinstance(node.op, LMulMatmul) for node in made.graph.nodes) == EINSUMS[pattern]
+    if not EINSUMS[pattern]:
+        assert "is no product of matrices" in str(made.journal.refusals)
+        return
+    rng: Any = np.random.default_rng(0)
+    given = [rng.normal(size=v.shape) for v in (a, b)]
+    (exact,), (found,) = (interpret(g, given).outputs for g in (graph, made.graph))
+    assert abs(found - exact).max() < 0.1 * abs(exact).max()
+
+
+def test_a_mantissa_that_float32_has_not_is_an_error() -> None:
+    with pytest.raises(ArchitraveError, match="E803"):
+        apply(architrave.loads(HEADS), "l-mul{mantissa=24}")
