@@ -104,3 +104,27 @@ def test_the_network_is_a_file() -> None:
     made = apply(architrave.load("examples/digits/binary.arch:BinaryResNet"), "inference,binary,hoist").graph
     assert sum(node.op.name == "conv_binary" for node in made.nodes) == 6
     assert find_in_text(write(made)).elaborate({}, keep_choices=True).graph == made
+
+
+METHODS = """from std.binary import binary_conv, binary_linear, {method}
+
+model Rows()(x: [4, 6, 20]) = x -> a: binary_linear(32, {method}, bias = true) -> relu -> b: binary_linear(7, {method})
+model Images()(x: [2, 6, 9, 8]) {{
+    x = x -> a: binary_conv(32, 3, 1, {method}, bias = true) -> relu
+    return x -> b: binary_conv(8, 3, 2, {method}, groups = 2)
+}}
+"""
+
+
+@pytest.mark.parametrize("model", ["Rows", "Images"])
+@pytest.mark.parametrize("method", ["bnn", "xnor", "dorefa", "bi_real", "xnor_plus", "reactnet", "recu", "fda"])
+def test_every_method_of_the_library_becomes_bits(method: str, model: str) -> None:
+    graph = architrave.loads(METHODS.format(method=method), model)
+    made = apply(graph, "inference,binary,hoist")
+    assert not made.journal.declined
+    assert sum(node.op.name.endswith("_binary") for node in made.graph.nodes) == 2
+    weights = architrave.init(graph)
+    x = RNG.normal(size=graph.inputs[0].shape)
+    expected = interpret(graph, [x], weights).outputs[0]
+    found = interpret(made.graph, [x], made.weights(weights, np.float64)).outputs[0]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
