@@ -31,13 +31,14 @@ class Rule:
 
 
 def rule(weight: Value, groups: Sequence[Group], decay: float) -> Rule:
-    """The first group that a weight fits. Without one, weights of at most one axis do not decay.
+    """The first group that a weight fits. Without one, weights along at most one axis do not decay.
 
-    Those are biases and the scales of normalization layers, whose decay only does harm: He and others, "Bag of Tricks
-    for Image Classification" (2019).
+    Those are biases, the scales of normalization layers and those of rounded weights, whose decay only does harm: He
+    and others, "Bag of Tricks for Image Classification" (2019).
     """
     path = path_of(weight)
     group = next((group for group in groups if fnmatchcase(path, group.pattern)), None)
     if group is not None:
         return Rule(group.rate, group.decay * decay)
-    return Rule(1.0, decay if weight.rank > 1 else 0.0)
+    axes = sum(size != 1 for size in weight.shape)
+    return Rule(1.0, decay if axes > 1 else 0.0)
