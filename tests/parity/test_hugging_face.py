@@ -16,6 +16,7 @@ import architrave
 from tests.parity import maps
 
 torch = pytest.importorskip("torch")
+pytest.importorskip("tests.reparam.torchvision_ops")
 transformers = pytest.importorskip("transformers")
 safetensors_numpy = pytest.importorskip("safetensors.numpy")
 

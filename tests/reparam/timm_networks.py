@@ -10,10 +10,9 @@ import pytest
 import architrave
 from architrave.ir.graph import Graph
 from architrave.weights import Weights, fit
-from tests.reparam import torchvision_ops
 
 torch = pytest.importorskip("torch")
-OPERATORS = torchvision_ops.declare()
+pytest.importorskip("tests.reparam.torchvision_ops")
 timm = pytest.importorskip("timm")
 
 OURS = {
