@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from architrave.backends.jax.prelude.mantissa import round_mantissa, straight_through
 
-AT_ONCE = 1 << 20
+PRODUCTS_AT_ONCE = 1 << 20
 """About how many products are there at a time."""
 
 
@@ -36,7 +36,7 @@ def l_mul_matmul(a: jax.Array, b: jax.Array, mantissa: int, offset: int, dtype: 
     """a [..., M, K] times b [..., K, N] by l_mul, added in float32; some rows at a time. The gradient is matmul's."""
     exact = a.astype(dtype) @ b.astype(dtype)
     left, right = jax.lax.stop_gradient(jnp.moveaxis(a, -2, 0)), jax.lax.stop_gradient(b)
-    rows = max(AT_ONCE // max(exact[..., :1, :].size * a.shape[-1], 1), 1)
+    rows = max(PRODUCTS_AT_ONCE // max(exact[..., :1, :].size * a.shape[-1], 1), 1)
 
     def product(row: jax.Array) -> jax.Array:
         return summed(added(row[..., None], right, mantissa, offset))

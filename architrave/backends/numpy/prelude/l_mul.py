@@ -10,7 +10,7 @@ import numpy as np
 
 from architrave.backends.numpy.prelude.mantissa import round_mantissa
 
-AT_ONCE = 1 << 20
+PRODUCTS_AT_ONCE = 1 << 20
 """About how many products are there at a time."""
 
 
@@ -34,7 +34,7 @@ def added(a: np.ndarray, b: np.ndarray, mantissa: int, offset: int) -> np.ndarra
 def l_mul_matmul(a: np.ndarray, b: np.ndarray, mantissa: int, offset: int, dtype: type) -> np.ndarray:
     """a [..., M, K] times b [..., K, N] by l_mul, added in float32; some rows at a time."""
     row = math.prod(np.broadcast_shapes((*a.shape[:-2], 1, 1), b.shape))
-    rows = max(AT_ONCE // max(row, 1), 1)
+    rows = max(PRODUCTS_AT_ONCE // max(row, 1), 1)
     left, right = a[..., :, None], b[..., None, :, :]
     parts = [
         summed(added(left[..., start : start + rows, :, :], right, mantissa, offset))

@@ -6,7 +6,7 @@ import torch
 
 from architrave.backends.torch.prelude.mantissa import round_mantissa, straight_through
 
-AT_ONCE = 1 << 20
+PRODUCTS_AT_ONCE = 1 << 20
 """About how many products are there at a time."""
 
 
@@ -33,7 +33,7 @@ def l_mul_matmul(a: torch.Tensor, b: torch.Tensor, mantissa: int, offset: int, d
     """a [..., M, K] times b [..., K, N] by l_mul, added in float32; some rows at a time. The gradient is matmul's."""
     exact = a.to(dtype) @ b.to(dtype)
     left, right = a.detach().unsqueeze(-1), b.detach().unsqueeze(-3)
-    rows = max(AT_ONCE // max(exact[..., :1, :].numel() * a.shape[-1], 1), 1)
+    rows = max(PRODUCTS_AT_ONCE // max(exact[..., :1, :].numel() * a.shape[-1], 1), 1)
     parts = [
         summed(added(left[..., start : start + rows, :, :], right, mantissa, offset))
         for start in range(0, max(a.shape[-2], 1), rows)
