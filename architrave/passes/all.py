@@ -4,6 +4,7 @@ from architrave.passes import hoist, mode
 from architrave.passes.cleanup import constants, dead, duplicates, invariant, simplify
 from architrave.passes.quantize import (
     binary,
+    codebook,
     equalize,
     freeze_norm,
     insert,
@@ -28,6 +29,7 @@ from architrave.passes.reparam import (
 __all__ = [
     "binary",
     "constants",
+    "codebook",
     "conv_to_linear",
     "cp_conv",
     "crms_norm",

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 
 from architrave.ir.arrays import known
 from architrave.ir.graph import Graph, Node, Value
-from architrave.ir.ops.activation import LeakyRelu, Relu
+from architrave.ir.ops.activation import Activation, LeakyRelu, Relu
 from architrave.ir.ops.adaptive import AdaptiveAvgPool
 from architrave.ir.ops.arithmetic import Divide, Multiply
 from architrave.ir.ops.contraction import Linear
 from architrave.ir.ops.conv import Conv
+from architrave.ir.ops.elementwise import FloatUnary
 from architrave.ir.ops.leaves import Param, path_of
 from architrave.ir.ops.norm import BatchNorm, LayerNorm, RmsNorm
 from architrave.ir.ops.pooling import AvgPool, MaxPool
@@ -59,14 +60,17 @@ class Link:
     """Those that make them, and norms."""
 
 
-def links(graph: Graph) -> Iterator[Link | Declined]:
-    """All channels between weights, each once, in the order of what reads them first; or why there are none there."""
+def links(graph: Graph, functions: bool = False) -> Iterator[Link | Declined]:
+    """All channels between weights, each once, in the order of what reads them first; or why there are none there.
+
+    With `functions` channels are not to be scaled, but to change places: any function of single numbers hands that on.
+    """
     seen: set[Value] = set()
     uses = Counter(w for node in graph.nodes for w in node.operands if isinstance(w.op, Param))
     for node in graph.nodes:
         if not isinstance(node.op, Linear | Conv) or node.operands[0] in seen:
             continue
-        region = _Region(graph, uses)
+        region = _Region(graph, uses, functions)
         found = region.grown(node)
         seen |= set(region.axes)
         yield found
@@ -78,6 +82,7 @@ class _Region:
 
     graph: Graph
     uses: Counter[Value]
+    functions: bool
     axes: dict[Value, int] = field(default_factory=dict[Value, int])
     before: dict[Part, None] = field(default_factory=dict[Part, None])
     after: dict[Part, None] = field(default_factory=dict[Part, None])
@@ -135,7 +140,7 @@ class _Region:
         if isinstance(node.op, (*NORMS,)) and along_channels:
             affine = [node.operands[i] for i in NORMS[type(node.op)] if i < len(node.operands)]
             return self._taken(node, affine) if affine else f"the `{node.op.name}` before it has no scale"
-        if _is_homogeneous(node, axis):
+        if self._is_channelwise(node, axis):
             return [(node.operands[0], axis)]
         found = carried(node, axis)
         if found is None or any(not _hands_on(node) for i in range(len(node.operands)) if i not in found):
@@ -173,15 +178,16 @@ class _Region:
         return []
 
     def _comes_from(self, user: Node, along: int, value: Value, axis: int) -> bool:
-        if _is_homogeneous(user, along):
+        if self._is_channelwise(user, along):
             return along == axis
         found = carried(user, along) or {}
         return any(user.operands[i] is value and a == axis for i, a in found.items())
 
-
-def _is_homogeneous(node: Node, axis: int) -> bool:
-    """Whether a node hands a positive factor of each channel on, along `axis`."""
-    return isinstance(node.op, Relu | LeakyRelu) or (isinstance(node.op, POOLS) and axis == 1)
+    def _is_channelwise(self, node: Node, axis: int) -> bool:
+        """Whether a node hands on what is done to each channel, along `axis`."""
+        if self.functions and isinstance(node.op, Activation | FloatUnary):
+            return len(node.operands) == 1
+        return isinstance(node.op, Relu | LeakyRelu) or (isinstance(node.op, POOLS) and axis == 1)
 
 
 def _hands_on(node: Node) -> bool:
