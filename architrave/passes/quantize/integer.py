@@ -5,7 +5,14 @@ from __future__ import annotations
 from architrave.ir.graph import Graph
 from architrave.passes.base import Keeps, Pass, option
 from architrave.passes.journal import Journal
-from architrave.passes.quantize import lower_affine, lower_contractions, lower_functions, lower_joins, lower_rounding
+from architrave.passes.quantize import (
+    lower_affine,
+    lower_contractions,
+    lower_functions,
+    lower_joins,
+    lower_rounding,
+    lower_transposed,
+)
 from architrave.passes.rewriter import rewrite
 from architrave.passes.select import Select
 
@@ -32,6 +39,6 @@ class Integer(Pass):
 
 RULES = (
     *(*lower_rounding.RULES, *lower_contractions.RULES, *lower_affine.RULES),
-    *(*lower_functions.RULES, *lower_joins.RULES),
+    *(*lower_functions.RULES, *lower_joins.RULES, *lower_transposed.RULES),
 )
 """Every rule, in the order in which they are tried."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from architrave.ir import build
 from architrave.ir.dims import divide, product
 from architrave.ir.graph import Node, Value, apply
@@ -10,7 +12,7 @@ from architrave.ir.ops.adaptive import AdaptiveAvgPool
 from architrave.ir.ops.arithmetic import Add, Divide, Multiply, Subtract
 from architrave.ir.ops.integer_functions import divided
 from architrave.ir.ops.integer_pooling import FRACTION, MOST
-from architrave.ir.ops.join import Concat, Stack
+from architrave.ir.ops.join import Concat, Pad, Stack
 from architrave.ir.ops.logic import Cast
 from architrave.ir.ops.pooling import AvgPool
 from architrave.ir.ops.quantize import Quantize
@@ -110,6 +112,19 @@ def integer_quotient(node: Node, walk: Walk) -> Change:
     return Held(divided(above, below), left.scale / right.scale / float(QUOTIENT)).number()
 
 
+def padded_as_integers(node: Node, walk: Walk) -> Change:
+    """Zeros around what integers hold are its zero point; what is repeated is repeated."""
+    source = held(node.operands[0]) if isinstance(node.op, Pad) else None
+    if source is None or not isinstance(node.op, Pad) or not source.is_even:
+        return None
+    if node.op.mode != "constant" or (source.zero is None and node.op.value == 0):
+        return replace(source, q=apply(node.op, source.q)).number()
+    if node.op.value != 0 or source.zero is None or source.zero.rank:
+        return None
+    q = apply(Cast(source.q.dtype), apply(replace(node.op, value=0), source.steps) + source.zero)
+    return replace(source, q=q).number()
+
+
 def rounded_apart(node: Node, walk: Walk) -> Change:
     """What is moved, or joined to others, and rounded then may be rounded before."""
     if not isinstance(node.op, Quantize) or not isinstance(node.operands[0].op, (Concat, Stack, *MOVES)):
@@ -123,7 +138,10 @@ def rounded_apart(node: Node, walk: Walk) -> Change:
     return kept(x.node, (*rounded, *x.node.operands[count:]))
 
 
-RULES = (integer_sum, integer_quotient, integer_mean, integer_length, integer_total, rounded_apart)
+RULES = (
+    *(integer_sum, integer_quotient, integer_mean, integer_length, integer_total),
+    *(padded_as_integers, rounded_apart),
+)
 
 
 def _is_small(source: Held) -> bool:

@@ -11,9 +11,9 @@ from architrave.ir.ops.activation import Activation, Clip, Relu, Softmax
 from architrave.ir.ops.adaptive import AdaptiveAvgPool
 from architrave.ir.ops.arithmetic import Add, Divide, Multiply, Subtract
 from architrave.ir.ops.contraction import Einsum, Linear, Matmul
-from architrave.ir.ops.conv import Conv
+from architrave.ir.ops.conv import Conv, ConvTranspose
 from architrave.ir.ops.elementwise import FloatUnary
-from architrave.ir.ops.join import Concat, Slice, Stack
+from architrave.ir.ops.join import Concat, Pad, Slice, Stack
 from architrave.ir.ops.leaves import Full
 from architrave.ir.ops.logic import Where
 from architrave.ir.ops.norm import BatchNorm, GroupNorm, LayerNorm, RmsNorm
@@ -23,7 +23,7 @@ from architrave.ir.ops.reduce import Sum
 from architrave.ir.ops.shape import Expand, Flatten, Flip, RepeatInterleave, Reshape, Squeeze, Transpose, Unsqueeze
 from architrave.ir.ops.statistics import Mean, Norm
 
-CONTRACTIONS: tuple[type[Op], ...] = (Conv, Linear, Matmul, Einsum)
+CONTRACTIONS: tuple[type[Op], ...] = (Conv, ConvTranspose, Linear, Matmul, Einsum)
 """Sums of products: what quantization is there for."""
 JOINS: tuple[type[Op], ...] = (
     *(Add, Subtract, Multiply, Concat, Stack, BatchNorm),
@@ -46,7 +46,7 @@ def rounded_operands(node: Node, functions: bool) -> Sequence[int]:
     kinds = (*CONTRACTIONS, *JOINS, *(FUNCTIONS if functions else ()))
     if not isinstance(node.op, kinds) or isinstance(node.op, BOUNDED) or handed_on(node) is not None:
         return ()
-    count = 2 if isinstance(node.op, Conv | Linear) else len(node.operands)
+    count = 2 if isinstance(node.op, Conv | ConvTranspose | Linear) else len(node.operands)
     count = 1 if isinstance(node.op, (BatchNorm, *FUNCTIONS)) and not isinstance(node.op, Divide) else count
     return [i for i, v in enumerate(node.operands[:count]) if v.dtype.is_float and not _is_number(v)]
 
@@ -54,9 +54,11 @@ def rounded_operands(node: Node, functions: bool) -> Sequence[int]:
 def handed_on(node: Node) -> int | None:
     """Which operand of a node it hands on as rounded as that is; None where it does not.
 
-    It is moved, times a number, or masked: a minus infinity, which no integer stands for, is for a softmax to know.
+    It is moved, padded, times a number, or masked: a softmax knows the minus infinity that no integer stands for.
     """
     if isinstance(node.op, MOVES):
+        return 0
+    if isinstance(node.op, Pad) and (node.op.mode != "constant" or node.op.value == 0):
         return 0
     if isinstance(node.op, Where) and (is_full(node.operands[2], 0.0) or is_full(node.operands[2], -math.inf)):
         return 1
@@ -73,6 +75,8 @@ def is_full(value: Value, number: float) -> bool:
 
 def weight_axis(op: Op) -> int | None:
     """The axis of a weight along which the outputs of a contraction lie; None where that depends."""
+    if isinstance(op, ConvTranspose) and op.groups == 1:
+        return 1
     return 0 if isinstance(op, Conv | Linear) else None
 
 

@@ -39,6 +39,14 @@ LOWERED = {
     "quotient of what is negative": ("[N, 8]", "x / (tanh(x) - 1.5)", {"lookup", "floor_divide"}),
     "length": ("[N, 8, 6]", "norm(x, axis = 1)", {"rsqrt_integer"}),
     "maximum of sums": ("[N, 3, 6, 6]", "relu(op.max_pool(x + tanh(x), kernel = [2, 2]))", {"add_integer", "max_pool"}),
+    "transposed": ("[N, 3, 5, 6]", "x -> up: conv_transpose2d(4, 3, stride = 2)", {"stack", "conv_integer"}),
+    "transposed in groups": (
+        "[N, 4, 5, 6]",
+        "x -> up: conv_transpose2d(6, 3, stride = 1, groups = 2, padding = 1)",
+        {"conv_integer"},
+    ),
+    "padding": ("[N, 4]", "pad(x - 5.0, [[0, 0], [1, 2]])", {"pad"}),
+    "padding that repeats": ("[N, 4]", 'pad(x, [[0, 0], [1, 2]], mode = "wrap")', {"pad"}),
     "concatenation": ("[N, 8]", "concat([x, tanh(x), 3.0 * x], 1)", {"lookup", "concat"}),
     "causal attention": ("[N, 2, 6, 8]", "op.attention(x, tanh(x), x, causal = true)", {"softmax_integer", "where"}),
 }
@@ -66,6 +74,7 @@ DECLINED = {
 def network(shape: str, body: str) -> Graph:
     """What is asked for, of numbers that are rounded before it, and rounded again behind it."""
     text = f"""
+from std.conv import conv_transpose2d
 from std.norm import group_norm, layer_norm, layer_norm2d, rms_norm
 
 model Net()(x: {shape}) {{
