@@ -30,12 +30,13 @@ class Prelude:
 
     @cached_property
     def definitions(self) -> Mapping[str, Definition]:
-        """Everything that can be copied, by name."""
+        """Everything that can be copied, by name. Raises ValueError where two files define one name differently."""
         found: dict[str, Definition] = {}
         for text, module in self._modules:
             lines = text.splitlines()
-            for statement in module.body:
-                found.update(_definitions(statement, lines))
+            for name, definition in (pair for s in module.body for pair in _definitions(s, lines)):
+                if found.setdefault(name, definition) != definition:
+                    raise ValueError(f"the prelude in {self.folder} defines `{name}` twice")
         return found
 
     @cached_property

@@ -1,7 +1,8 @@
 """What torchvision needs to be imported beside a build of PyTorch that is not its own.
 
 Import this before what imports torchvision: timm, and transformers where it finds it. Its compiled operators load only
-beside the PyTorch that they were built for. Without them all of it that is used here works, but on import it describes two of them to PyTorch, which knows nothing of them. Nothing here calls them.
+beside the PyTorch that they were built for. Without them all of it that is used here works, but on import it describes
+two of them to PyTorch, which knows nothing of them. Nothing here calls them.
 """
 
 from __future__ import annotations

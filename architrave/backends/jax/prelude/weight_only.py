@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from architrave.backends.jax.prelude.packing import unpack
 
-AT_ONCE = 1 << 20  # so many weights are floats at a time
+WEIGHTS_AT_ONCE = 1 << 20  # so many weights are floats at a time
 
 
 def linear_weight_only(
@@ -30,7 +30,7 @@ def linear_weight_only(
         return x @ decoded(*row, bits, signed)
 
     rows = codes, scale, jnp.broadcast_to(jnp.asarray(zero, jnp.int32), scale.shape)
-    return jnp.moveaxis(jax.lax.map(output, rows, batch_size=max(AT_ONCE // max(x.shape[-1], 1), 1)), 0, -1)
+    return jnp.moveaxis(jax.lax.map(output, rows, batch_size=max(WEIGHTS_AT_ONCE // max(x.shape[-1], 1), 1)), 0, -1)
 
 
 def decoded(codes: jax.Array, scale: jax.Array, zero: jax.Array, bits: int, signed: bool) -> jax.Array:

@@ -8,7 +8,7 @@ import numpy as np
 
 from architrave.backends.numpy.prelude.packing import unpack
 
-AT_ONCE = 1 << 20  # so many weights are floats at a time
+WEIGHTS_AT_ONCE = 1 << 20  # so many weights are floats at a time
 
 
 def linear_weight_only(
@@ -26,7 +26,7 @@ def linear_weight_only(
     """
     inputs = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
     y = np.empty((len(inputs), len(codes)), np.result_type(x, scale))
-    rows = max(AT_ONCE // max(x.shape[-1], 1), 1)
+    rows = max(WEIGHTS_AT_ONCE // max(x.shape[-1], 1), 1)
     for start in range(0, len(codes), rows):
         part = slice(start, start + rows)
         weight = decoded(codes[part], scale[part], None if zero is None else zero[part], bits, signed)

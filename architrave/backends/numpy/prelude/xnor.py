@@ -8,7 +8,7 @@ import numpy as np
 
 from architrave.backends.numpy.prelude.conv import pad_spatial, pairs, per_axis, windows
 
-AT_ONCE = 1 << 16  # so many words are compared at a time, to stay in the cache
+WORDS_AT_ONCE = 1 << 16  # so many words are compared at a time, to stay in the cache
 
 
 def linear_binary(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -58,7 +58,7 @@ def sign_product(a: np.ndarray, b: np.ndarray, count: int) -> np.ndarray:
     """The sums of the products of each row of `count` signs of a with each of b; in both, zeros follow the bits."""
     a, b = words(a), np.ascontiguousarray(words(b).T)
     y = np.empty((len(a), b.shape[1]), np.int32)
-    rows = max(AT_ONCE // max(b.shape[1], 1), 1)
+    rows = max(WORDS_AT_ONCE // max(b.shape[1], 1), 1)
     for start in range(0, len(a), rows):
         part = a[start : start + rows]
         different = np.zeros((len(part), b.shape[1]), np.int32)

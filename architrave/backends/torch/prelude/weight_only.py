@@ -10,7 +10,7 @@ import torch.nn.functional as F  # noqa: N812  # as PyTorch's own documentation 
 
 from architrave.backends.torch.prelude.packing import unpack
 
-AT_ONCE = 1 << 20  # so many weights are floats at a time
+WEIGHTS_AT_ONCE = 1 << 20  # so many weights are floats at a time
 FEW = 16  # for no more rows of inputs, making floats of the weight takes longer than multiplying integers
 
 
@@ -30,7 +30,7 @@ def linear_weight_only(
     """
     if 0 < x.numel() <= FEW * x.shape[-1] and can_look_up(x, scale):
         return looked_up(x, codes, scale, zero, bits, signed)
-    rows = max(AT_ONCE // max(x.shape[-1], 1), 1)
+    rows = max(WEIGHTS_AT_ONCE // max(x.shape[-1], 1), 1)
     zeros = torch.zeros_like(scale, dtype=torch.int32) if zero is None else zero
     parts = zip(torch.split(codes, rows), torch.split(scale, rows), torch.split(zeros, rows))
     return torch.cat([F.linear(x, decoded(c, s, z, bits, signed)) for c, s, z in parts], -1)
