@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from architrave.backends.base import names
 from architrave.backends.load import compile
 from architrave.ir.graph import Graph
 from architrave.ir.source import ArchitraveError
+from architrave.quantize.record import silent
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,15 @@ class Agreement:
 
 
 def agreement(
-    graph: Graph, weights: Mapping[str, Any], inputs: Sequence[Any], backends: Sequence[str] | None = None
+    graph: Graph,
+    weights: Mapping[str, Any],
+    inputs: Sequence[Any],
+    backends: Sequence[str] | None = None,
+    progress: Callable[[int], object] = silent,
 ) -> Agreement:
     """Run a network on every backend (of `backends`, or all) and compare the outputs, byte by byte.
 
-    A backend whose framework is not installed is left out.
+    A backend whose framework is not installed is left out. `progress` hears of each that is done.
     """
     found: dict[str, list[Any]] = {}
     skipped: dict[str, str] = {}
@@ -49,6 +54,7 @@ def agreement(
             if problem.diagnostics[0].code != "E522":
                 raise
             skipped[name] = problem.diagnostics[0].message
+        progress(1)
     reference, *others = found
     first = found[reference]
     differing = {name: sum(map(_differing, first, found[name])) for name in others}

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from architrave.backends.base import names
 from architrave.ir.arrays import Array
 from architrave.ir.bind import sizes_of
 from architrave.ir.graph import Graph
@@ -154,7 +155,7 @@ def quantize(
         settings,
         run.compared(rounded, held, {**held, **original}),
         size(rounded, final),
-        agreement(graph, final, [x[:AGREEING] for x in run.batches[0]]),
+        run.agreed(graph, final),
         [e for e in (*inserted.journal.declined, *lowered.journal.declined) if e.step.startswith(ROUNDING)],
         run.scored("the float network", network, weights, told),
         run.scored("the quantized network", graph, final, told),
@@ -209,6 +210,11 @@ class _Run:
         few = self.batches[: -(-COMPARED // self.plan.batch)]
         progress = self.begin("comparing layers", sum(len(batch[0]) for batch in few))
         return layers(graph, weights, original, few, backend=self.plan.backend, progress=progress)
+
+    def agreed(self, graph: Graph, weights: Mapping[str, Any]) -> Agreement:
+        """Whether all backends give the same bytes, on the very first examples."""
+        few = [x[:AGREEING] for x in self.batches[0]]
+        return agreement(graph, weights, few, names(), self.begin("comparing backends", len(names())))
 
     def scored(self, what: str, graph: Graph, weights: Mapping[str, Any], data: Dataset) -> dict[str, float]:
         """Accuracy and loss, where there are labels."""
