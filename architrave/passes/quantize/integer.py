@@ -34,7 +34,8 @@ class Integer(Pass):
         """Each tensor moves by half a step of its rounding at most, and biases by half a step of the sums."""
         if (warning := self.only.warning(graph)) is not None:
             journal.warn(warning)
-        return rewrite(graph, RULES, journal, self.only)
+        graph = rewrite(graph, RULES, journal, self.only)
+        return rewrite(graph, lower_functions.LAST, journal, self.only)
 
 
 RULES = (

@@ -23,8 +23,8 @@ from architrave.ir.rewrite import kept
 from architrave.ir.types import DType
 from architrave.passes.journal import Declined
 from architrave.passes.quantize.held import EIGHT_BITS, Held, held, in_steps
-from architrave.passes.quantize.rounded import is_full
-from architrave.passes.quantize.table import eps_in_steps, exponentials, table
+from architrave.passes.quantize.rounded import BOUNDED, is_full
+from architrave.passes.quantize.table import eps_in_steps, every, exponentials, table
 from architrave.passes.reparam.affine import channelwise
 from architrave.passes.rewriter import Change, Walk
 
@@ -122,6 +122,20 @@ def masked_as_integers(node: Node, walk: Walk) -> Change:
     return Held(apply(Where(), condition, source.q, zero), source.scale, source.zero).number()
 
 
+def looked_up_as_floats(node: Node, walk: Walk) -> Change:
+    """What is computed of 8-bit integers one by one, and not rounded again, is a table of floats."""
+    if not isinstance(node.op, ELEMENTWISE) or isinstance(node.op, BOUNDED) or node.outputs[0] in walk.static:
+        return None
+    found = _function_of_one(node.outputs[0], walk)
+    source = held(found[0]) if found is not None else None
+    if found is None or source is None or not _is_small(source):
+        return None
+    result: Value = build.lookup(source.q, found[1](every(source).number()))
+    return result
+
+
+LAST = (looked_up_as_floats,)
+"""What is left for when no other rule finds anything any more."""
 RULES = (looked_up, integer_softmax, integer_norm, masked_as_integers)
 _ASK = "quantize{functions=true}"
 

@@ -22,9 +22,13 @@ def table(function: Callable[[Value], Value], source: Held, rounding: Quantize, 
     Each entry is that of `quantize(function(dequantize(q)))`, where `rounding` and its `setting` make integers of the
     result. `source` is of 8 bits, with one scale and one zero point.
     """
+    return apply(rounding, function(every(source).number()), *setting)
+
+
+def every(source: Held) -> Held:
+    """Every integer of 8 bits that can hold what `source` does, in ascending order: [256]."""
     least = -128 if source.q.dtype is DType.I8 else 0
-    every = apply(Cast(source.q.dtype), apply(Arange(ENTRIES, DType.I32)) + least)
-    return apply(rounding, function(replace(source, q=every).number()), *setting)
+    return replace(source, q=apply(Cast(source.q.dtype), apply(Arange(ENTRIES, DType.I32)) + least))
 
 
 def exponentials(scale: Value, bits: int) -> Value:

@@ -22,7 +22,7 @@ IN_PART = {
     "BARTBase": "embeddings; attention over a length that only the run knows",
     "BERTBase": "embeddings; attention over a length that only the run knows",
     "BiPFTBase": "embeddings; layers that round by themselves",
-    "DLRM": "embeddings; a probability comes out",
+    "DLRM": "embeddings",
     "GPT2Small": "embeddings; attention over a length that only the run knows",
     "LSTMTagger": "embeddings; loops",
     "Llama": "embeddings; attention over a length that only the run knows",

@@ -118,6 +118,16 @@ def test_declined(shape: str, body: str, reason: str) -> None:
     assert reason in {entry[-1] for entry in made.journal.refusals}
 
 
+def test_what_comes_out_of_a_function_is_a_table_of_floats() -> None:
+    graph = architrave.loads("model Net()(x: [N, 8]) = tanh(exp(x + x) + 1.0)")
+    made, before, weights, inputs = lowered(apply(graph, "inference,clean").graph)
+    assert made.graph.outputs[0].op.name == "lookup"
+    new = made.weights(weights)
+    (near,) = interpret(before, inputs, weights).outputs
+    results = [compile(made.graph, target).run(new, *inputs).outputs[0] for target in ("numpy", "torch", "jax")]
+    assert {result.tobytes() for result in results} == {near.astype(np.float32).tobytes()}
+
+
 def test_a_weight_that_multiplies_may_be_negative() -> None:
     graph = architrave.loads("model Net()(x: [N, 8]) { \n param a: [] \n return a * tanh(x) + x }")
     made, before, weights, inputs = lowered(apply(graph, "inference,clean").graph)
