@@ -24,6 +24,7 @@ def conv_integer(
     x: Array,
     w: Array,
     zero: Array | int = 0,
+    bias: Array | int = 0,
     stride: Sequence[int] = (),
     padding: Sequence[Sequence[int]] = (),
     dilation: Sequence[int] = (),
@@ -45,7 +46,7 @@ def conv_integer(
         for group in range(groups):
             out, into = slice(group * share, (group + 1) * share), slice(group * width, (group + 1) * width)
             y[:, out] += np.einsum("oc,nc...->no...", w[(out, slice(None), *tap)].astype(np.int64), seen[:, into])
-    return cut(y)
+    return cut(y + np.reshape(bias, (-1, *(1,) * rank)))
 
 
 def requantize(
@@ -71,7 +72,7 @@ def fixed_point(scale: Array) -> tuple[Array, Array]:
 
 
 INTEGER_PRODUCTS: dict[str, Callable[..., Any]] = {
-    "linear_integer": lambda x, w, zero=0: matmul_integer(x, w.T, zero),
+    "linear_integer": lambda x, w, zero=0, bias=0: cut(matmul_integer(x, w.T, zero) + bias),
     "matmul_integer": matmul_integer,
     "conv_integer": conv_integer,
     "fixed_point": fixed_point,

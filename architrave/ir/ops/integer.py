@@ -41,16 +41,27 @@ class _Contraction(Op, register=False):
                 raise error("E303", f"{what} of `{self.name}` must hold i8 or u8, not {x}", hint="`quantize` it first")
             _zero(f"the zero point of `{self.name}`", zero, x)
 
+    def _biased(self, bias: TensorType | None) -> None:
+        """Raises E303 for a bias that is no i32."""
+        if bias is not None:
+            _i32(f"the bias of `{self.name}`", bias)
+
 
 class LinearInteger(_Contraction):
-    """x [..., I], w [O, I] -> i32 [..., O]: the sum of `(x - zero) * w`. `zero` broadcasts against x."""
+    """x [..., I], w [O, I], bias [O] -> i32 [..., O]: the sum of `(x - zero) * w`, and the bias, an i32.
 
-    def infer(self, x: TensorType, w: TensorType, zero: TensorType | None = None) -> TensorType:
+    `zero` broadcasts against x.
+    """
+
+    def infer(
+        self, x: TensorType, w: TensorType, zero: TensorType | None = None, bias: TensorType | None = None
+    ) -> TensorType:
         self._checked(("the operand", x, zero), ("the weight", w, None))
-        return Linear().infer(x, w).with_dtype(DType.I32)
+        self._biased(bias)
+        return Linear().infer(x, w, bias).with_dtype(DType.I32)
 
-    def expand(self, x: Value, w: Value, zero: Value | None = None) -> Value:
-        return apply(Linear(), _centred(x, zero), _centred(w))
+    def expand(self, x: Value, w: Value, zero: Value | None = None, bias: Value | None = None) -> Value:
+        return apply(Linear(), _centred(x, zero), _centred(w), *([] if bias is None else [bias]))
 
     def multiply_adds(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Size:
         return results[0].size * operands[0].shape[-1]
@@ -66,6 +77,9 @@ class LinearInteger(_Contraction):
         yield sample(_drawn(4, 3, 33), _drawn(7, 33), np.array(-3, np.int32))
         yield sample(_drawn(4, 16, unsigned=True), _drawn(16, 16), np.array([[0], [255], [128], [7]], np.int32))
         yield sample(_drawn(64), _drawn(8, 64))
+        yield sample(
+            _full(127, 3, 8), _drawn(2, 8, unsigned=True), *_zeros(-128), np.array([2**31 - 1, -(2**31)], np.int32)
+        )
         yield sample(_drawn(3, 1), _drawn(9, 1))
         yield sample(typed(DType.I8, 0, 3), typed(DType.I8, 4, 3))
         yield sample(typed(DType.I8, 2, 0), typed(DType.I8, 4, 0), np.array(1, np.int32))
@@ -74,6 +88,8 @@ class LinearInteger(_Contraction):
         yield sample(typed(DType.I8, 2, 3), typed(DType.I32, 4, 3), error="E303")
         yield sample(typed(DType.I8, 2, 3), typed(DType.I8, 4, 3), typed(DType.I8), error="E303")
         yield sample(typed(DType.I8, 2, 3), typed(DType.I8, 4, 3), typed(DType.I32, 5, 2, 3), error="E301")
+        yield sample(typed(DType.I8, 2, 3), typed(DType.I8, 4, 3), typed(DType.I32), typed(DType.I8, 4), error="E303")
+        yield sample(typed(DType.I8, 2, 3), typed(DType.I8, 4, 3), typed(DType.I32), typed(DType.I32, 3), error="E305")
         yield sample(typed(DType.I8, 2, 3), typed(DType.I8, 4, 2), error="E305")
 
 
@@ -114,7 +130,7 @@ class MatmulInteger(_Contraction):
 
 
 class ConvInteger(_Contraction):
-    """`conv` of `x - zero` with w, without a bias, as i32: x [N, C, *S], w [O, C / groups, *K] -> [N, O, *T].
+    """`conv` of `x - zero` with w, as i32: x [N, C, *S], w [O, C / groups, *K], bias [O], an i32 -> [N, O, *T].
 
     Outside x is `zero`, so that the difference is 0 there. `zero` broadcasts against x.
     """
@@ -124,12 +140,15 @@ class ConvInteger(_Contraction):
     dilation: tuple[int, ...] = ()
     groups: Size = 1
 
-    def infer(self, x: TensorType, w: TensorType, zero: TensorType | None = None) -> TensorType:
+    def infer(
+        self, x: TensorType, w: TensorType, zero: TensorType | None = None, bias: TensorType | None = None
+    ) -> TensorType:
         self._checked(("the operand", x, zero), ("the weight", w, None))
-        return self._conv().infer(x, w).with_dtype(DType.I32)
+        self._biased(bias)
+        return self._conv().infer(x, w, bias).with_dtype(DType.I32)
 
-    def expand(self, x: Value, w: Value, zero: Value | None = None) -> Value:
-        return apply(self._conv(), _centred(x, zero), _centred(w))
+    def expand(self, x: Value, w: Value, zero: Value | None = None, bias: Value | None = None) -> Value:
+        return apply(self._conv(), _centred(x, zero), _centred(w), *([] if bias is None else [bias]))
 
     def multiply_adds(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Size:
         return results[0].size * product(operands[1].shape[1:])
@@ -152,10 +171,16 @@ class ConvInteger(_Contraction):
         yield sample(_drawn(2, 16, 6, 6, unsigned=True), _drawn(8, 16, 1, 1), *_zeros(11), stride=(2, 2))
         yield sample(_drawn(1, 3, 5), _drawn(2, 3, 3), np.array([[[1], [-2], [3]]], np.int32), padding=((1, 1),))
         yield sample(_drawn(2, 8), _drawn(4, 8))
+        for groups in (1, 2, 4):
+            bias = np.array([5, -(2**31), 2**31 - 1, 77], np.int32)
+            yield sample(_drawn(2, 4, 5), _drawn(4, 4 // groups, 3), *_zeros(9), bias, groups=groups)
         yield sample(typed(DType.I8, 0, 3, 5, 5), typed(DType.I8, 4, 3, 3, 3))
         yield sample(typed(DType.I8, 1, 2, 5), [2, 2, 3], error="E303")
         yield sample(typed(DType.I8, 1, 2, 5), typed(DType.I8, 2, 3, 3), error="E305")
         yield sample(typed(DType.I8, 1, 2, 5), typed(DType.I8, 2, 2, 3), typed(DType.I32, 2), error="E301")
+        yield sample(
+            typed(DType.I8, 1, 2, 5), typed(DType.I8, 2, 2, 3), typed(DType.I32), typed(DType.I64, 2), error="E303"
+        )
         yield sample(typed(DType.I8, 1, 2, 2), typed(DType.I8, 2, 2, 3), error="E307")
 
 

@@ -10,6 +10,7 @@ from architrave.ir.graph import Node, Value, apply
 from architrave.ir.ops.contraction import Einsum, Linear, Matmul
 from architrave.ir.ops.conv import Conv
 from architrave.ir.ops.shape import Reshape, Transpose
+from architrave.ir.types import DType
 from architrave.passes.journal import Declined
 from architrave.passes.quantize.held import EIGHT_BITS, LARGEST_BIAS, Held, held, in_steps
 from architrave.passes.reparam.affine import channelwise
@@ -34,14 +35,14 @@ def integer_layer(node: Node, walk: Walk) -> Change:
         return Declined("its weight has a zero point, or scales for groups of inputs", node)
     outputs = kernel.scale if kernel.scale.rank == 0 else apply(Reshape(weight.shape[:1]), kernel.scale)
     scale = source.scale * outputs
+    steps = [in_steps(bias[0], scale)] if bias else []
+    zero = _offsets(source) if bias else source.offset
     if isinstance(node.op, Conv):
         window = {name: getattr(node.op, name) for name in ("stride", "padding", "dilation", "groups")}
-        total: Value = build.conv_integer(source.q, kernel.q, *source.offset, **window)
+        total: Value = build.conv_integer(source.q, kernel.q, *zero, *steps, **window)
     else:
-        total = build.linear_integer(source.q, kernel.q, *source.offset)
+        total = build.linear_integer(source.q, kernel.q, *zero, *steps)
     axis = 1 if isinstance(node.op, Conv) else total.rank - 1
-    if bias:
-        total = total + channelwise(in_steps(bias[0], scale), axis, total.rank)
     return Held(total, channelwise(scale, axis, total.rank)).number()
 
 
@@ -57,7 +58,7 @@ def integer_product(node: Node, walk: Walk) -> Change:
         return Declined(reason, node)
     if not right.is_even:
         return Declined("its right operand has more than one scale", node)
-    zeros = [side.offset[0] if side.zero is not None else None for side in (left, right)]
+    zeros = [] if left.zero is None and right.zero is None else _offsets(left, right)
     total: Value = build.matmul_integer(left.q, right.q, *zeros)
     return Held(total, left.scale * right.scale).number()
 
@@ -71,6 +72,11 @@ def _half(node: Node, left: Held | None, right: Held | None, right_is_weight: bo
         return None
     missing = "its weight" if right is None and right_is_weight else "one of its operands"
     return Declined(f"{missing} is not rounded", node)
+
+
+def _offsets(*sides: Held) -> list[Value]:
+    """The zero point of each, 0 where it has none."""
+    return [side.offset[0] if side.zero is not None else build.full(0, shape=[], dtype=DType.I32) for side in sides]
 
 
 def _problem(left: Held, right: Held, count: object) -> str | None:

@@ -19,11 +19,11 @@ EXACT_PRODUCTS = 256
 """So many products of integers up to 255 are exact in float32, and their sums."""
 
 
-def linear_integer(x: jax.Array, weight: jax.Array, zero: jax.Array | int = 0) -> jax.Array:
-    """`(x - zero) @ weight.T` of integers of eight bits x [..., I] and weight [O, I], as int32."""
+def linear_integer(x: jax.Array, weight: jax.Array, zero: jax.Array | int = 0, bias: jax.Array | int = 0) -> jax.Array:
+    """`(x - zero) @ weight.T + bias` of integers of eight bits x [..., I] and weight [O, I], as int32."""
     if is_plain(weight, zero):
-        return byte_product(*signed(x, zero), weight)
-    return exact_product(x.astype(jnp.float32) - zero, weight.T.astype(jnp.float32))
+        return byte_product(*signed(x, zero), weight) + bias
+    return exact_product(x.astype(jnp.float32) - zero, weight.T.astype(jnp.float32)) + bias
 
 
 def matmul_integer(a: jax.Array, b: jax.Array, a_zero: jax.Array | int = 0, b_zero: jax.Array | int = 0) -> jax.Array:
@@ -35,13 +35,14 @@ def convolve_integer(
     x: jax.Array,
     weight: jax.Array,
     zero: jax.Array | int = 0,
+    bias: jax.Array | int = 0,
     *,
     stride: int | tuple[int, ...] = 1,
     padding: int | tuple[tuple[int, int], ...] = 0,
     dilation: int | tuple[int, ...] = 1,
     groups: int = 1,
 ) -> jax.Array:
-    """Cross-correlation of x [N, C, *spatial] - zero with weight [out, C / groups, *kernel], as int32."""
+    """Cross-correlation of x [N, C, *spatial] - zero with weight [out, C / groups, *kernel], plus bias, as int32."""
     rank = weight.ndim - 2
     widths = pairs(padding, rank)
     window = (weight.shape[2:], per_axis(stride, rank), per_axis(dilation, rank))
@@ -52,7 +53,7 @@ def convolve_integer(
     else:
         x = padded(x.astype(jnp.float32) - zero, widths, 0)
         y = grouped_product(taps_last(x, *window), kernels(weight).astype(jnp.float32), groups)
-    return jnp.moveaxis(y, -1, 1)
+    return jnp.moveaxis(y + bias, -1, 1)
 
 
 def byte_product(x: jax.Array, zero: jax.Array | int, weight: jax.Array) -> jax.Array:

@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 
 from architrave.backends.numpy.prelude.conv import (
+    add_bias,
     correlate,
     depthwise_conv,
     examples_last,
@@ -20,10 +21,14 @@ from architrave.backends.numpy.prelude.conv import (
 )
 
 
-def linear_integer(x: np.ndarray, weight: np.ndarray, zero: np.ndarray | int = 0) -> np.ndarray:
-    """`(x - zero) @ weight.T` of integers of eight bits x [..., I] and weight [O, I], as int32."""
+def linear_integer(
+    x: np.ndarray, weight: np.ndarray, zero: np.ndarray | int = 0, bias: np.ndarray | int = 0
+) -> np.ndarray:
+    """`(x - zero) @ weight.T + bias` of integers of eight bits x [..., I] and weight [O, I], as int32."""
     rows = difference(x, zero).reshape(math.prod(x.shape[:-1]), x.shape[-1])
-    return exact_product(rows, weight.T, at_once=products_at_once(rows, weight)).reshape(*x.shape[:-1], len(weight))
+    y = exact_product(rows, weight.T, at_once=products_at_once(rows, weight))
+    y += bias
+    return y.reshape(*x.shape[:-1], len(weight))
 
 
 def matmul_integer(
@@ -38,22 +43,23 @@ def convolve_integer(
     x: np.ndarray,
     weight: np.ndarray,
     zero: np.ndarray | int = 0,
+    bias: np.ndarray | None = None,
     *,
     stride: int | tuple[int, ...] = 1,
     padding: int | tuple[tuple[int, int], ...] = 0,
     dilation: int | tuple[int, ...] = 1,
     groups: int = 1,
 ) -> np.ndarray:
-    """Cross-correlation of x [N, C, *spatial] - zero with weight [out, C / groups, *kernel], as int32."""
+    """Cross-correlation of x [N, C, *spatial] - zero with weight [out, C / groups, *kernel], plus bias, as int32."""
     x, rank = difference(x, zero), x.ndim - 2
     widths, stride, dilation = pairs(padding, rank), per_axis(stride, rank), per_axis(dilation, rank)
     at_once = products_at_once(x, weight)
     if groups > 1 and weight.shape[1] == 1 and math.prod(weight.shape[2:]) <= at_once:
         x, weight = pad_spatial(x, widths).astype(np.float32), weight.astype(np.float32)
-        return depthwise_conv(x, weight, stride, dilation).astype(np.int32)
+        return add_bias(depthwise_conv(x, weight, stride, dilation).astype(np.int32), bias)
     product = partial(exact_product, at_once=at_once)
     y = correlate(examples_last(x, widths), weight, stride, dilation, groups, product)
-    return np.moveaxis(y, -1, 0)
+    return add_bias(np.moveaxis(y, -1, 0), bias)
 
 
 def exact_product(a: np.ndarray, b: np.ndarray, at_once: int) -> np.ndarray:

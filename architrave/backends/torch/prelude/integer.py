@@ -19,14 +19,18 @@ EXACT_PRODUCTS = 256
 """So many products of integers up to 255 are exact in float32, and their sums."""
 
 
-def linear_integer(x: torch.Tensor, weight: torch.Tensor, zero: torch.Tensor | int = 0) -> torch.Tensor:
-    """`(x - zero) @ weight.T` of integers of eight bits x [..., I] and weight [O, I], as int32."""
+def linear_integer(
+    x: torch.Tensor,
+    weight: torch.Tensor,
+    zero: torch.Tensor | int = 0,
+    bias: torch.Tensor | int = 0,
+) -> torch.Tensor:
+    """`(x - zero) @ weight.T + bias` of integers of eight bits x [..., I] and weight [O, I], as int32."""
     if not is_plain(weight, zero):
-        return exact_product(x.float() - zero, weight.float().T)
+        return exact_product(x.float() - zero, weight.float().T).add_(bias)
     x, zero = signed(x, zero)
     y = byte_product(x.reshape(math.prod(x.shape[:-1]), x.shape[-1]), weight)
-    if not is_none(zero):
-        y -= zero * beside(weight, lambda: weight.sum(1, dtype=torch.int32))
+    y += bias - zero * beside(weight, lambda: weight.sum(1, dtype=torch.int32))
     return y.reshape(*x.shape[:-1], len(weight))
 
 
@@ -41,13 +45,14 @@ def convolve_integer(
     x: torch.Tensor,
     weight: torch.Tensor,
     zero: torch.Tensor | int = 0,
+    bias: torch.Tensor | int = 0,
     *,
     stride: int | tuple[int, ...] = 1,
     padding: int | tuple[tuple[int, int], ...] = 0,
     dilation: int | tuple[int, ...] = 1,
     groups: int = 1,
 ) -> torch.Tensor:
-    """Cross-correlation of x [N, C, *spatial] - zero with weight [out, C / groups, *kernel], as int32.
+    """Cross-correlation of x [N, C, *spatial] - zero with weight [out, C / groups, *kernel], plus bias, as int32.
 
     Channels lie innermost in memory, in the result, too.
     """
@@ -57,23 +62,22 @@ def convolve_integer(
     window = (kernel, per_axis(stride, rank), per_axis(dilation, rank))
     if groups > 1 or not is_plain(weight, zero):
         seen = channels_last_windows(padded(x.float() - zero, widths, 0), *window)
-        return grouped_product(seen, weight.float(), groups, rank)
+        return grouped_product(seen, weight.float(), groups, rank).add_(bias).movedim(-1, 1)
     x, zero = signed(x, zero)
     seen = channels_last_windows(padded(x, widths, zero), *window)
     matrix, sums = beside(weight, lambda: with_sums(flat_kernels(weight)))
     y = byte_product(seen.reshape(math.prod(seen.shape[: 1 + rank]), matrix.shape[1]), matrix)
-    if not is_none(zero):
-        y -= zero * sums
+    y += bias - zero * sums
     return y.reshape(*seen.shape[: 1 + rank], len(weight)).movedim(-1, 1)
 
 
 def grouped_product(seen: torch.Tensor, weight: torch.Tensor, groups: int, rank: int) -> torch.Tensor:
-    """Windows [N, *size, *kernel, C] with weight [out, C / groups, *kernel]: [N, out, *size]."""
+    """Windows [N, *size, *kernel, C] with weight [out, C / groups, *kernel]: [N, *size, out]."""
     columns = seen.reshape(*seen.shape[:-1], groups, weight.shape[1]).movedim(-2, 0)
     columns = columns.reshape(groups, math.prod(seen.shape[: 1 + rank]), math.prod(weight.shape[1:]))
     matrix = flat_kernels(weight).reshape(groups, len(weight) // groups, columns.shape[-1])
     y = exact_product(columns, matrix.mT).movedim(0, -2)
-    return y.reshape(*seen.shape[: 1 + rank], len(weight)).movedim(-1, 1)
+    return y.reshape(*seen.shape[: 1 + rank], len(weight))
 
 
 def byte_product(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
@@ -98,11 +102,6 @@ def exact_product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 def is_plain(weight: torch.Tensor, zero: torch.Tensor | int) -> bool:
     """Whether a product of bytes, and the zero point times sums of the weight, are all that it takes."""
     return weight.dtype is torch.int8 and (isinstance(zero, int) or zero.dim() == 0)
-
-
-def is_none(zero: torch.Tensor | int) -> bool:
-    """Whether there is nothing to subtract."""
-    return isinstance(zero, int) and zero == 0
 
 
 def signed(x: torch.Tensor, zero: torch.Tensor | int) -> tuple[torch.Tensor, torch.Tensor | int]:

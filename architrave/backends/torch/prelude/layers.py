@@ -1,5 +1,6 @@
 """Layers and windows where PyTorch's own do not mean the same, or not in every case."""
 
+import functools
 import itertools
 import math
 from typing import Any
@@ -55,7 +56,8 @@ def max_pool(
     """The largest element of each window over the last axes of x; padding is never chosen."""
     lowest = -math.inf if x.is_floating_point() else torch.iinfo(x.dtype).min
     x = F.pad(x, [width for pair in reversed(padding) for width in pair], value=lowest)
-    return torch.stack(windows(x, kernel, stride, dilation)).max(0).values
+    seen = windows(x, kernel, stride, dilation)
+    return torch.stack(seen).max(0).values if x.is_floating_point() else functools.reduce(torch.maximum, seen)
 
 
 def max_pool_places(
