@@ -4,6 +4,8 @@ from architrave.passes import hoist, mode
 from architrave.passes.cleanup import constants, dead, duplicates, invariant, simplify
 from architrave.passes.quantize import (
     binary,
+    blockwise,
+    blockwise_integer,
     codebook,
     equalize,
     freeze_norm,
@@ -28,6 +30,8 @@ from architrave.passes.reparam import (
 
 __all__ = [
     "binary",
+    "blockwise",
+    "blockwise_integer",
     "constants",
     "codebook",
     "conv_to_linear",
