@@ -12,6 +12,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "DLRM": {"tables": [5, 7, 3], "dense": 4, "width": 6, "bottom": [8], "top": [10, 8]},
     "DenseNet121": {"classes": 5, "width": 8, "growth": 4, "depths": [2, 2], "size": 32},
     "DenseNet169": {"classes": 5, "width": 8, "growth": 4, "depths": [1, 2, 1], "size": 64},
+    "EDSR": {"width": 4, "depth": 2, "factors": [2]},
     **{f"EfficientNetB{i}": {"classes": 5, "width": 0.25, "depth": 0.1, "size": 64} for i in range(8)},
     "FastViTT8": {"classes": 5, "depths": [1, 1], "widths": [8, 16], "size": 32},
     "GPT2Small": {"vocab": 31, "width": 16, "depth": 2, "heads": 4, "context": 12},

@@ -39,4 +39,4 @@ def test_every_model_has_a_small_configuration() -> None:
 def test_small_configuration_is_small(name: str) -> None:
     graph = elaborate(MODELS[name], SMALL[name]).graph
     assert len(graph.nodes) < 1000
-    assert set(graph.symbols) <= {"N", "S", "T"}
+    assert set(graph.symbols) <= {"N", "S", "T", "H", "W"}

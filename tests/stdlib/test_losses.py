@@ -39,6 +39,7 @@ def torch_ctc(x: Tensor, y: Tensor, n: Tensor, m: Tensor, reduction: str) -> Ten
 
 
 LENGTHS = {"n": np.array([7, 6, 5, 7]), "m": np.array([3, 2, 1, 3])}
+FEATURES = np.random.default_rng(3).normal(size=(4, 3, 5))
 CASES = {
     "cross_entropy(x, t)": Case({"x": X, "t": CLASSES}, F.cross_entropy),
     'cross_entropy(x, t, reduction = "none")': Case(
@@ -129,6 +130,10 @@ CASES = {
     "dice(x, p)": Case(
         {"x": X, "p": P},
         lambda x, p: (1 - (2 * (x.sigmoid() * p).sum(1) + 1) / (x.sigmoid().sum(1) + p.sum(1) + 1)).mean(),
+    ),
+    "spatial_transfer(x, p)": Case(
+        {"x": FEATURES, "p": FEATURES[:, :2] + 0.5},
+        lambda *both: torch.sub(*(F.normalize((v**2).sum(1), dim=1) for v in both)).norm(dim=1).mean(),
     ),
     "ctc(x, y, n, m)": Case({"x": WIDE, "y": TEXT, **LENGTHS}, lambda *a: torch_ctc(*a, reduction="mean")),
     'ctc(x, y, n, m, reduction = "none")': Case(
