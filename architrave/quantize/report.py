@@ -132,9 +132,11 @@ def _bars(layers: Sequence[Layer]) -> str:
     shown = {id(layer) for layer in worst(layers)[:BARS]}
     bars = [layer for layer in layers if id(layer) in shown]
     figure, axes = _figure(9, 1 + 0.22 * len(bars), 1)
-    names, values = [layer.name for layer in bars], [_finite(layer.output.decibels) or 0.0 for layer in bars]
-    axes[0].barh(range(len(bars)), values, color=COLOR)
-    axes[0].set_yticks(range(len(bars)), names, fontsize=7)
+    finite = [_finite(layer.output.decibels) for layer in bars]
+    longest = max((value for value in finite if value is not None), default=1.0)
+    drawn = axes[0].barh(range(len(bars)), [longest if value is None else value for value in finite], color=COLOR)
+    axes[0].bar_label(drawn, [decibels(layer.output) for layer in bars], fontsize=6, padding=2)
+    axes[0].set_yticks(range(len(bars)), [layer.name for layer in bars], fontsize=7)
     axes[0].invert_yaxis()
     axes[0].set_xlabel("signal to noise of the result, in decibels")
     return _svg(figure)

@@ -162,3 +162,19 @@ def test_running_statistics_become_those_of_the_batches(backend):
 def test_statistics_need_batches():
     with pytest.raises(ArchitraveError, match="E912"):
         reestimate(network(), init(network(), 0), [])
+
+
+def test_a_scale_for_each_channel_is_that_of_the_channel():
+    text = """
+    model Net()(x: [N, 2, 3]) -> [N, 2, 3] {
+        param s: [2, 1] = ones
+        state z: i32[2, 1] = zeros
+        return op.fake_quantize(x, s, z)
+    }
+    """
+    graph = find_in_text(text).elaborate({}).graph
+    x = np.random.default_rng(0).standard_normal((5, 2, 3)).astype(np.float32) * np.float32([[1], [10]])
+    found = calibrate(graph, init(graph, 0), [(x[:2],), (x[2:],)], backend="numpy")
+    reach = np.ptp(np.concatenate([x, np.zeros_like(x[:1])]), axis=(0, 2))
+    np.testing.assert_allclose(found["s"][:, 0], reach / 255, rtol=1e-6)
+    assert found["z"].shape == (2, 1)
