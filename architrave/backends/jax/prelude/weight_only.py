@@ -35,6 +35,6 @@ def linear_weight_only(
 
 def decoded(codes: jax.Array, scale: jax.Array, zero: jax.Array, bits: int, signed: bool) -> jax.Array:
     """The row [I] of a weight that codes stand for, by scale [G] and zero [G]."""
-    steps = unpack(codes, bits, jnp.int8 if signed else jnp.uint8)
+    steps = codes if bits == 8 else unpack(codes, bits, jnp.int8 if signed else jnp.uint8)
     grouped = steps.reshape(len(scale), len(steps) // len(scale)).astype(jnp.int32) - zero[:, None]
     return (grouped.astype(scale.dtype) * scale[:, None]).reshape(steps.shape)

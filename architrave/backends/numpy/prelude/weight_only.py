@@ -36,7 +36,8 @@ def linear_weight_only(
 
 def decoded(codes: np.ndarray, scale: np.ndarray, zero: np.ndarray | None, bits: int, signed: bool) -> np.ndarray:
     """The weight [O, I] that codes stand for."""
-    weight = unpack(codes, bits, np.int8 if signed else np.uint8).astype(scale.dtype)
+    steps = codes if bits == 8 else unpack(codes, bits, np.int8 if signed else np.uint8)
+    weight = steps.astype(scale.dtype)
     grouped = weight.reshape(*scale.shape, weight.shape[1] // scale.shape[1])
     if zero is not None:
         grouped -= zero[..., None]

@@ -38,7 +38,7 @@ def linear_weight_only(
 
 def decoded(codes: torch.Tensor, scale: torch.Tensor, zero: torch.Tensor, bits: int, signed: bool) -> torch.Tensor:
     """The weight [O, I] that codes stand for."""
-    steps = unpack(codes, bits, torch.int8 if signed else torch.uint8)
+    steps = codes if bits == 8 else unpack(codes, bits, torch.int8 if signed else torch.uint8)
     grouped = steps.reshape(*scale.shape, steps.shape[1] // scale.shape[1]) - zero[..., None]
     return (grouped.to(scale.dtype) * scale[..., None]).reshape(steps.shape)
 
