@@ -55,7 +55,7 @@ class Held:
         if self.zero is None:
             return []
         lo, hi = (0, 255) if self.q.dtype is DType.U8 else (-128, 127)
-        return [build.clip(self.zero, lo=lo, hi=hi)]
+        return [build.clip(self.zero, lo=lo, hi=hi).named("zero")]
 
     @property
     def steps(self) -> Value:
@@ -65,7 +65,7 @@ class Held:
 
     def number(self) -> Value:
         """The tensor itself."""
-        return apply(Dequantize(), self.q, self.scale, *([] if self.zero is None else [self.zero]))
+        return apply(Dequantize(), self.q, self.scale.named("scale"), *([] if self.zero is None else [self.zero]))
 
 
 def held(value: Value) -> Held | None:
@@ -76,4 +76,4 @@ def held(value: Value) -> Held | None:
 def in_steps(bias: Value, scale: Value) -> Value:
     """What is added to integers of a scale, as such integers."""
     steps = build.clip(build.round(bias / scale), lo=float(-LARGEST_BIAS), hi=float(LARGEST_BIAS))
-    return apply(Cast(DType.I32), steps)
+    return apply(Cast(DType.I32), steps).named("bias")

@@ -36,7 +36,8 @@ def requantized(node: Node, walk: Walk) -> Change:
     if (scale, zero, node.outputs[0].dtype) == (source.scale, source.zero, source.q.dtype) and _holds(node.op, source):
         return source.q
     multiplier, shift = build.fixed_point(source.scale / scale)
-    result: Value = build.requantize(source.steps, multiplier, shift, zero, bits=node.op.bits, signed=node.op.signed)
+    factors = multiplier.named("multiplier"), shift.named("shift")
+    result: Value = build.requantize(source.steps, *factors, zero, bits=node.op.bits, signed=node.op.signed)
     return build.maximum(result, node.op.bounds[0]) if node.op.narrow else result
 
 
@@ -49,9 +50,10 @@ def bounded_after(node: Node, walk: Walk) -> Change:
     if limits is None or not _comes_of_integers(x.node.operands[0]):
         return None
     result = apply(node.op, x.node.operands[0], *setting)
-    for limit, choose in zip(limits, (build.maximum, build.minimum), strict=True):
+    for limit, choose, name in zip(limits, (build.maximum, build.minimum), ("least", "most"), strict=True):
         if limit is not None:
-            result = choose(result, apply(node.op, apply(Full(limit, (), x.dtype)), *setting))
+            bound = apply(node.op, apply(Full(limit, (), x.dtype)), *setting).named(name)
+            result = choose(result, bound)
     return result
 
 
