@@ -10,10 +10,12 @@ import pytest
 import architrave
 from architrave.ir.graph import Graph
 from architrave.ir.ops.norm import LayerNorm
+from architrave.ir.source import ArchitraveError
 from architrave.passes import apply
+from architrave.quantize.generated import generated
 from architrave.quantize.layerwise import ByHessian, Part, layerwise
 from architrave.quantize.norm_tweaking import NormTweaking, moments, moments_loss, norm_weights
-from tests.quantize.networks import tokens
+from tests.quantize.networks import convs, tokens
 
 RMS = """
 from std.linear import embedding, linear
@@ -92,3 +94,22 @@ def test_between_rounding_one_part_and_the_next():
     found = layerwise(made.graph, start, batches, ByHessian(), finish=finish)
     norms = [n.operands[1].op.path for n in made.graph.nodes if isinstance(n.op, LayerNorm)]
     assert any(not np.array_equal(found[path], start[path]) for path in norms)
+
+
+def test_a_model_writes_the_text_that_it_is_calibrated_by():
+    graph, weights, _ = tokens()
+    text = generated(graph, weights, 400, 3)
+    assert text.shape == (400, 3)
+    assert np.array_equal(text, generated(graph, weights, 400, 3))
+    scores = architrave.compile(graph, "numpy")(weights, text)[:, 0].astype(np.float64)
+    chances = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
+    # Over all texts each token comes as often as the model says.
+    found = np.bincount(text[:, 1], minlength=12) / 400
+    np.testing.assert_allclose(found, chances.mean(0), atol=0.06)
+
+
+def test_a_network_that_writes_no_text():
+    graph, weights, _ = convs()
+    with pytest.raises(ArchitraveError) as caught:
+        generated(graph, weights, 2, 4)
+    assert caught.value.diagnostics[0].code == "E917"
