@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-PART = 1 << 17
+PART = 1 << 16
 """How many sums are multiplied at a time, so that the products stay near the processor."""
 
 
@@ -32,9 +32,11 @@ def requantize(
     outer = max(range(acc.ndim), key=lambda axis: (acc.shape[axis] > 1, acc.strides[axis]))
     views = [np.moveaxis(np.broadcast_to(v, acc.shape), outer, 0) for v in (acc, factor, zero)]
     parts, rows = np.moveaxis(y, outer, 0), max(PART * acc.shape[outer] // acc.size, 1)
+    product = np.empty((rows, *parts.shape[1:]))
     for start in range(0, len(parts), rows):
         total, times, plus = (v[start : start + rows] for v in views)
-        steps = np.rint(total * times)
+        steps = np.multiply(total, times, out=product[: len(total)])
+        np.rint(steps, out=steps)
         np.add(steps, plus, out=steps)
         parts[start : start + rows] = np.clip(steps, lo, hi, out=steps)
     return y
