@@ -30,7 +30,9 @@ REPORTS = {
     "ops --matrix": "ops --matrix logical_not",
     "train": "train net.arch --data points.npz --batch 8 --epochs 1 --backend numpy",
     "sample": "sample letters.arch letters.safetensors --length 5 --backend numpy",
-    "quantize": "quantize net.arch --weights net.safetensors --calibrate points.npz --integer -o few.arch --report few.html",
+    "quantize": (
+        "quantize net.arch --weights net.safetensors --calibrate points.npz --integer -o few.arch --report few.html"
+    ),
     "weights init": "weights init net.arch --output net.safetensors",
     "weights inspect": "weights inspect net.safetensors net.arch",
 }
