@@ -71,3 +71,13 @@ def bisected(measure: Measure, order: Sequence[str], levels: Sequence[int], budg
 def _shares(values: Mapping[str, float]) -> dict[str, float]:
     total = sum(map(abs, values.values()))
     return {path: value / total if total else 0.0 for path, value in values.items()}
+
+
+def pipeline(bits: Bits, act: int = 8) -> str:
+    """The passes that round each weight to its bits, and what its layer is given to `act`; all else stays in floats.
+
+    Paths are those of weights in blocks of their own, as `layer.0.fc1.weight`. Of 16 bits and more none is rounded.
+    """
+    widths = sorted({width for width in bits.values() if width < 16})
+    layers = {width: [path.rpartition(".")[0] for path, b in bits.items() if b == width] for width in widths}
+    return ",".join(f"quantize{{bits={width} act={act} only={'|'.join(layers[width])}}}" for width in widths)

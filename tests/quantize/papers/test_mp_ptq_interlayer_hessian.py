@@ -12,10 +12,13 @@ import pytest
 import architrave
 from architrave.ir import build
 from architrave.ir.source import ArchitraveError
+from architrave.passes import apply
+from architrave.passes.quantize.sites import activation_sites, weight_sites
+from architrave.quantize.calibrate import calibrate
 from architrave.quantize.grid import Grid
 from architrave.quantize.hessian import curvatures, hessian_losses, traces
-from architrave.quantize.mixed import bisected, dependencies, ranking
-from tests.quantize.networks import convs
+from architrave.quantize.mixed import bisected, dependencies, pipeline, ranking
+from tests.quantize.networks import convs, error
 
 LOSS = """
 from std.linear import linear
@@ -122,3 +125,13 @@ def test_a_network_of_convolutions_under_a_budget():
     found = bisected(measure, order, (8, 4), budget)
     assert found.score >= budget
     assert 0 < sum(b == 4 for b in found.bits.values()) < len(paths)
+
+
+def test_passes_round_each_weight_to_its_bits():
+    graph, weights, batches = convs()
+    bits = {"stem.weight": 8, "one.weight": 4, "two.weight": 16, "three.weight": 4, "mid.weight": 2, "head.weight": 8}
+    made = apply(graph, pipeline(bits))
+    assert {site.path: site.op.bits for site in weight_sites(made.graph)} == {p: b for p, b in bits.items() if b < 16}
+    assert {site.op.bits for site in activation_sites(made.graph)} == {8}
+    ready = calibrate(made.graph, made.weights(weights), batches, backend="numpy")
+    assert 0 < error(made.graph, ready, graph, weights, batches) < 1
