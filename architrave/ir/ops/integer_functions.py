@@ -13,6 +13,7 @@ from architrave.ir.dims import Size
 from architrave.ir.graph import Value, apply
 from architrave.ir.op import Op, Sample, sample, typed, without_gradient
 from architrave.ir.ops import checks
+from architrave.ir.ops.bits import BitwiseAnd
 from architrave.ir.ops.index import Take
 from architrave.ir.ops.logic import Cast, Where
 from architrave.ir.ops.reduce import Max, Sum
@@ -151,7 +152,7 @@ def divided(a: Value, b: Value) -> Value:
     quotient = a // b
     # Twice the remainder might be too large.
     rest = a - quotient * b
-    return quotient + widened(rest - (b - rest) + quotient % 2 > 0)
+    return quotient + widened(rest - (b - rest) + apply(BitwiseAnd(), quotient, 1) > 0)
 
 
 def total(x: Value, axes: tuple[int, ...]) -> Value:
