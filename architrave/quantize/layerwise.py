@@ -167,11 +167,11 @@ def layerwise(
     how many layers are done, one by one.
     """
     graph = specialize(replace(graph, updates=()), training=False)
-    found, walk = layers(graph), started(weights, original, batches, backend)
+    walk, by_end = started(weights, original, batches, backend), {layer.end: layer for layer in layers(graph)}
     parts = stages(graph, [node for node in graph.nodes if isinstance(node.op, Linear | Conv)])
     for i, stage in enumerate(parts):
-        for layer in filter(lambda layer: stage.computes(layer.end), found):
-            walk.weights |= method(Task(layer, walk, stage, graph))
+        for end in filter(stage.computes, [value for value in stage.values if value in by_end]):
+            walk.weights |= method(Task(by_end[end], walk, stage, graph))
             progress(1)
         if finish is not None:
             walk.weights |= finish(Part(walk, stage, i / max(len(parts) - 1, 1)))

@@ -121,9 +121,10 @@ def migrated(
 def scaled(link: Link, weights: Weights, factors: Array) -> dict[str, Array]:
     """The weights of a link: those that make the channels divided by the factors, those that read them multiplied."""
     found: dict[str, Array] = {}
+    # A weight may make channels and read them, too: around it lies a residual connection.
     for parts, factor in ((link.before, 1 / factors), (link.after, factors)):
         for part in parts:
-            weight = _of(part.weight, weights)
+            weight = _of(part.weight, {**weights, **found})
             new = weight.reshape(part.view) * factor.reshape(part.factors)
             found[path_of(part.weight)] = new.reshape(weight.shape).astype(weight.dtype)
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -103,7 +104,7 @@ def _sizes_behind(order: Sequence[Node]) -> list[set[str]]:
 
 def _before_each(cuts: Sequence[Value], serials: Sequence[int]) -> Iterator[tuple[Value, bool]]:
     """Each cut, and whether it is the last before a start that has another start before it."""
-    counts = [sum(serial <= cut.node.serial for serial in serials) for cut in cuts]
+    counts = [bisect_right(serials, cut.node.serial) for cut in cuts]
     following = [*counts[1:], len(serials)]
     for cut, count, after in zip(cuts, counts, following, strict=True):
         yield cut, 0 < count < after

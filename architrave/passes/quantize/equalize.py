@@ -62,10 +62,11 @@ def _equalized(link: Link, current: dict[Value, Value]) -> dict[Value, Value]:
     # A channel that is always zero, or that nothing reads, has no range to share.
     both: Value = build.logical_and(made > 0.0, read > 0.0)
     factor: Value = build.where(both, build.sqrt(made / build.where(both, read, 1.0)), 1.0)
-    inverse = 1.0 / factor
-    return {p.weight: _times(current[p.weight], p, inverse) for p in link.before} | {
-        p.weight: _times(current[p.weight], p, factor) for p in link.after
-    }
+    found = {part.weight: current[part.weight] for part in (*link.before, *link.after)}
+    # A weight may make channels and read them, too: around it lies a residual connection.
+    for parts, each in ((link.before, 1.0 / factor), (link.after, factor)):
+        found |= {part.weight: _times(found[part.weight], part, each) for part in parts}
+    return found
 
 
 def _range(parts: Sequence[Part], current: dict[Value, Value]) -> Value:

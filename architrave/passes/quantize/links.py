@@ -66,13 +66,16 @@ def links(graph: Graph, functions: bool = False) -> Iterator[Link | Declined]:
     With `functions` channels are not to be scaled, but to change places: any function of single numbers hands that on.
     """
     seen: set[Value] = set()
+    refused: dict[Value, str] = {}
     uses = Counter(w for node in graph.nodes for w in node.operands if isinstance(w.op, Param))
     for node in graph.nodes:
         if not isinstance(node.op, Linear | Conv) or node.operands[0] in seen:
             continue
-        region = _Region(graph, uses, functions)
+        region = _Region(graph, uses, functions, refused)
         found = region.grown(node)
         seen |= set(region.axes)
+        if isinstance(found, Declined):
+            refused |= dict.fromkeys(region.axes, found.reason)
         yield found
 
 
@@ -83,6 +86,8 @@ class _Region:
     graph: Graph
     uses: Counter[Value]
     functions: bool
+    refused: dict[Value, str]
+    """Values of regions that cannot be scaled: what is joined to them cannot either."""
     axes: dict[Value, int] = field(default_factory=dict[Value, int])
     before: dict[Part, None] = field(default_factory=dict[Part, None])
     after: dict[Part, None] = field(default_factory=dict[Part, None])
@@ -97,6 +102,8 @@ class _Region:
         channels, pending = x.shape[axis], [(x, axis)]
         while pending:
             value, axis = pending.pop()
+            if value in self.refused:
+                return Declined(self.refused[value], reader)
             if value in self.axes:
                 if self.axes[value] != axis:
                     return Declined("its channels meet along two axes", reader)

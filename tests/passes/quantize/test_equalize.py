@@ -72,6 +72,23 @@ def test_eight_bits_for_a_whole_tensor_suffice_afterwards() -> None:
     assert errors[1] < 0.6 * errors[0]
 
 
+def test_a_layer_that_makes_and_reads_the_same_channels() -> None:
+    text = """
+from std.linear import linear
+model Net()(x: [N, 4]) -> [N, 3] {
+    y = x -> up: linear(6) -> relu
+    y = y + (y -> inner: linear(6) -> relu)
+    return y -> head: linear(3)
+}
+"""
+    graph = architrave.loads(text)
+    weights = unequal(graph)
+    new = apply(graph, "equalize").weights(weights, np.float64)
+    x, program = np.random.default_rng(0).normal(size=(5, 4)), architrave.compile(graph, "numpy")
+    np.testing.assert_allclose(program(new, x), program(weights, x), rtol=1e-9, atol=1e-9)
+    assert not np.allclose(new["inner.weight"], weights["inner.weight"])
+
+
 def test_a_channel_of_zeros_stays() -> None:
     graph = apply(architrave.loads(NETWORK), "inference,clean").graph
     weights = unequal(graph)
