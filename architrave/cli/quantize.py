@@ -18,7 +18,8 @@ from architrave.cli.settings import config_option
 from architrave.ir.source import error, printable
 
 if TYPE_CHECKING:
-    from architrave.quantize.plan import Begin, Plan, Quantized
+    from architrave.quantize.plan import Plan
+    from architrave.quantize.ptq import Begin, Quantized
 
 WORST = 10
 """Layers that are listed, those with the most noise first."""
@@ -75,7 +76,7 @@ def command(name: str, data: str, as_json: bool, **options: Any) -> int:
     backend computes alike. Says what that costs, layer by layer, and, on examples with labels, in
     accuracy. Files are written whole, and all of them or none.
     """
-    from architrave.quantize.plan import quantize
+    from architrave.quantize.ptq import quantize
     from architrave.quantize.report import facts, page
     from architrave.train.data import open_data
     from architrave.weights import load, read_metadata

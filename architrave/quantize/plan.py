@@ -1,44 +1,16 @@
-"""From a float checkpoint to a quantized network: fold, insert quantizers, calibrate, round, lower to integers."""
+"""How a network is quantized: which passes, what chooses ranges, what rounds weights, and on how many examples."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
-import numpy as np
-
-from architrave.backends.base import names
-from architrave.ir.arrays import Array
-from architrave.ir.bind import sizes_of
-from architrave.ir.graph import Graph
-from architrave.ir.source import ArchitraveError, error, printable
-from architrave.passes import Entry, Pipeline, Select
+from architrave.passes import Pipeline, Select
 from architrave.passes.quantize.insert import Quantize
-from architrave.passes.quantize.links import Link, links
-from architrave.passes.quantize.sites import sites
-from architrave.quantize.agreement import Agreement, agreement
-from architrave.quantize.calibrate import Seen, chosen, observe, weight_scales
-from architrave.quantize.layers import layers as rounded_layers
-from architrave.quantize.methods import MIGRATIONS, NEAREST, check_method, with_rounded_weights
-from architrave.quantize.noise import Layer, layers
+from architrave.quantize.methods import NEAREST
 from architrave.quantize.observers import MinMax, Observer
-from architrave.quantize.record import silent
-from architrave.quantize.running import reestimate
-from architrave.quantize.scores import scores
-from architrave.quantize.size import Size, size
-from architrave.quantize.smooth import migrated
-from architrave.train.data import Dataset
 
-Begin = Callable[[str, int], Callable[[int], object]]
-"""Told of a stage of the work and how many parts it has; what it gives is told how many more are done."""
-COMPARED = 16
-"""The examples on which layers are compared, at most."""
-AGREEING = 4
-"""The examples that every backend runs, at most."""
 FOLDING = "deploy"
-ROUNDING = ("quantize", "integer", "weight-only")
-"""How the passes are called whose refusals leave something in floats."""
 LOWERING = "integer,hoist,clean"
 PACKING = "weight-only,hoist,clean"
 
@@ -89,156 +61,3 @@ class Plan:
     def passes(self) -> str:
         """All passes as text."""
         return ",".join(map(str, (FOLDING, *self.inserting().passes, *self.lowering().passes)))
-
-
-@dataclass(frozen=True)
-class Quantized:
-    """A quantized network with its weights, and what became of it on the way.
-
-    `graph` has quantizers in floats, or is what that was lowered to. `settings` are the scales and zero points that
-    calibration chose. `before` and `after` are scores on examples with labels, and empty without.
-    """
-
-    plan: Plan
-    network: Graph
-    graph: Graph
-    weights: Mapping[str, Array]
-    seen: Sequence[Seen]
-    settings: Mapping[str, Array]
-    layers: Sequence[Layer]
-    size: Size
-    agreement: Agreement
-    declined: Sequence[Entry]
-    before: Mapping[str, float]
-    after: Mapping[str, float]
-
-
-def quantize(
-    network: Graph,
-    weights: Mapping[str, Any],
-    data: Dataset,
-    plan: Plan | None = None,
-    *,
-    test: Dataset | None = None,
-    begin: Begin = lambda stage, count: silent,
-) -> Quantized:
-    """Quantize a trained network by examples. `test` are those to score it on; by default, `data`.
-
-    Raises E803 for bits that cannot be had, E911 for NaN and infinity, E914 for an unknown method, E915 for examples
-    that do not fit or tell nothing, E919 where nothing can be rounded, and what the passes do.
-    """
-    plan = plan or Plan()
-    check_method(plan.method)
-    if plan.migrate:
-        check_method(plan.migrate, MIGRATIONS)
-    check_examples(network, data)
-    run = _Run(plan, _batches(data, plan), begin)
-    folded = plan.folding().run(network)
-    inserted = plan.inserting().run(folded.graph)
-    rounded = inserted.graph
-    if not sites(rounded):
-        hint = "it takes a convolution, a linear layer or a product of matrices, outside of loops and branches"
-        raise error("E919", f"nothing in `{network.name}` can be rounded to few bits", hint=hint)
-    floats = folded.weights(run.with_statistics(network, weights))
-    original = inserted.weights(run.migrated(folded.graph, floats))
-    seen, settings = run.observed(rounded, original)
-    held = run.rounded(rounded, {**original, **settings})
-    lowered = plan.lowering().run(rounded)
-    graph, final = lowered.graph, lowered.weights(held)
-    told = data if test is None else test
-    return Quantized(
-        plan,
-        network,
-        graph,
-        final,
-        seen,
-        settings,
-        run.compared(rounded, held, {**held, **original}),
-        size(rounded, final),
-        run.agreed(graph, final),
-        [e for e in (*inserted.journal.declined, *lowered.journal.declined) if e.step.startswith(ROUNDING)],
-        run.scored("the float network", network, weights, told),
-        run.scored("the quantized network", graph, final, told),
-    )
-
-
-@dataclass(frozen=True)
-class _Run:
-    """The parts of the work that run programs on examples, each with its progress."""
-
-    plan: Plan
-    batches: Sequence[tuple[Array, ...]]
-    begin: Begin
-
-    @property
-    def count(self) -> int:
-        return sum(len(batch[0]) for batch in self.batches)
-
-    def with_statistics(self, network: Graph, weights: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The weights of the float network, with running statistics taken anew where that is asked for."""
-        if not self.plan.reestimate:
-            return weights
-        progress = self.begin("statistics", self.count)
-        return reestimate(network, weights, self.batches, backend=self.plan.backend, progress=progress)
-
-    def migrated(self, graph: Graph, weights: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The weights of the folded network, with channels scaled where that is asked for."""
-        plan = self.plan
-        if not plan.migrate:
-            return weights
-        method = MIGRATIONS[plan.migrate](plan.bits, plan.group)
-        progress = self.begin(
-            f"scaling channels ({plan.migrate})", sum(isinstance(link, Link) for link in links(graph))
-        )
-        return migrated(graph, weights, self.batches, method, plan.backend, progress)
-
-    def observed(self, graph: Graph, weights: Mapping[str, Any]) -> tuple[list[Seen], dict[str, Array]]:
-        """What was seen of activations, and the scales and zero points chosen by it."""
-        progress = self.begin("observing", self.count)
-        seen = observe(graph, weights, self.batches, backend=self.plan.backend, progress=progress)
-        return seen, chosen(seen, weights, self.plan.observer, power_of_two=self.plan.power_of_two)
-
-    def rounded(self, graph: Graph, weights: Mapping[str, Any]) -> dict[str, Array]:
-        """The weights after the plan's method."""
-        plan = self.plan
-        held = weight_scales(graph, weights, power_of_two=plan.power_of_two) if plan.least_error else weights
-        progress = self.begin(f"rounding ({plan.method})", len(rounded_layers(graph)))
-        return with_rounded_weights(graph, held, self.batches, plan.method, backend=plan.backend, progress=progress)
-
-    def compared(self, graph: Graph, weights: Mapping[str, Any], original: Mapping[str, Any]) -> list[Layer]:
-        """What each layer loses, on the first examples."""
-        few = self.batches[: -(-COMPARED // self.plan.batch)]
-        progress = self.begin("comparing layers", sum(len(batch[0]) for batch in few))
-        return layers(graph, weights, original, few, backend=self.plan.backend, progress=progress)
-
-    def agreed(self, graph: Graph, weights: Mapping[str, Any]) -> Agreement:
-        """Whether all backends give the same bytes, on the very first examples."""
-        few = [x[:AGREEING] for x in self.batches[0]]
-        return agreement(graph, weights, few, names(), self.begin("comparing backends", len(names())))
-
-    def scored(self, what: str, graph: Graph, weights: Mapping[str, Any], data: Dataset) -> dict[str, float]:
-        """Accuracy and loss, where there are labels."""
-        return scores(
-            graph, weights, data, backend=self.plan.backend, progress=self.begin(f"scoring {what}", len(data))
-        )
-
-
-def check_examples(network: Graph, data: Dataset) -> None:
-    """Raises E915 for examples that do not fit a network, or are all one number: no range follows from these."""
-    named = printable(data.name)
-    try:
-        sizes_of(network, [x.shape for x in data.inputs])
-    except ArchitraveError as problem:
-        what = f"the examples of {named} do not fit `{network.name}`: {problem.diagnostics[0].message}"
-        raise error("E915", what, hint="give examples as the network takes them") from None
-    firsts = [x.reshape(-1)[:1] for x in data.inputs]
-    if all(bool(np.all(x == first)) for x, first in zip(data.inputs, firsts, strict=True)):
-        hint = "give examples such as the network will see"
-        raise error("E915", f"all numbers of {named} are the same: no range follows from them", hint=hint)
-
-
-def _batches(data: Dataset, plan: Plan) -> list[tuple[Array, ...]]:
-    """The inputs to calibrate by: examples drawn at random, the same each time."""
-    order = np.random.default_rng([0, len(data)]).permutation(len(data))[: plan.examples]
-    taken = data.taken(np.sort(order))
-    return [arrays[: len(taken.inputs)] for arrays in taken.parts(plan.batch)]
