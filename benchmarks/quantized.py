@@ -1,6 +1,6 @@
 """How fast integers of 8 bits are beside float32, on NumPy and PyTorch's eager mode: ratios in one run.
 
-    python benchmarks/quantized.py [--threads 1] [--rounds 7] [--batch 1 8] [--backend numpy torch] [NETWORK...]
+    python benchmarks/quantized.py [NETWORK...] [--threads 1] [--rounds 7] [--batch 1 8] [--backend numpy torch]
 
 Above 1 is faster than float32. First the layers of a ResNet-50, each a convolution or linear layer with a bias and,
 of integers, a zero point; then `requantize` beside what it takes the place of, a batch norm and relu; then whole
@@ -10,7 +10,8 @@ others on the machine disturb least, by the clock on more.
 
 NumPy has no product of bytes: integers are multiplied in float32, and cannot be faster than that but by what they save
 in memory. A single example through a linear layer is slower there, since the weight becomes floats each time. PyTorch
-multiplies bytes where the processor can (VNNI); depthwise convolutions are done in float32 there, too.
+multiplies bytes where the processor can (VNNI); depthwise convolutions are done in float32 there, too. Two threads say
+something on a machine that does nothing else.
 """
 
 from __future__ import annotations
