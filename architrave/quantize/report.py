@@ -43,7 +43,7 @@ def facts(found: Quantized) -> dict[str, Any]:
             "reference": same.reference,
             "bytes": same.total,
             "differing": dict(same.differing),
-            "largest": same.largest,
+            "largest": _finite(same.largest),
             "skipped": dict(same.skipped),
         },
         "before": dict(found.before),
@@ -58,7 +58,7 @@ def worst(layers: Sequence[Layer]) -> list[Layer]:
 
 def decibels(ratio: Ratio) -> str:
     """A ratio as text."""
-    return f"{ratio.decibels:.1f} dB" if math.isfinite(ratio.decibels) else "exact"
+    return "exact" if ratio.decibels == math.inf else f"{ratio.decibels:.1f} dB"
 
 
 def bits_text(layer: Layer) -> str:
@@ -132,14 +132,18 @@ def _bars(layers: Sequence[Layer]) -> str:
     shown = {id(layer) for layer in worst(layers)[:BARS]}
     bars = [layer for layer in layers if id(layer) in shown]
     figure, axes = _figure(9, 1 + 0.22 * len(bars), 1)
-    finite = [_finite(layer.output.decibels) for layer in bars]
-    longest = max((value for value in finite if value is not None), default=1.0)
-    drawn = axes[0].barh(range(len(bars)), [longest if value is None else value for value in finite], color=COLOR)
+    longest = max((value for layer in bars if math.isfinite(value := layer.output.decibels)), default=1.0)
+    drawn = axes[0].barh(range(len(bars)), [_length(layer.output, longest) for layer in bars], color=COLOR)
     axes[0].bar_label(drawn, [decibels(layer.output) for layer in bars], fontsize=6, padding=2)
     axes[0].set_yticks(range(len(bars)), [layer.name for layer in bars], fontsize=7)
     axes[0].invert_yaxis()
     axes[0].set_xlabel("signal to noise of the result, in decibels")
     return _svg(figure)
+
+
+def _length(ratio: Ratio, longest: float) -> float:
+    """How long a bar is: that of no noise as long as the longest."""
+    return longest if ratio.decibels == math.inf else _finite(ratio.decibels) or 0.0
 
 
 def _histograms(seen: Sequence[Seen], settings: Mapping[str, Any]) -> str:

@@ -19,7 +19,7 @@ from architrave.quantize.examples import check_examples
 from architrave.quantize.noise import Ratio, layers
 from architrave.quantize.plan import Plan
 from architrave.quantize.ptq import quantize
-from architrave.quantize.report import coarse, facts
+from architrave.quantize.report import coarse, decibels, facts
 from architrave.quantize.scores import scores
 from architrave.quantize.size import size
 from architrave.train import Dataset, Evaluation, Objective
@@ -52,9 +52,11 @@ def rounded(step="quantize"):
 
 def test_a_ratio_is_in_decibels():
     ratio = Ratio()
-    assert ratio.decibels == np.inf
+    assert (ratio.decibels, decibels(ratio)) == (np.inf, "exact")
     ratio.add(np.full(10, 10.0), np.full(10, 11.0))
     assert ratio.decibels == pytest.approx(20)
+    assert decibels(ratio) == "20.0 dB"
+    assert decibels(Ratio(0.0, 1.0)) == "-inf dB"
 
 
 def test_layers_are_compared_with_those_of_the_float_network():
