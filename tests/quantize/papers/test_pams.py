@@ -16,7 +16,7 @@ from architrave.passes import apply
 from architrave.passes.quantize.sites import activation_sites, weight_sites
 from architrave.quantize import MovingAverage, calibrate
 from architrave.quantize.size import size
-from architrave.train import Adam, Dataset, Loop, Objective, Recipe, Schedule, Trainer, run
+from architrave.train import Adam, Dataset, Group, Loop, Objective, Recipe, Schedule, Trainer, run
 
 RNG: Any = np.random.default_rng(0)
 LARGEST = {8: 127, 4: 7}
@@ -55,7 +55,9 @@ def test_the_range_moves_by_the_signs_of_what_is_cut_off(bits: int) -> None:
 
 
 def test_eight_bits_in_the_body_store_2_4_times_less() -> None:
-    made = apply(architrave.load("EDSR"), "quantize{bits=8 act=8 granularity=tensor symmetric=true only=body.*}")
+    made = apply(
+        architrave.load("EDSR"), "quantize{bits=8 act=8 granularity=tensor symmetric=true only=features.body.*}"
+    )
     held = [site for site in weight_sites(made.graph) if site.path is not None]
     assert len(held) == 32
     found = size(made.graph, {})
@@ -64,8 +66,8 @@ def test_eight_bits_in_the_body_store_2_4_times_less() -> None:
 
 
 def test_skips_are_rounded_too() -> None:
-    made = apply(architrave.load("EDSR", width=4, depth=1), "clean,quantize{symmetric=true only=body.*}")
-    sums = [node for node in made.graph.nodes if node.op.name == "add" and str(node.place).startswith("body")]
+    made = apply(architrave.load("EDSR", width=4, depth=1), "clean,quantize{symmetric=true only=features.body.*}")
+    sums = [node for node in made.graph.nodes if node.op.name == "add" and str(node.place).startswith("features.body")]
     assert [{v.op.name for v in node.operands} for node in sums] == [{"fake_quantize"}]
 
 
@@ -80,6 +82,32 @@ model M()(x: [N, 3, 4, 5], teacher: [N, 2, 4, 5]) = spatial_transfer(x, teacher)
     expected = np.linalg.norm(ours - theirs, axis=1).mean()
     np.testing.assert_allclose(interpret(graph, [x, teacher], {}).outputs[0], expected)
     assert interpret(graph, [x, 3 * np.sqrt(1.5) * x[:, :2]], {}).outputs[0] < 1
+
+
+TAUGHT = """
+from std.edsr import Enlarger, Features
+from std.loss import l1, spatial_transfer
+
+model Taught()(image: [N, 3, 6, 6], target: [N, 3, 12, 12]) {
+    f = image -> features: Features(4, 1)
+    told = image -> teacher: Features(4, 1)
+    return l1(f -> enlarge: Enlarger([2], 3), target) + 0.1 * spatial_transfer(f, told)
+}
+"""
+
+
+def test_a_rounded_network_learns_from_the_float_one() -> None:
+    network = architrave.loads(TAUGHT)
+    images = RNG.normal(size=(16, 3, 6, 6)).astype(np.float32)
+    data = Dataset((images, images.repeat(2, axis=2).repeat(2, axis=3)))
+    start = architrave.init(network)
+    start |= {path.replace("teacher", "features"): w for path, w in start.items() if path.startswith("teacher")}
+    made = apply(network, "quantize{bits=4 act=4 symmetric=true only=features.*},ranges{by=clipping}")
+    weights = calibrate(made.graph, made.weights(start), list(data.parts(4)), MovingAverage(0.9), backend="numpy")
+    recipe = Recipe(Adam(), groups=(Group("teacher.*", rate=0.0),))
+    outcome = run(Trainer(made.graph, recipe, Schedule(1e-2, 40), weights=weights), data, Loop(10, 4))
+    assert outcome.history[-1]["loss"] < 0.9 * outcome.history[0]["loss"]
+    assert all((outcome.weights[path] == w).all() for path, w in start.items() if path.startswith("teacher"))
 
 
 def test_ranges_learn_from_averages_on() -> None:
