@@ -31,9 +31,9 @@ class NormTweaking:
     no smaller is taken back.
     """
 
-    rate: float = 3e-4
+    rate: float = 1e-4
     growth: float = 1.0
-    epochs: int = 4
+    epochs: int = 1
     backend: str = "torch"
 
     def __call__(self, part: Part) -> Mapping[str, Array]:
