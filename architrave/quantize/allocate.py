@@ -20,7 +20,7 @@ from architrave.quantize.record import silent
 class Choice:
     """Bits for each weight, by path; what they take, and how much worse the network is with them, as estimated."""
 
-    size: int
+    size: float
     loss: float
     bits: Mapping[str, int]
 
@@ -43,7 +43,7 @@ def frontier(sizes: Mapping[str, Mapping[int, int]], losses: Mapping[str, Mappin
     return [Choice(size, loss, dict(zip(sizes, chosen, strict=True))) for size, loss, chosen in best]
 
 
-def within(choices: Sequence[Choice], budget: int) -> Choice:
+def within(choices: Sequence[Choice], budget: float) -> Choice:
     """The best choice that takes no more than a budget. Raises E918 where all take more."""
     fitting = [choice for choice in choices if choice.size <= budget]
     if not fitting:
@@ -67,18 +67,24 @@ def divergences(
     batches for each weight and each of the `widths`. Rounding is around 0 with a scale for each output channel.
     """
     program = compile(graph, backend)
-    exact = [_log_probabilities(program.run(weights, *x).outputs[0]) for x in batches]
+    exact = [log_probabilities(program.run(weights, *x).outputs[0]) for x in batches]
     found: dict[str, dict[int, float]] = {path: {} for path in paths}
     for path in paths:
         weight = np.asarray(weights[path])
         for bits in widths:
             rounded = Grid.symmetric(weight, bits, tuple(range(1, weight.ndim))).nearest(weight)
             held = {**weights, path: rounded.astype(weight.dtype)}
-            results = (_log_probabilities(program.run(held, *x).outputs[0]) for x in batches)
+            results = (log_probabilities(program.run(held, *x).outputs[0]) for x in batches)
             far = [(np.exp(p) * (p - q)).sum(-1).mean() for p, q in zip(exact, results, strict=True)]
             found[path][bits] = float(np.mean(far))
             progress(1)
     return found
+
+
+def log_probabilities(scores: Array) -> Array:
+    """The logarithms of the class probabilities of scores, which lie along the last axis; float64."""
+    shifted = scores.astype(np.float64) - scores.max(-1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(-1, keepdims=True)))
 
 
 def _undominated(
@@ -89,8 +95,3 @@ def _undominated(
         if not left or choice[1] < left[-1][1]:
             left.append(choice)
     return left
-
-
-def _log_probabilities(scores: Array) -> Array:
-    shifted = scores.astype(np.float64) - scores.max(-1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(-1, keepdims=True)))
