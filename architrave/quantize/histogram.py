@@ -69,7 +69,8 @@ class Histogram:
         self.lows.append(low)
         self.highs.append(high)
         self._reach(low, high)
-        scale = np.float32(2.0**-self.exponent)
+        # A small number times less than 1 may be 0 in float32, and a negative one would lose its bin.
+        scale = np.float32(2.0**-self.exponent) if self.exponent <= 0 else np.float64(2.0**-self.exponent)
         for start in range(0, flat.size, _CHUNK):
             places = np.floor(flat[start : start + _CHUNK] * scale).astype(np.intp) - self.first
             self.counts += np.bincount(places, minlength=len(self.counts))

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from architrave.ir.source import ArchitraveError
@@ -35,6 +35,7 @@ def seen(*batches):
 
 
 @given(st.lists(NUMBERS, min_size=1, max_size=4))
+@example([[2.5e16, -1.0747767458810862e-32], [-4.7e16]])
 def test_a_histogram_is_that_of_all_numbers_at_once(batches):
     pieces, whole, backwards = seen(*batches), seen([x for batch in batches for x in batch]), seen(*reversed(batches))
     for other in (whole, backwards):
