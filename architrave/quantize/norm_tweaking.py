@@ -33,7 +33,7 @@ class NormTweaking:
 
     rate: float = 1e-4
     growth: float = 1.0
-    epochs: int = 1
+    epochs: int = 4
     backend: str = "torch"
 
     def __call__(self, part: Part) -> Mapping[str, Array]:
