@@ -35,6 +35,13 @@ WORST = 10
 @click.option("--weights", required=True, metavar="FILE", help="The checkpoint of the trained network.")
 @click.option("--calibrate", "data", required=True, metavar="DATA", help="Examples, as `train --data` takes them.")
 @click.option("--bits", type=int, default=8, show_default=True, help="Bits of weights.")
+@click.option(
+    "--budget",
+    type=float,
+    default=0.0,
+    metavar="BITS",
+    help="Bits of a weight on average: each gets from 2 to --bits, the sensitive ones most.",
+)
 @click.option("--act", type=int, default=8, show_default=True, help="Bits of activations; 0 leaves them in floats.")
 @click.option(
     "--per", type=click.Choice(["channel", "tensor"]), default="channel", show_default=True, help="What has a scale."
@@ -92,6 +99,8 @@ def command(name: str, data: str, as_json: bool, **options: Any) -> int:
         found = quantize(network, weights, examples_, plan, test=test, begin=begin)
     text = network_text(found.graph) if places.network is not None else None
     about = {**read_metadata(options["weights"]), "passes": found.plan.passes}
+    if plan.budget:
+        about["bits"] = ",".join(f"{path}={bits}" for path, bits in found.bits.items())
     places.write(text, found.weights, about, page(found, examples_.name) if places.page is not None else None)
     if as_json:
         print_json("quantize", True, {**facts(found), **places.to_json(None)})
@@ -143,6 +152,7 @@ def _plan(options: dict[str, Any]) -> Plan:
         options["integer"],
         options["reestimate"],
         options["migrate"],
+        options["budget"],
         options["count"],
         options["batch"],
         options["backend"],

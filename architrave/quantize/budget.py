@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from architrave.ir.arrays import known
 from architrave.ir.cost import Sizes, multiply_adds_by_node
@@ -18,13 +19,16 @@ from architrave.ir.source import error
 from architrave.passes.quantize.rounded import CONTRACTIONS
 from architrave.passes.quantize.sites import sites, weight_sites
 from architrave.passes.quantize.widths import Bits
-from architrave.quantize.allocate import Choice, frontier
+from architrave.quantize.allocate import Choice, frontier, within
 from architrave.quantize.noise import quantizer
-from architrave.quantize.sensitivity import Losses
+from architrave.quantize.record import silent
+from architrave.quantize.sensitivity import Losses, distance, sensitivities
 from architrave.quantize.size import FLOAT_BITS
 
 Cost = Callable[[Bits], float]
 """What a network takes with other bits at the tensors that are named; the others have theirs."""
+LEVELS = (2, 3, 4, 6, 8)
+"""The bits that are tried, up to those that a weight has."""
 STEPS = 4096
 """In how many steps costs are counted for the front: that of a network with many tensors stays short."""
 
@@ -119,6 +123,37 @@ def greedy(losses: Losses, cost: Cost, budget: float) -> Choice:
         if i + 1 < len(levels[path]):
             heapq.heappush(waiting, (price(path, levels[path][i + 1]), path, i + 1))
     return Choice(spent, sum(losses[path][b] for path, b in bits.items()), bits)
+
+
+def allotted(
+    graph: Graph,
+    weights: Mapping[str, Any],
+    batches: Sequence[Sequence[Any]],
+    most: int,
+    budget: float,
+    *,
+    backend: str = "torch",
+    progress: Callable[[int], object] = silent,
+) -> dict[str, int]:
+    """The bits of each weight, of which a number has `budget` on average: those with the least loss, by the front.
+
+    That is of the weights that have `most` bits in `graph`, which is calibrated; what an annotation gives others keeps
+    these. What each loses alone is measured at the first output, in `len(levels(most))` runs over the batches for each.
+    Raises E918 for a budget below the fewest bits.
+    """
+    own = {site.scale: site.op.bits for site in weight_sites(graph)}
+    free = [path for path, bits in own.items() if bits == most]
+    far = distance(graph, weights, batches, backend=backend)
+    found = sensitivities(graph, weights, far, free, levels(most), progress)
+    losses = {path: found.get(path, {bits: 0.0}) for path, bits in own.items()}
+    size = size_in_bits(graph)
+    numbers = size(dict.fromkeys(own, 1))
+    return dict(within(front(losses, size), budget * numbers).bits)
+
+
+def levels(most: int) -> list[int]:
+    """The bits that are tried for a weight that may have `most`."""
+    return sorted({bits for bits in LEVELS if bits < most} | {most})
 
 
 def _wide(bits: int) -> int:

@@ -20,7 +20,7 @@ class Plan:
     """How a network is quantized. The options of the pass `quantize` have its names; `least_error` is about weights.
 
     `migrate` is `smoothquant`, `awq` or nothing. `examples` are those that activations are observed on, `batch` of them
-    at once.
+    at once. With a `budget` weights have from 2 to `bits` bits, and so many for each number on average.
     """
 
     bits: int = 8
@@ -37,6 +37,7 @@ class Plan:
     integer: bool = False
     reestimate: bool = False
     migrate: str = ""
+    budget: float = 0.0
     examples: int = 64
     batch: int = 4
     backend: str = "torch"

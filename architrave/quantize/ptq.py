@@ -12,8 +12,10 @@ from architrave.ir.graph import Graph
 from architrave.ir.source import error
 from architrave.passes import Entry
 from architrave.passes.quantize.links import Link, links
-from architrave.passes.quantize.sites import sites
+from architrave.passes.quantize.sites import sites, weight_sites
+from architrave.passes.quantize.widths import with_widths
 from architrave.quantize.agreement import Agreement, agreement
+from architrave.quantize.budget import allotted, levels
 from architrave.quantize.calibrate import Seen, chosen, observe, weight_scales
 from architrave.quantize.examples import check_examples, drawn_batches
 from architrave.quantize.layers import layers as rounded_layers
@@ -42,7 +44,8 @@ class Quantized:
     """A quantized network with its weights, and what became of it on the way.
 
     `graph` has quantizers in floats, or is what that was lowered to. `settings` are the scales and zero points that
-    calibration chose. `before` and `after` are scores on examples with labels, and empty without.
+    calibration chose, `bits` what weights got under a budget, by the paths of their scales. `before` and `after` are
+    scores on examples with labels, and empty without.
     """
 
     plan: Plan
@@ -51,6 +54,7 @@ class Quantized:
     weights: Mapping[str, Array]
     seen: Sequence[Seen]
     settings: Mapping[str, Array]
+    bits: Mapping[str, int]
     layers: Sequence[Layer]
     size: Size
     agreement: Agreement
@@ -71,7 +75,8 @@ def quantize(
     """Quantize a trained network by examples. `test` are those to score it on; by default, `data`.
 
     Raises E803 for bits that cannot be had, E911 for NaN and infinity, E914 for an unknown method, E915 for examples
-    that do not fit or tell nothing, E919 where nothing can be rounded, and what the passes do.
+    that do not fit or tell nothing, E918 for a budget that no bits keep, E919 where nothing can be rounded, and what
+    the passes do.
     """
     plan = plan or Plan()
     check_method(plan.method)
@@ -88,6 +93,9 @@ def quantize(
     floats = folded.weights(run.with_statistics(network, weights))
     original = inserted.weights(run.migrated(folded.graph, floats))
     seen, settings = run.observed(rounded, original)
+    bits = run.bits(rounded, {**original, **settings})
+    mixed = with_widths(rounded, bits)
+    rounded, original = mixed.graph, mixed.weights(original)
     held = run.rounded(rounded, {**original, **settings})
     lowered = plan.lowering().run(rounded)
     graph, final = lowered.graph, lowered.weights(held)
@@ -99,6 +107,7 @@ def quantize(
         final,
         seen,
         settings,
+        bits,
         run.compared(rounded, held, {**held, **original}),
         size(rounded, final),
         run.agreed(graph, final),
@@ -119,6 +128,10 @@ class _Run:
     @property
     def count(self) -> int:
         return sum(len(batch[0]) for batch in self.batches)
+
+    @property
+    def _few(self) -> Sequence[tuple[Array, ...]]:
+        return self.batches[: -(-COMPARED // self.plan.batch)]
 
     def with_statistics(self, network: Graph, weights: Mapping[str, Any]) -> Mapping[str, Any]:
         """The weights of the float network, with running statistics taken anew where that is asked for."""
@@ -144,6 +157,15 @@ class _Run:
         seen = observe(graph, weights, self.batches, backend=self.plan.backend, progress=progress)
         return seen, chosen(seen, weights, self.plan.observer, power_of_two=self.plan.power_of_two)
 
+    def bits(self, graph: Graph, weights: Mapping[str, Any]) -> dict[str, int]:
+        """The bits of each weight under the plan's budget, those that lose least on the first examples."""
+        plan = self.plan
+        if not plan.budget:
+            return {}
+        free = sum(site.op.bits == plan.bits for site in weight_sites(graph))
+        progress = self.begin("choosing bits", free * len(levels(plan.bits)))
+        return allotted(graph, weights, self._few, plan.bits, plan.budget, backend=plan.backend, progress=progress)
+
     def rounded(self, graph: Graph, weights: Mapping[str, Any]) -> dict[str, Array]:
         """The weights after the plan's method."""
         plan = self.plan
@@ -153,9 +175,8 @@ class _Run:
 
     def compared(self, graph: Graph, weights: Mapping[str, Any], original: Mapping[str, Any]) -> list[Layer]:
         """What each layer loses, on the first examples."""
-        few = self.batches[: -(-COMPARED // self.plan.batch)]
-        progress = self.begin("comparing layers", sum(len(batch[0]) for batch in few))
-        return layers(graph, weights, original, few, backend=self.plan.backend, progress=progress)
+        progress = self.begin("comparing layers", sum(len(batch[0]) for batch in self._few))
+        return layers(graph, weights, original, self._few, backend=self.plan.backend, progress=progress)
 
     def agreed(self, graph: Graph, weights: Mapping[str, Any]) -> Agreement:
         """Whether all backends give the same bytes, on the very first examples."""

@@ -159,3 +159,22 @@ def test_coarse_histograms_count_the_same():
         assert counts.sum() == seen.histograms[0].total
         assert (len(counts) <= 80, len(edges)) == (True, len(counts) + 1)
         assert edges[0] <= seen.histograms[0].low <= seen.histograms[0].high <= edges[-1]
+
+
+def test_a_budget_gives_each_weight_its_bits():
+    """Of those on which most depends, most; annotated ones keep theirs."""
+    text = TEXT.replace("    return", "    @quant(weight = 5)\n    return")
+    graph = find_in_text(text).elaborate({}).graph
+    plan = Plan(budget=4.5, act=0, backend="numpy", examples=8)
+    found = quantize(graph, init(graph, 0), DATA, plan)
+    numbers = {"a.weight_scale": 72, "b.weight_scale": 144, "c.weight_scale": 12}
+    assert found.bits["c.weight_scale"] == 5
+    assert sum(found.bits[path] * count for path, count in numbers.items()) <= 4.5 * sum(numbers.values())
+    assert {layer.bits[1] for layer in found.layers} == set(found.bits.values())
+    assert len(set(found.bits.values())) > 1
+    even = quantize(graph, init(graph, 0), DATA, replace(plan, budget=0.0, bits=2))
+    assert not even.bits
+    assert found.size.bits > even.size.bits
+    with pytest.raises(ArchitraveError) as caught:
+        quantize(graph, init(graph, 0), DATA, replace(plan, budget=1.0))
+    assert caught.value.diagnostics[0].code == "E918"
