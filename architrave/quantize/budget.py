@@ -17,12 +17,12 @@ from architrave.ir.cost import Sizes, multiply_adds_by_node
 from architrave.ir.graph import Graph, Node
 from architrave.ir.source import error
 from architrave.passes.quantize.rounded import CONTRACTIONS
-from architrave.passes.quantize.sites import sites, weight_sites
+from architrave.passes.quantize.sites import activation_sites, sites, weight_sites
 from architrave.passes.quantize.widths import Bits
 from architrave.quantize.allocate import Choice, frontier, within
 from architrave.quantize.noise import quantizer
 from architrave.quantize.record import silent
-from architrave.quantize.sensitivity import Losses, distance, sensitivities
+from architrave.quantize.sensitivity import Losses, distance, measured, sensitivities
 from architrave.quantize.size import FLOAT_BITS
 
 Cost = Callable[[Bits], float]
@@ -139,16 +139,27 @@ def allotted(
 
     That is of the weights that have `most` bits in `graph`, which is calibrated; what an annotation gives others keeps
     these. What each loses alone is measured at the first output, in `len(levels(most))` runs over the batches for each.
-    Raises E918 for a budget below the fewest bits.
+    Losses do not quite add up: where even bits within the budget change the output less, they are taken. Raises E918
+    for a budget below the fewest bits.
     """
     own = {site.scale: site.op.bits for site in weight_sites(graph)}
     free = [path for path, bits in own.items() if bits == most]
+    size = size_in_bits(graph)
+    numbers = size(dict.fromkeys(own, 1))
+    fewest = size(dict.fromkeys(free, levels(most)[0])) / max(numbers, 1)
+    if not budget >= fewest:
+        hint = f"the fewest that can be had are {fewest:.4g}"
+        raise error("E918", f"weights cannot have {budget:.4g} bits on average", hint=hint)
     far = distance(graph, weights, batches, backend=backend)
     found = sensitivities(graph, weights, far, free, levels(most), progress)
     losses = {path: found.get(path, {bits: 0.0}) for path, bits in own.items()}
-    size = size_in_bits(graph)
-    numbers = size(dict.fromkeys(own, 1))
-    return dict(within(front(losses, size), budget * numbers).bits)
+    limit = budget * numbers
+    mixed = within(front(losses, size), limit).bits
+    even = {path: max((b for b in by_bits if b <= budget), default=min(by_bits)) for path, by_bits in losses.items()}
+    exact = dict.fromkeys((site.scale for site in activation_sites(graph)), 0)
+    change = measured(graph, weights, far)
+    fitting = [bits for bits in (mixed, even) if size(bits) <= limit]
+    return dict(min(fitting, key=lambda bits: change({**exact, **bits})))
 
 
 def levels(most: int) -> list[int]:

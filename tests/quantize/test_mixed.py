@@ -16,7 +16,7 @@ from architrave.passes import apply
 from architrave.passes.quantize.sites import activation_sites, weight_sites
 from architrave.passes.quantize.widths import widths, with_widths
 from architrave.quantize.allocate import Choice, within
-from architrave.quantize.budget import bit_operations, front, greedy, size_in_bits, time
+from architrave.quantize.budget import allotted, bit_operations, front, greedy, size_in_bits, time
 from architrave.quantize.calibrate import calibrate
 from architrave.quantize.front import plot_front
 from architrave.quantize.hessian import traces
@@ -160,6 +160,19 @@ def test_greedy_is_near_the_front(network):
     for budget in np.linspace(taken(dict.fromkeys(losses, 3)), taken({}), 5):
         near = greedy(losses, taken, budget)
         assert within(best, near.size).loss <= near.loss + 1e-12
+
+
+@pytest.mark.parametrize("budget", [2, 3, 4.5, 9])
+def test_bits_on_average_that_are_no_worse_than_even_ones(network, budget):
+    graph, weights, batches = network
+    found = allotted(graph, weights, batches, 8, budget, backend="numpy")
+    size, exact = size_in_bits(graph), {site.scale: 0 for site in activation_sites(graph)}
+    even = dict.fromkeys(found, min(int(budget), 8))
+    assert size(found) <= budget * size(dict.fromkeys(found, 1))
+    far = measured(graph, weights, distance(graph, weights, batches, backend="numpy"))
+    assert far({**exact, **found}) <= far({**exact, **even})
+    if budget in (2, 9):
+        assert found == even
 
 
 def test_bisection_over_the_network_itself(network):
