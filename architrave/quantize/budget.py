@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,7 +22,7 @@ from architrave.passes.quantize.widths import Bits
 from architrave.quantize.allocate import Choice, frontier, within
 from architrave.quantize.noise import quantizer
 from architrave.quantize.record import silent
-from architrave.quantize.sensitivity import Losses, distance, measured, sensitivities
+from architrave.quantize.sensitivity import Losses, Measure, measured, sensitivities
 from architrave.quantize.size import FLOAT_BITS
 
 Cost = Callable[[Bits], float]
@@ -128,19 +128,16 @@ def greedy(losses: Losses, cost: Cost, budget: float) -> Choice:
 def allotted(
     graph: Graph,
     weights: Mapping[str, Any],
-    batches: Sequence[Sequence[Any]],
+    measure: Measure,
     most: int,
     budget: float,
-    *,
-    backend: str = "torch",
     progress: Callable[[int], object] = silent,
 ) -> dict[str, int]:
     """The bits of each weight, of which a number has `budget` on average: those with the least loss, by the front.
 
     That is of the weights that have `most` bits in `graph`, which is calibrated; what an annotation gives others keeps
-    these. What each loses alone is measured at the first output, in `len(levels(most))` runs over the batches for each.
-    Losses do not quite add up: where even bits within the budget change the output less, they are taken. Raises E918
-    for a budget below the fewest bits.
+    these. What each loses alone is measured with each of the `levels(most)`. Losses do not quite add up: where even
+    bits within the budget are better by the measure, they are taken. Raises E918 for a budget below the fewest bits.
     """
     own = {site.scale: site.op.bits for site in weight_sites(graph)}
     free = [path for path, bits in own.items() if bits == most]
@@ -150,16 +147,15 @@ def allotted(
     if not budget >= fewest:
         hint = f"the fewest that can be had are {fewest:.4g}"
         raise error("E918", f"weights cannot have {budget:.4g} bits on average", hint=hint)
-    far = distance(graph, weights, batches, backend=backend)
-    found = sensitivities(graph, weights, far, free, levels(most), progress)
+    found = sensitivities(graph, weights, measure, free, levels(most), progress)
     losses = {path: found.get(path, {bits: 0.0}) for path, bits in own.items()}
     limit = budget * numbers
     mixed = within(front(losses, size), limit).bits
     even = {path: max((b for b in by_bits if b <= budget), default=min(by_bits)) for path, by_bits in losses.items()}
     exact = dict.fromkeys((site.scale for site in activation_sites(graph)), 0)
-    change = measured(graph, weights, far)
+    loss = measured(graph, weights, measure)
     fitting = [bits for bits in (mixed, even) if size(bits) <= limit]
-    return dict(min(fitting, key=lambda bits: change({**exact, **bits})))
+    return dict(min(fitting, key=lambda bits: loss({**exact, **bits})))
 
 
 def levels(most: int) -> list[int]:

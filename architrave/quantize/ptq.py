@@ -25,6 +25,7 @@ from architrave.quantize.plan import Plan
 from architrave.quantize.record import silent
 from architrave.quantize.running import reestimate
 from architrave.quantize.scores import scores
+from architrave.quantize.sensitivity import Measure, distance, divergence
 from architrave.quantize.size import Size, size
 from architrave.quantize.smooth import migrated
 from architrave.train.data import Dataset
@@ -93,13 +94,14 @@ def quantize(
     floats = folded.weights(run.with_statistics(network, weights))
     original = inserted.weights(run.migrated(folded.graph, floats))
     seen, settings = run.observed(rounded, original)
-    bits = run.bits(rounded, {**original, **settings})
+    told = data if test is None else test
+    before = run.scored("the float network", network, weights, told)
+    bits = run.bits(rounded, {**original, **settings}, divergence if before else distance)
     mixed = with_widths(rounded, bits)
     rounded, original = mixed.graph, mixed.weights(original)
     held = run.rounded(rounded, {**original, **settings})
     lowered = plan.lowering().run(rounded)
     graph, final = lowered.graph, lowered.weights(held)
-    told = data if test is None else test
     return Quantized(
         plan,
         network,
@@ -112,7 +114,7 @@ def quantize(
         size(rounded, final),
         run.agreed(graph, final),
         [e for e in (*inserted.journal.declined, *lowered.journal.declined) if e.step.startswith(ROUNDING)],
-        run.scored("the float network", network, weights, told),
+        before,
         run.scored("the quantized network", graph, final, told),
     )
 
@@ -157,14 +159,15 @@ class _Run:
         seen = observe(graph, weights, self.batches, backend=self.plan.backend, progress=progress)
         return seen, chosen(seen, weights, self.plan.observer, power_of_two=self.plan.power_of_two)
 
-    def bits(self, graph: Graph, weights: Mapping[str, Any]) -> dict[str, int]:
+    def bits(self, graph: Graph, weights: Mapping[str, Any], measure: Callable[..., Measure]) -> dict[str, int]:
         """The bits of each weight under the plan's budget, those that lose least on the first examples."""
         plan = self.plan
         if not plan.budget:
             return {}
         free = sum(site.op.bits == plan.bits for site in weight_sites(graph))
         progress = self.begin("choosing bits", free * len(levels(plan.bits)))
-        return allotted(graph, weights, self._few, plan.bits, plan.budget, backend=plan.backend, progress=progress)
+        change = measure(graph, weights, self._few, backend=plan.backend)
+        return allotted(graph, weights, change, plan.bits, plan.budget, progress)
 
     def rounded(self, graph: Graph, weights: Mapping[str, Any]) -> dict[str, Array]:
         """The weights after the plan's method."""

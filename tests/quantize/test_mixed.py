@@ -165,11 +165,12 @@ def test_greedy_is_near_the_front(network):
 @pytest.mark.parametrize("budget", [2, 3, 4.5, 9])
 def test_bits_on_average_that_are_no_worse_than_even_ones(network, budget):
     graph, weights, batches = network
-    found = allotted(graph, weights, batches, 8, budget, backend="numpy")
+    change = distance(graph, weights, batches, backend="numpy")
+    found = allotted(graph, weights, change, 8, budget)
     size, exact = size_in_bits(graph), {site.scale: 0 for site in activation_sites(graph)}
     even = dict.fromkeys(found, min(int(budget), 8))
     assert size(found) <= budget * size(dict.fromkeys(found, 1))
-    far = measured(graph, weights, distance(graph, weights, batches, backend="numpy"))
+    far = measured(graph, weights, change)
     assert far({**exact, **found}) <= far({**exact, **even})
     if budget in (2, 9):
         assert found == even
