@@ -238,8 +238,8 @@ class Writer(FunctionScope):
             self.node(part)
         made = {v for n in whole.nodes for v in n.outputs}
         for old, new in zip(node.outputs, whole.outputs, strict=True):
-            if new in made and self._users.get(new) in self._written:
-                continue  # together with what selects from it
+            if new in made and (not self.uses(old) or self._users.get(new) in self._written):
+                continue  # nothing reads it, or it is written together with what selects from it
             self.values[old] = self.operand(new)
 
     def _use_anew(self, value: Value, more: int) -> None:

@@ -37,7 +37,7 @@ class Lookup(Op):
         return x.with_dtype(table.dtype)
 
     def expand(self, x: Value, table: Value) -> Value:
-        return apply(Take(0), table, widened(x) + 128 if x.dtype is DType.I8 else x)
+        return apply(Take(0), table, widened(x) - LEAST if x.dtype is DType.I8 else widened(x))
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
