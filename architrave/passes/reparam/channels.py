@@ -9,7 +9,7 @@ from architrave.ir.ops.leaves import Constant
 from architrave.ir.ops.shape import Flip
 from architrave.passes.journal import Declined
 from architrave.passes.reparam.affine import Dense, written
-from architrave.passes.reparam.cost import nominal
+from architrave.passes.reparam.cost import cost_before, cost_of, nominal
 from architrave.passes.reparam.views import view
 from architrave.passes.rewriter import Change, Walk
 
@@ -30,7 +30,9 @@ def channels_chosen(node: Node, walk: Walk) -> Change:
     bias = None if dense.bias is None else _chosen(node, dense.bias, dense.axis)
     out = node.outputs[0].shape
     chosen = Dense(dense.x, dense.axis, _chosen(node, dense.weight, dense.axis), bias, dense.window, out, dense.marks)
-    return written(chosen)
+    # A mean of one channel is a map without multiply-adds as long as it is written as a mean.
+    problem = cost_before(dense, node.operands[0].node, walk.static).problem(cost_of(chosen, walk.static))
+    return written(chosen) if problem is None else Declined(problem, node)
 
 
 def channels_permuted(node: Node, walk: Walk) -> Change:

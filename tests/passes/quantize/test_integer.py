@@ -74,6 +74,7 @@ def test_what_stays_in_floats(name: str) -> None:
         assert np.square(found - rough).mean() <= 0.05 * np.square(rough).mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["VGG16", "ResNet18", "ViTTi16", "ConvNeXtT"])
 def test_jax_gives_the_same_bytes_uncompiled(name: str) -> None:
     jax = pytest.importorskip("jax")
