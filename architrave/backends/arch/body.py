@@ -148,7 +148,7 @@ class Body(Statements):
 
     def control(self, node: Node, region: Region) -> None:
         """Write a control-flow operator."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not write control flow: define `control`")
 
     def finish(self, region: Region) -> None:
         """Write the new states, each computed before the states in it are set."""

@@ -43,7 +43,7 @@ class _Shortening(Op, register=False):
         return (build.where(finite, cotangents[0], 0.0),)
 
     def _rounded(self, bits: Array) -> Array:
-        raise NotImplementedError
+        raise NotImplementedError(f"{self.name} does not say how it rounds bits: define `_rounded`")
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
