@@ -159,10 +159,11 @@ class FunctionWriter(FlowWriter):
     def custom_gradient(self, node: Node, bodies: tuple[Region, ...]) -> None:
         """Without gradients it is the function itself, in place."""
         forward = bodies[0]
-        captures = [self.bind(v) for v in node.operands]
         self.prepare(forward)
-        for value, held in zip(forward.inputs, captures, strict=True):
-            self.values[value] = held
+        for inner, value in zip(forward.inputs, node.operands, strict=True):
+            # What the function takes once it may use twice: a variable must not be free in between.
+            self._use_anew(value, self.uses(inner) - 1)
+            self.values[inner] = self.bind(value)
         self.body(forward)
         for outer, inner in zip(node.outputs, forward.results, strict=True):
             self.count(inner, self.uses(inner) + self.uses(outer))
