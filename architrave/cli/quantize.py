@@ -162,7 +162,7 @@ def _plan(options: dict[str, Any]) -> Plan:
 @contextlib.contextmanager
 def counting(*, quiet: bool) -> Generator[Begin]:
     """Somewhere to tell how far the work is: one bar on the terminal, for one stage after another."""
-    from architrave.quantize.record import silent
+    from architrave.record.recorder import silent
 
     if quiet or not sys.stderr.isatty():
         yield lambda stage, count: silent

@@ -9,7 +9,6 @@ here: weights in, weights out.
 """
 
 from architrave.quantize.calibrate import Seen, calibrate, chosen, observe, weight_scales
-from architrave.quantize.histogram import Histogram
 from architrave.quantize.observers import (
     MSE,
     OBSERVERS,
@@ -21,26 +20,22 @@ from architrave.quantize.observers import (
     Percentile,
     observer,
 )
-from architrave.quantize.record import Recorder, unrounded
-from architrave.quantize.running import reestimate
+from architrave.quantize.unrounded import unrounded
 
 __all__ = [
     "MSE",
     "OBSERVERS",
     "Entropy",
-    "Histogram",
     "Integers",
     "MinMax",
     "MovingAverage",
     "Observer",
     "Percentile",
-    "Recorder",
     "Seen",
     "calibrate",
     "chosen",
     "observe",
     "observer",
-    "reestimate",
     "unrounded",
     "weight_scales",
 ]

@@ -12,7 +12,7 @@ from architrave.backends.base import names
 from architrave.backends.load import compile
 from architrave.ir.graph import Graph
 from architrave.ir.source import ArchitraveError
-from architrave.quantize.record import silent
+from architrave.record.recorder import silent
 
 
 @dataclass(frozen=True)

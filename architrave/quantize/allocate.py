@@ -13,7 +13,7 @@ from architrave.ir.arrays import Array
 from architrave.ir.graph import Graph
 from architrave.ir.source import error
 from architrave.quantize.grid import Grid
-from architrave.quantize.record import silent
+from architrave.record.recorder import silent
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,9 @@ from architrave.passes.quantize.sites import activation_sites, sites, weight_sit
 from architrave.passes.quantize.widths import Bits
 from architrave.quantize.allocate import Choice, frontier, within
 from architrave.quantize.noise import quantizer
-from architrave.quantize.record import silent
 from architrave.quantize.sensitivity import Losses, Measure, measured, sensitivities
 from architrave.quantize.size import FLOAT_BITS
+from architrave.record.recorder import silent
 
 Cost = Callable[[Bits], float]
 """What a network takes with other bits at the tensors that are named; the others have theirs."""

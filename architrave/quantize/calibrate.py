@@ -14,9 +14,10 @@ from architrave.ir.graph import Graph
 from architrave.ir.interpret import interpret
 from architrave.ir.source import error
 from architrave.passes.quantize.sites import Site, activation_sites, weight_sites
-from architrave.quantize.histogram import Histogram, rows
 from architrave.quantize.observers import Integers, MinMax, Observer
-from architrave.quantize.record import Recorder, silent, unrounded
+from architrave.quantize.unrounded import unrounded
+from architrave.record.histogram import Histogram, rows
+from architrave.record.recorder import Recorder, silent
 
 _SHARES = tuple(s / 64 for s in range(64, 15, -1))
 _HALVES = (1.0, 0.5, 0.25)

@@ -19,7 +19,7 @@ from architrave.ir.mode import specialize
 from architrave.ir.ops.packing import Pack, Unpack
 from architrave.passes.quantize.codebook import Lookup, lookups
 from architrave.quantize.layers import groups_of, hessians
-from architrave.quantize.record import Recorder
+from architrave.record.recorder import Recorder
 
 MOST = 2**24
 """How many distances are held at once."""

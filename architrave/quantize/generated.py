@@ -15,7 +15,7 @@ from architrave.backends.load import compile
 from architrave.ir.arrays import Array
 from architrave.ir.graph import Graph
 from architrave.ir.source import error
-from architrave.quantize.record import silent
+from architrave.record.recorder import silent
 
 
 def generated(

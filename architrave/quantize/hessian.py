@@ -16,7 +16,7 @@ from architrave.ir.graph import Graph, Value
 from architrave.ir.mode import specialize
 from architrave.ir.ops.leaves import path_of
 from architrave.quantize.grid import Grid
-from architrave.quantize.record import silent
+from architrave.record.recorder import silent
 
 
 def curvatures(loss: Graph, paths: Sequence[str]) -> Graph:

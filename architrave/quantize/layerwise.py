@@ -23,8 +23,9 @@ from architrave.ir.source import error
 from architrave.quantize.gptq import GPTQ
 from architrave.quantize.grid import Grid, shaped
 from architrave.quantize.layers import Layer, hessians, layers
-from architrave.quantize.record import Recorder, silent, unrounded
 from architrave.quantize.stages import Stage, between, stages
+from architrave.quantize.unrounded import unrounded
+from architrave.record.recorder import Recorder, silent
 
 Arrays = tuple[Array, ...]
 Weights = dict[str, Array]

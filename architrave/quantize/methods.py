@@ -12,8 +12,8 @@ from architrave.quantize.adaround import AdaRound
 from architrave.quantize.bias import BiasCorrection
 from architrave.quantize.layerwise import ByHessian, Finish, Method, Nearest, layerwise
 from architrave.quantize.norm_tweaking import NormTweaking
-from architrave.quantize.record import silent
 from architrave.quantize.smooth import AWQ, Chosen, SmoothQuant
+from architrave.record.recorder import silent
 
 NEAREST = "nearest"
 METHODS: Mapping[str, Callable[[str], tuple[Method, Finish | None] | None]] = {

@@ -15,7 +15,8 @@ from architrave.ir.interpret import interpret
 from architrave.ir.ops.quantize import FakeQuantize
 from architrave.passes.quantize.rounded import CONTRACTIONS, handed_on
 from architrave.passes.quantize.sites import weight_sites
-from architrave.quantize.record import Recorder, silent, unrounded
+from architrave.quantize.unrounded import unrounded
+from architrave.record.recorder import Recorder, silent
 
 
 @dataclass

@@ -20,7 +20,7 @@ from architrave.ir.ops.quantize import FakeQuantize
 from architrave.ir.types import TensorType
 from architrave.quantize.descent import Descent
 from architrave.quantize.layerwise import Part
-from architrave.quantize.record import Recorder
+from architrave.record.recorder import Recorder
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 
 from architrave.ir.arrays import Array
 from architrave.ir.source import error, nearest
-from architrave.quantize.histogram import Histogram
+from architrave.record.histogram import Histogram
 
 LEAST = float(np.finfo(np.float32).tiny)
 """The least scale: its inverse is a float32."""

@@ -17,17 +17,17 @@ from architrave.passes.quantize.widths import with_widths
 from architrave.quantize.agreement import Agreement, agreement
 from architrave.quantize.budget import allotted, levels
 from architrave.quantize.calibrate import Seen, chosen, observe, weight_scales
-from architrave.quantize.examples import check_examples, drawn_batches
 from architrave.quantize.layers import layers as rounded_layers
 from architrave.quantize.methods import MIGRATIONS, check_method, with_rounded_weights
 from architrave.quantize.noise import Layer, layers
 from architrave.quantize.plan import Plan
-from architrave.quantize.record import silent
-from architrave.quantize.running import reestimate
 from architrave.quantize.scores import scores
 from architrave.quantize.sensitivity import Measure, distance, divergence
 from architrave.quantize.size import Size, size
 from architrave.quantize.smooth import migrated
+from architrave.record.examples import check_examples, drawn_batches
+from architrave.record.recorder import silent
+from architrave.record.running import reestimate
 from architrave.train.data import Dataset
 
 Begin = Callable[[str, int], Callable[[int], object]]

@@ -12,9 +12,9 @@ import numpy as np
 
 from architrave.ir.source import error
 from architrave.quantize.calibrate import Seen
-from architrave.quantize.histogram import Histogram
 from architrave.quantize.noise import Layer, Ratio
 from architrave.quantize.ptq import Quantized
+from architrave.record.histogram import Histogram
 
 BARS, PICTURES, BINS = 40, 12, 80
 """The layers that have a bar, the histograms that are drawn, and the bins of these."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from architrave.ir.graph import Graph
-from architrave.quantize.record import Recorder, silent
+from architrave.record.recorder import Recorder, silent
 from architrave.train.data import Dataset
 from architrave.train.evaluation import is_classification
 

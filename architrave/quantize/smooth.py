@@ -22,7 +22,7 @@ from architrave.passes.quantize.links import Link, links
 from architrave.quantize.gptq import loss
 from architrave.quantize.grid import Grid
 from architrave.quantize.layers import groups_of, hessians
-from architrave.quantize.record import Recorder, silent
+from architrave.record.recorder import Recorder, silent
 
 Weights = Mapping[str, Any]
 Chosen = Callable[[Link, Weights, Sequence[Sequence[Array]]], Array]

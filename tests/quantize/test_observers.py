@@ -14,14 +14,13 @@ from architrave.quantize import (
     MSE,
     OBSERVERS,
     Entropy,
-    Histogram,
     Integers,
     MinMax,
     MovingAverage,
     Percentile,
     observer,
 )
-from architrave.quantize.histogram import rows
+from architrave.record.histogram import Histogram, rows
 
 NUMBERS = st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), max_size=40)
 SYMMETRIC, AFFINE = Integers(-127, 127), Integers(-128, 127, has_zero=True)

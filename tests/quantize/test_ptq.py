@@ -15,13 +15,13 @@ from architrave.models import find_in_text
 from architrave.passes import apply
 from architrave.quantize import MSE, calibrate
 from architrave.quantize.agreement import agreement
-from architrave.quantize.examples import check_examples
 from architrave.quantize.noise import Ratio, layers
 from architrave.quantize.plan import Plan
 from architrave.quantize.ptq import quantize
 from architrave.quantize.report import coarse, decibels, facts
 from architrave.quantize.scores import scores
 from architrave.quantize.size import size
+from architrave.record.examples import check_examples
 from architrave.train import Dataset, Evaluation, Objective
 
 TEXT = """

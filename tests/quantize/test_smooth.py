@@ -13,8 +13,8 @@ from architrave.quantize.bias import BiasCorrection, corrected, mean_after_relu
 from architrave.quantize.calibrate import calibrate
 from architrave.quantize.layers import layers
 from architrave.quantize.layerwise import Nearest, layerwise
-from architrave.quantize.record import Recorder
 from architrave.quantize.smooth import AWQ, SmoothQuant, migrated
+from architrave.record.recorder import Recorder
 from tests.quantize.networks import convs, error, tokens
 
 

@@ -11,12 +11,12 @@ import architrave
 from architrave.ir.mode import specialize
 from architrave.passes import apply
 from architrave.passes.quantize.sites import sites
-from architrave.quantize import Recorder
 from architrave.quantize.calibrate import calibrate
 from architrave.quantize.descent import Descent
 from architrave.quantize.distil import Distillation, statistics
 from architrave.quantize.observers import MinMax
-from architrave.quantize.running import reestimate
+from architrave.record import Recorder
+from architrave.record.running import reestimate
 from tests.quantize.papers.test_zeroq import trained
 
 MADE = Distillation(steps=100, descent=Descent(0.3, "cosine", backend="numpy"), logits=100.0)

@@ -12,12 +12,12 @@ from architrave.ir.mode import specialize
 from architrave.ir.source import ArchitraveError
 from architrave.passes import apply
 from architrave.passes.quantize.sites import activation_sites
-from architrave.quantize import Recorder
 from architrave.quantize.allocate import divergences, frontier, within
 from architrave.quantize.calibrate import calibrate
 from architrave.quantize.descent import Descent
 from architrave.quantize.distil import Distillation, matching, statistics
-from architrave.quantize.running import reestimate
+from architrave.record import Recorder
+from architrave.record.running import reestimate
 from tests.quantize.networks import tokens
 
 TEXT = """

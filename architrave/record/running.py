@@ -12,7 +12,7 @@ from architrave.ir.graph import Graph, Value
 from architrave.ir.mode import specialize
 from architrave.ir.ops.leaves import Full, path_of
 from architrave.ir.source import error
-from architrave.quantize.record import Recorder, silent
+from architrave.record.recorder import Recorder, silent
 
 
 def reestimate(

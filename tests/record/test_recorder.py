@@ -13,7 +13,8 @@ from architrave.ir.mode import specialize
 from architrave.ir.source import ArchitraveError
 from architrave.models import find_in_text
 from architrave.passes import apply
-from architrave.quantize import Recorder, unrounded
+from architrave.quantize import unrounded
+from architrave.record import Recorder
 
 TEXT = """
 from std.linear import linear

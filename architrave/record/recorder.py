@@ -1,4 +1,4 @@
-"""Inner values of a network, batch after batch: what calibration and reconstruction see of it."""
+"""Inner values of a network, batch after batch."""
 
 from __future__ import annotations
 
@@ -12,10 +12,8 @@ from architrave.backends.load import Program, compile
 from architrave.backends.runner import Session
 from architrave.ir.arrays import Array
 from architrave.ir.bind import sizes_of
-from architrave.ir.graph import Graph, Node, Value
+from architrave.ir.graph import Graph, Value
 from architrave.ir.mode import specialize
-from architrave.ir.ops.quantize import FakeQuantize
-from architrave.ir.rewrite import kept, rebuild
 from architrave.ir.source import error
 
 
@@ -65,18 +63,3 @@ class Recorder:
         """The arrays in the dtypes of the session, which the first batch has set. Raises E510, E511."""
         sizes_of(self.graph, [x.shape for x in arrays])
         return [x.astype(like.dtype, copy=False) for x, like in zip(arrays, session.execution.inputs, strict=True)]
-
-
-def unrounded(graph: Graph) -> tuple[Graph, dict[Value, Value]]:
-    """The network with its quantizers switched off, and for each of its values the one that it is there.
-
-    What a quantizer gives is what it is given. The weights stay the same, those of quantizers too: nothing reads these.
-    """
-    there: dict[Value, Value] = {}
-
-    def rewrite(node: Node, operands: tuple[Value, ...]) -> Sequence[Value]:
-        new = (operands[0],) if isinstance(node.op, FakeQuantize) else kept(node, operands)
-        there.update(zip(node.outputs, new, strict=True))
-        return new
-
-    return rebuild(graph, rewrite), there
