@@ -96,6 +96,10 @@ class Session:
         """All weights as they are now, by path."""
         return dict(self.weights)
 
+    def assign(self, weights: Mapping[str, Array]) -> None:
+        """Give some weights other values, in the shapes and dtypes that they have."""
+        self.weights |= weights
+
 
 def listed(results: Any) -> tuple[Any, ...]:
     """What a program returned, as a tuple: one output is returned by itself."""

@@ -22,7 +22,7 @@ from architrave.train.compare import compare_steps
 from architrave.train.data import Batches, Dataset, Stream, open_data
 from architrave.train.evaluation import Evaluation
 from architrave.train.groups import Group
-from architrave.train.loop import Loop, Outcome, run
+from architrave.train.loop import Loop, Outcome, Refresh, run
 from architrave.train.objective import Objective
 from architrave.train.optimizers import (
     LAMB,
@@ -61,6 +61,7 @@ __all__ = [
     "Progress",
     "RMSProp",
     "Recipe",
+    "Refresh",
     "Schedule",
     "Stream",
     "Trainer",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,20 @@ from architrave.train.trainer import Trainer
 Row = Mapping[str, Any]
 """One epoch of the history: epoch, step, loss, rate, seconds and, with validation, val_loss and val_accuracy."""
 
+Refresh = Callable[[Trainer, Sequence[Array]], object]
+"""What changes a network between two steps: it is given the trainer after a step, and the batch of that step.
+
+What it draws follows from the seed and the number of steps alone, so that a run which is cut off goes on as it was.
+"""
+
 
 @dataclass(frozen=True)
 class Loop:
     """How long a network is trained, and what is kept on the way.
 
     `checkpoints` get one after every `every` steps (0: after each epoch). With `patience`, training stops after so many
-    epochs without a lower validation loss. `on_step` is told of each step, `on_epoch` of each row of the history.
+    epochs without a lower validation loss. `refresh` are called one after another after each step; then `on_step` is
+    told of it, and `on_epoch` of each row of the history.
     """
 
     epochs: int
@@ -34,6 +41,7 @@ class Loop:
     patience: int = 0
     checkpoints: Folder | None = None
     every: int = 0
+    refresh: Sequence[Refresh] = ()
     on_step: Callable[[int, float], object] = lambda step, loss: None
     on_epoch: Callable[[Row], object] = lambda row: None
 
@@ -95,6 +103,8 @@ class _Run:
             rate = self.trainer.rate
             loss = self.trainer.train(*arrays)
             self.total += loss
+            for refresh in self.loop.refresh:
+                refresh(self.trainer, arrays)
             self.loop.on_step(self.trainer.steps, loss)
             within = self.trainer.steps % self.per_epoch
             if self.loop.checkpoints is not None and self.loop.every and within and within % self.loop.every == 0:

@@ -105,6 +105,17 @@ class Trainer:
         self._session = None
         self.steps = steps
 
+    def assign(self, states: Mapping[str, Any]) -> None:
+        """Give some states other values between two steps: weights, masks, what the optimizer remembers.
+
+        Raises E502 to E505 for what does not fit, and then nothing has changed.
+        """
+        fitted = fit({**self.states(), **states}, self.graph, self._dtype)
+        if self._session is None:
+            self._held = fitted
+        else:
+            self._session.assign({path: fitted[path] for path in states})
+
     @cached_property
     def evaluation(self) -> Evaluation:
         """The network in inference mode, with the loss."""

@@ -115,3 +115,10 @@ class JAXSession(Session):
         held = unnest(self.params) | unnest(self.state)
         # Integers of 64 bits have 32 of them in JAX, unless the run is in float64.
         return {path: np.array(held[path], first.dtype) for path, first in self.weights.items()}
+
+    def assign(self, weights: Mapping[str, Array]) -> None:
+        with self.runner.precision(self.execution):
+            changed = {path: self.runner.jax.numpy.asarray(w) for path, w in weights.items()}
+        params, state = (unnest(part) for part in (self.params, self.state))
+        self.params = nest({path: changed.get(path, w) for path, w in params.items()})
+        self.state = nest({path: changed.get(path, w) for path, w in state.items()})

@@ -102,3 +102,6 @@ class TorchSession(Session):
     def states(self) -> dict[str, Array]:
         held: Mapping[str, torch.Tensor] = self.model.state_dict()
         return {path: self.runner.array(held[path]) for path in self.weights}
+
+    def assign(self, weights: Mapping[str, Array]) -> None:
+        self.model.load_state_dict({path: self.runner.tensor(w) for path, w in weights.items()}, strict=False)
