@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -118,7 +118,7 @@ class JAXSession(Session):
 
     def assign(self, weights: Mapping[str, Array]) -> None:
         with self.runner.precision(self.execution):
-            changed = {path: self.runner.jax.numpy.asarray(w) for path, w in weights.items()}
+            changed: dict[str, Any] = {path: self.runner.jax.numpy.asarray(w) for path, w in weights.items()}
         params, state = (unnest(part) for part in (self.params, self.state))
         self.params = nest({path: changed.get(path, w) for path, w in params.items()})
         self.state = nest({path: changed.get(path, w) for path, w in state.items()})
