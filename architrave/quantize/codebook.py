@@ -18,7 +18,7 @@ from architrave.ir.graph import Graph
 from architrave.ir.mode import specialize
 from architrave.ir.ops.packing import Pack, Unpack
 from architrave.passes.quantize.codebook import Lookup, lookups
-from architrave.quantize.layers import groups_of, hessians
+from architrave.record.columns import groups_of, hessians
 from architrave.record.recorder import Recorder
 
 MOST = 2**24

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from architrave.ir.arrays import Array
-from architrave.ir.source import error
 from architrave.quantize.grid import Grid
+from architrave.record.columns import inverse_factor
 
 
 @dataclass(frozen=True)
@@ -32,24 +32,14 @@ class GPTQ:
 
         Computed in float64; the result is float32. Raises E911 for a curvature that is not finite.
         """
-        if not np.isfinite(hessian).all():
-            raise error("E911", "what a layer is given while it is rounded holds NaN or infinity")
         order = np.argsort(-np.diag(hessian), kind="stable") if self.ordered else np.arange(len(hessian))
         grid = grid.spread(weight.shape, weight.shape).columns(order)
         left = weight[:, order].astype(np.float64)
-        inverse = self._inverse(hessian[np.ix_(order, order)].astype(np.float64))
+        inverse = inverse_factor(hessian[np.ix_(order, order)].astype(np.float64), self.damping)
         done = np.empty(weight.shape, np.float32)
         for start in range(0, len(order), self.block):
             self._block(left, done, inverse, grid, slice(start, min(start + self.block, len(order))))
         return done[:, np.argsort(order)]
-
-    def _inverse(self, hessian: Array) -> Array:
-        """The upper Cholesky factor of the inverse of the damped curvature."""
-        curvature = np.diag(hessian)
-        # An input that is always 0 leaves its weights free: any curvature does.
-        added = np.where(curvature > 0, 0.0, 1.0) + max(self.damping, 1e-8) * (curvature.mean() or 1.0)
-        inverse = np.linalg.inv(hessian + np.diag(added))
-        return np.linalg.cholesky((inverse + inverse.T) / 2).T
 
     def _block(self, left: Array, done: Array, inverse: Array, grid: Grid, where: slice) -> None:
         errors = np.empty((len(left), where.stop - where.start))

@@ -1,7 +1,6 @@
 """Rounding a network layer after layer: each sees what the rounded ones before it give, and aims at the float network.
 
-A method that looks at one layer at a time is a function of a `Task`; `layerwise` runs it over a network. The examples
-are kept where they are between two parts of the network, so that the time is that of a few runs, however deep it is.
+A method that looks at one layer at a time is a function of a `Task`; `layerwise` runs it over a network.
 """
 
 from __future__ import annotations
@@ -16,51 +15,15 @@ import numpy as np
 from architrave.ir.arrays import Array
 from architrave.ir.graph import Graph, Value
 from architrave.ir.mode import specialize
-from architrave.ir.ops.contraction import Linear
-from architrave.ir.ops.conv import Conv
 from architrave.ir.ops.leaves import path_of
-from architrave.ir.source import error
 from architrave.quantize.gptq import GPTQ
 from architrave.quantize.grid import Grid, shaped
-from architrave.quantize.layers import Layer, hessians, layers
-from architrave.quantize.stages import Stage, between, stages
+from architrave.quantize.layers import Layer, layers
 from architrave.quantize.unrounded import unrounded
+from architrave.record.columns import hessians
 from architrave.record.recorder import Recorder, silent
-
-Arrays = tuple[Array, ...]
-Weights = dict[str, Array]
-
-
-@dataclass(frozen=True)
-class Stream:
-    """Examples on their way through a network, batch by batch: where they are in floats, and where rounded."""
-
-    exact: list[Arrays]
-    rounded: list[Arrays]
-
-
-@dataclass
-class Walk:
-    """A rounded network, its float twin, and the examples at the part that comes next."""
-
-    weights: Weights
-    """Those of the rounded network, as far as they are chosen."""
-    original: Mapping[str, Array]
-    stream: Stream
-    backend: str
-
-    def record(self, stage: Stage, values: Sequence[Value], exact: bool) -> list[Arrays]:
-        """What values of the part are on each batch; in floats, or in the rounded network as it is now."""
-        graph = replace(stage.graph, outputs=tuple(stage.values[v] for v in values))
-        graph = unrounded(graph)[0] if exact else graph
-        recorder = Recorder(graph, {str(i): value for i, value in enumerate(graph.outputs)}, self.backend)
-        weights, batches = (self.original, self.stream.exact) if exact else (self.weights, self.stream.rounded)
-        read = {path_of(w): weights[path_of(w)] for w in graph.weights}
-        return [tuple(found.values()) for found in recorder.stream(read, batches)]
-
-    def advance(self, stage: Stage) -> None:
-        """Run all examples through the part, as it is now."""
-        self.stream = Stream(*(self.record(stage, stage.end, exact) for exact in (True, False)))
+from architrave.record.stages import Stage, between
+from architrave.record.walk import Arrays, Part, Walk, Weights, started
 
 
 @dataclass(frozen=True)
@@ -120,29 +83,6 @@ class Task:
         return Recorder(self.part, {"y": self.part.outputs[0]}, self.walk.backend)
 
 
-def started(
-    weights: Mapping[str, Any],
-    original: Mapping[str, Any] | None,
-    batches: Sequence[Sequence[Any]],
-    backend: str,
-) -> Walk:
-    """The walk where it begins. Raises E912 where there are no batches."""
-    if not batches:
-        raise error("E912", "there are no examples to round by", hint="some hundred that are like what is to come")
-    held, exact = ({p: np.asarray(w) for p, w in each.items()} for each in (weights, original or weights))
-    given = [tuple(np.asarray(x) for x in batch) for batch in batches]
-    return Walk(held, exact, Stream(given, list(given)), backend)
-
-
-@dataclass(frozen=True)
-class Part:
-    """One part of the network when its layers are rounded: `depth` goes from 0 for the first to 1 for the last."""
-
-    walk: Walk
-    stage: Stage
-    depth: float
-
-
 Finish = Callable[[Part], Mapping[str, Array]]
 """New weights of a part, once its layers are rounded."""
 Method = Callable[[Task], Mapping[str, Array]]
@@ -168,16 +108,14 @@ def layerwise(
     how many layers are done, one by one.
     """
     graph = specialize(replace(graph, updates=()), training=False)
-    walk, by_end = started(weights, original, batches, backend), {layer.end: layer for layer in layers(graph)}
-    parts = stages(graph, [node for node in graph.nodes if isinstance(node.op, Linear | Conv)])
-    for i, stage in enumerate(parts):
-        for end in filter(stage.computes, [value for value in stage.values if value in by_end]):
-            walk.weights |= method(Task(by_end[end], walk, stage, graph))
+    walk = started(weights, original, batches, backend, lambda part: unrounded(part)[0])
+    by_end = {layer.end: layer for layer in layers(graph)}
+    for part in walk.parts(graph):
+        for end in filter(part.stage.computes, [value for value in part.stage.values if value in by_end]):
+            walk.weights |= method(Task(by_end[end], walk, part.stage, graph))
             progress(1)
         if finish is not None:
-            walk.weights |= finish(Part(walk, stage, i / max(len(parts) - 1, 1)))
-        if i + 1 < len(parts):
-            walk.advance(stage)
+            walk.weights |= finish(part)
     return walk.weights
 
 

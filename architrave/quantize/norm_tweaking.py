@@ -19,8 +19,8 @@ from architrave.ir.ops.norm import LayerNorm, RmsNorm
 from architrave.ir.ops.quantize import FakeQuantize
 from architrave.ir.types import TensorType
 from architrave.quantize.descent import Descent
-from architrave.quantize.layerwise import Part
 from architrave.record.recorder import Recorder
+from architrave.record.walk import Part
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class NormTweaking:
             return {}
         loss = moments_loss(part.stage.graph)
         targets = [moments(y, _axis(end)) for (y,) in part.walk.record(part.stage, [end], exact=True)]
-        batches = [(*x, *target) for x, target in zip(part.walk.stream.rounded, targets, strict=True)]
+        batches = [(*x, *target) for x, target in zip(part.walk.stream.changed, targets, strict=True)]
         descent = Descent(self.rate * (1 + self.growth * part.depth), backend=self.backend)
         steps = self.epochs * len(batches)
         found, _ = descent.run(loss, part.walk.weights, norms, (b for _ in range(self.epochs) for b in batches), steps)

@@ -17,7 +17,7 @@ from architrave.ir.ops.contraction import Linear
 from architrave.ir.ops.conv import Conv
 from architrave.ir.ops.leaves import path_of
 from architrave.passes.quantize.links import Link, Part, links
-from architrave.quantize.layers import groups_of
+from architrave.record.columns import groups_of
 
 Likeness = Callable[[Array], Array]
 """For the rows [O, n] of a weight one number each: those with like numbers come to lie side by side."""

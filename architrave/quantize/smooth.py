@@ -21,7 +21,7 @@ from architrave.ir.source import error
 from architrave.passes.quantize.links import Link, links
 from architrave.quantize.gptq import loss
 from architrave.quantize.grid import Grid
-from architrave.quantize.layers import groups_of, hessians
+from architrave.record.columns import groups_of, hessians
 from architrave.record.recorder import Recorder, silent
 
 Weights = Mapping[str, Any]

@@ -11,9 +11,10 @@ from architrave.passes import apply
 from architrave.passes.quantize.sites import weight_sites
 from architrave.quantize.gptq import GPTQ, loss
 from architrave.quantize.grid import Grid, shaped
-from architrave.quantize.layers import hessians, layers
+from architrave.quantize.layers import layers
 from architrave.quantize.layerwise import ByHessian, Nearest, layerwise
-from architrave.quantize.stages import stages
+from architrave.record.columns import hessians
+from architrave.record.stages import stages
 from tests.quantize.networks import convs, error, tokens
 
 NETWORKS = {"convs": convs, "tokens": tokens}

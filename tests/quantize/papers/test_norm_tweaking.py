@@ -13,8 +13,9 @@ from architrave.ir.ops.norm import LayerNorm
 from architrave.ir.source import ArchitraveError
 from architrave.passes import apply
 from architrave.quantize.generated import generated
-from architrave.quantize.layerwise import ByHessian, Part, layerwise
+from architrave.quantize.layerwise import ByHessian, layerwise
 from architrave.quantize.norm_tweaking import NormTweaking, moments, moments_loss, norm_weights
+from architrave.record.walk import Part
 from tests.quantize.networks import convs, tokens
 
 RMS = """
@@ -52,7 +53,7 @@ class Watched:
         weights = {**part.walk.weights, **new}
         read = {w.op.path: weights[w.op.path] for w in loss.graph.weights}
         exact = part.walk.record(part.stage, part.stage.end, exact=True)
-        batches = zip(part.walk.stream.rounded, exact, strict=True)
+        batches = zip(part.walk.stream.changed, exact, strict=True)
         return float(np.mean([loss(read, *x, *moments(y, y.ndim - 1)) for x, (y,) in batches]))
 
 
