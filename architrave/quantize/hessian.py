@@ -11,7 +11,7 @@ import numpy as np
 from architrave.backends.load import compile
 from architrave.ir import build
 from architrave.ir.arrays import Array, known
-from architrave.ir.autodiff import grad
+from architrave.ir.autodiff import hessian_products
 from architrave.ir.graph import Graph, Value
 from architrave.ir.mode import specialize
 from architrave.ir.ops.leaves import path_of
@@ -22,22 +22,15 @@ from architrave.record.recorder import silent
 def curvatures(loss: Graph, paths: Sequence[str]) -> Graph:
     """The graph that takes what `loss` takes, then a tensor `v` like each weight, and gives `v' H v` for each.
 
-    `H v` is the gradient of the product of `v` and the gradient, over all these weights at once, and `loss` gives one
-    number, in the mode of inference. Raises what `grad` does.
+    `H` is the Hessian by all these weights at once of `loss`, one number, in the mode of inference. Raises what
+    `grad` does.
     """
     loss = specialize(replace(loss, updates=()), training=False)
     weights = {path_of(w): w for w in loss.weights}
-    chosen = [weights[path] for path in paths]
-    slope = grad(loss, wrt=chosen)
-    directions = tuple(build.input(f"v{i}", w.type) for i, w in enumerate(chosen))
-    products: list[Value] = [build.sum(g * v) for g, v in zip(slope.outputs, directions, strict=True)]
-    total = products[0]
-    for product in products[1:]:
-        total = total + product
-    inputs = (*slope.inputs, *directions)
-    bent = grad(replace(slope, inputs=inputs, outputs=(total,)), wrt=chosen)
-    ends: list[Value] = [build.sum(h * v) for h, v in zip(bent.outputs, directions, strict=True)]
-    return replace(bent, outputs=tuple(ends), name=f"{loss.name}_curvatures")
+    products = hessian_products(loss, [weights[path] for path in paths])
+    directions = products.inputs[len(loss.inputs) :]
+    ends: list[Value] = [build.sum(h * v) for h, v in zip(products.outputs, directions, strict=True)]
+    return replace(products, outputs=tuple(ends), name=f"{loss.name}_curvatures")
 
 
 def traces(
