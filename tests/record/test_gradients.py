@@ -42,5 +42,5 @@ def test_what_is_refused() -> None:
     gradients = Gradients(GRAPH, ["a"], "numpy")
     with pytest.raises(ArchitraveError, match="E912"):
         gradients.mean(WEIGHTS, [])
-    with pytest.raises(ArchitraveError, match="E911.*`a` is NaN or infinite in 3 of 3"):
+    with pytest.raises(ArchitraveError, match=r"E911.*`a` is NaN or infinite in 3 of 3"):
         gradients.mean({**WEIGHTS, "b": np.array(np.nan)}, BATCHES)
