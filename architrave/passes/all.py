@@ -27,6 +27,7 @@ from architrave.passes.reparam import (
     pre_layer_norm,
     pre_rmsnorm,
 )
+from architrave.passes.sparsify import mask, scap, skip_zeros, topk_activations
 
 __all__ = [
     "binary",
@@ -47,6 +48,7 @@ __all__ = [
     "integer",
     "invariant",
     "l_mul",
+    "mask",
     "merge",
     "mode",
     "mpbn",
@@ -55,6 +57,9 @@ __all__ = [
     "pre_layer_norm",
     "pre_rmsnorm",
     "ranges",
+    "scap",
     "simplify",
+    "skip_zeros",
+    "topk_activations",
     "weight_only",
 ]

@@ -1,0 +1,1 @@
+"""Passes that make networks sparse, in weights or in activations."""
