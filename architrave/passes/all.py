@@ -28,6 +28,7 @@ from architrave.passes.reparam import (
     pre_rmsnorm,
 )
 from architrave.passes.sparsify import mask, scap, skip_zeros, topk_activations
+from architrave.passes.structure import drop
 
 __all__ = [
     "binary",
@@ -39,6 +40,7 @@ __all__ = [
     "cp_conv",
     "crms_norm",
     "dead",
+    "drop",
     "duplicates",
     "equalize",
     "expand",

@@ -1,0 +1,1 @@
+"""Structured pruning by what data say: which channels, heads and layers of a network can go."""
