@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
+GHOSTS = [[(3, 32, 16, 0, 1)], [(5, 48, 24, 0.25, 2)]]
+REGNETS = ("RegNetY400MF", "RegNetY1600MF", "RegNetY16GF")
+
 SMALL: dict[str, dict[str, Any]] = {
     "BARTBase": {"vocab": 31, "width": 8, "depth": 1, "heads": 2, "hidden": 12, "context": 12},
     "BERTBase": {"vocab": 31, "width": 16, "depth": 2, "heads": 4, "hidden": 24, "context": 12},
     "BiPFTBase": {"vocab": 31, "width": 8, "depth": 1, "heads": 2, "hidden": 12, "context": 12},
     "ConvNeXtT": {"classes": 5, "depths": [1, 2], "widths": [8, 12], "size": 32},
     "DLRM": {"tables": [5, 7, 3], "dense": 4, "width": 6, "bottom": [8], "top": [10, 8]},
+    "DeiTTi16": {"classes": 5, "width": 6, "depth": 2, "heads": 3, "hidden": 8, "patch": 8, "size": 16},
     "DenseNet121": {"classes": 5, "width": 8, "growth": 4, "depths": [2, 2], "size": 32},
     "DenseNet169": {"classes": 5, "width": 8, "growth": 4, "depths": [1, 2, 1], "size": 64},
     "EDSR": {"width": 4, "depth": 2, "factors": [2]},
     **{f"EfficientNetB{i}": {"classes": 5, "width": 0.25, "depth": 0.1, "size": 64} for i in range(8)},
     "FastViTT8": {"classes": 5, "depths": [1, 1], "widths": [8, 16], "size": 32},
     "GPT2Small": {"vocab": 31, "width": 16, "depth": 2, "heads": 4, "context": 12},
+    "GhostNet": {"classes": 5, "width": 0.25, "stages": GHOSTS, "last": 12, "size": 32},
+    "InceptionV3": {"classes": 5, "width": 0.0625, "pooled": [], "hidden": [16], "last": 0, "size": 75},
     "LSTMTagger": {"vocab": 31, "width": 6, "hidden": 5, "depth": 2, "tags": 4},
     "Llama": {"vocab": 31, "width": 16, "depth": 2, "heads": 4, "kv_heads": 2, "hidden": 24},
     "MLPMixerB16": {"classes": 5, "width": 12, "depth": 1, "tokens": 6, "hidden": 16, "patch": 8, "size": 16},
@@ -25,6 +31,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "NFNetF0": {"classes": 5, "depths": [1, 2], "widths": [16, 24], "stem": 16, "group_width": 4, "size": 32},
     "NFResNet50": {"classes": 5, "depths": [1, 2], "widths": [16, 24], "stem": 8, "size": 32},
     "PHResNet18": {"classes": 5, "n": 2, "width": 4, "depths": [1, 1], "size": 16},
+    **{name: {"classes": 5, "depths": [1, 2], "widths": [8, 16], "group_width": 4, "size": 32} for name in REGNETS},
     "RepVGGA0": {"classes": 5, "depths": [1, 2], "widths": [8, 12], "size": 32},
     "RepViTM09": {"classes": 5, "depths": [1, 2], "widths": [8, 12], "size": 32},
     "ResNet18": {"classes": 5, "width": 4, "depths": [1, 2], "size": 32},
@@ -32,6 +39,10 @@ SMALL: dict[str, dict[str, Any]] = {
     "ResNet50": {"classes": 5, "width": 4, "depths": [1, 2], "size": 32},
     "ResNet101": {"classes": 5, "width": 4, "depths": [1, 1, 2], "size": 32},
     "ResNet152": {"classes": 5, "width": 4, "depths": [2, 2], "size": 32},
+    "ResNeXt50": {"classes": 5, "width": 4, "depths": [1, 2], "groups": 2, "group_width": 2, "size": 32},
+    "ShuffleNetV2X0_5": {"classes": 5, "depths": [2, 1], "widths": [8, 12], "stem": 4, "last": 8, "size": 32},
+    "ShuffleNetV2X1_0": {"classes": 5, "depths": [1, 2], "widths": [8, 12], "stem": 6, "last": 8, "size": 32},
+    "SwinT": {"classes": 5, "width": 8, "depths": [2, 1], "heads": [2, 4], "window": 3, "size": 28},
     "TernaryBARTBase": {"vocab": 31, "width": 8, "depth": 1, "heads": 2, "hidden": 12, "context": 12},
     "UNet": {"width": 4, "depth": 2, "size": 60},
     "UniRepLKNetS": {"classes": 5, "depths": [1, 4], "width": 8, "large_every": [0, 3], "size": 32},
