@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -49,6 +49,12 @@ class Plan:
             what = f"`{self.pattern}` leaves a density of {self.pattern.density:g}, not of {self.density:g}"
             raise error("E925", what, hint="leave the density out")
         return self.pattern.density
+
+    def at(self, density: float) -> Plan:
+        """The plan on the way there, when so many numbers stay."""
+        if isinstance(self.pattern, NM):
+            return replace(self, pattern=self.pattern.at(density), density=None)
+        return replace(self, density=density)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,162 @@
+"""`architrave sparsify`: a trained network of whose weights most are 0."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from architrave.cli.help import examples
+from architrave.cli.places import Places, network_text
+from architrave.cli.quantize import counting
+from architrave.cli.report import json_option, print_json
+from architrave.cli.selection import Selection, model_options
+from architrave.cli.settings import config_option
+from architrave.ir.source import printable
+
+if TYPE_CHECKING:
+    from architrave.sparsity.one_shot import Sparse
+
+
+@examples(
+    "architrave sparsify net.arch --weights net.safetensors --density 0.1 -o sparse.arch",
+    "architrave sparsify net.arch --weights net.safetensors --pattern 2:4 --weights-out few.safetensors",
+    "architrave sparsify net.arch --weights net.safetensors --density 0.5 --pattern block:2x1",
+)
+@click.command("sparsify")
+@click.argument("name", metavar="MODEL")
+@click.option("--weights", required=True, metavar="FILE", help="The checkpoint of the trained network.")
+@click.option("--density", type=float, metavar="SHARE", help="The share of the weights that stays: 0.1 leaves a tenth.")
+@click.option("--method", default="magnitude", show_default=True, metavar="NAME", help="What chooses: random, ...")
+@click.option(
+    "--pattern",
+    default="unstructured",
+    show_default=True,
+    metavar="NAME",
+    help="What goes together: 2:4 (of inputs), block:4x1 (outputs x inputs).",
+)
+@click.option(
+    "--distribution",
+    default="uniform",
+    show_default=True,
+    metavar="NAME",
+    help="How many each weight keeps: each, er, erk, erk+, global.",
+)
+@click.option("--only", default="", metavar="SELECTOR", help="Whose weights: layer3.*, op:conv, is:pointwise, !head.")
+@click.option("--keep-masks", is_flag=True, help="Leave the masks in the network, for training on.")
+@click.option("--data", metavar="DATA", help="Examples to score by and on, as `train --data` takes them.")
+@click.option("--held-out", type=click.FloatRange(0, 1), default=0.2, show_default=True, help="Share to score on.")
+@click.option(
+    "--examples", "count", type=click.IntRange(1), default=64, show_default=True, help="Examples to score by."
+)
+@click.option("--batch", type=click.IntRange(1), default=4, show_default=True, help="Examples of one run.")
+@click.option("--seed", default=0, show_default=True, help="What is drawn follows from it.")
+@click.option("--backend", "-b", default="torch", show_default=True, metavar="NAME", help="What computes.")
+@click.option("--output", "-o", metavar="FILE", help="The .arch file to write.")
+@click.option("--weights-out", metavar="FILE", help="The new checkpoint; by default, beside --output.")
+@config_option
+@model_options
+@json_option
+def command(name: str, as_json: bool, **options: Any) -> int:
+    """Set most weights of a trained network to 0.
+
+    Masks are chosen by scores, for all weights of convolutions, linear layers and products of
+    matrices. The network that is written is the one that was read, with zeros in its weights;
+    with --keep-masks the masks stay in it, so that `architrave train` goes on with the same
+    zeros. Says what is left of each weight, and what it takes in each format. Files are written
+    whole, and all of them or none.
+    """
+    from architrave.sparsity.methods import Plan
+    from architrave.sparsity.one_shot import sparsify
+    from architrave.sparsity.pattern import pattern
+    from architrave.train.data import open_data
+    from architrave.weights import load, read_metadata
+
+    places = _places(options)
+    plan = Plan(
+        options["density"],
+        options["method"],
+        pattern(options["pattern"]),
+        options["distribution"],
+        options["only"],
+        options["seed"],
+        options["count"],
+        options["batch"],
+        options["backend"],
+    )
+    selection = Selection(name, **{k: options.pop(k) for k in ("model", "arguments", "decisions")})
+    data = options["data"]
+    places.check(selection.named.module.path, data if data is not None and Path(data).is_file() else None)
+    network = selection.graph()
+    weights = load(options["weights"], network)
+    train, test = (None, None) if data is None else open_data(data, network, options["held_out"])
+    with counting(quiet=as_json) as begin:
+        found = sparsify(network, weights, plan, train, test=test, keep_masks=options["keep_masks"], begin=begin)
+    text = network_text(found.graph) if places.network is not None else None
+    about = {**read_metadata(options["weights"]), "sparsity": f"{1 - found.density:.6g}", "method": plan.method}
+    places.write(text, found.weights, about)
+    if as_json:
+        print_json("sparsify", True, {**_facts(found), **places.to_json(None)})
+        return 0
+    _show(found)
+    for path in places.files:
+        click.echo(f"wrote {path}", err=True)
+    return 0
+
+
+def _places(options: dict[str, Any]) -> Places:
+    """Where everything goes."""
+    output, weights_out = options["output"], options["weights_out"]
+    if output == "-":
+        raise click.BadParameter("a network with its weights goes into files", param_hint="--output")
+    if output is None and weights_out is None:
+        return Places(None, False, None, options["weights"])
+    return Places.of(output, options["weights"], weights_out)
+
+
+def _facts(found: Sparse) -> dict[str, Any]:
+    """All of it as JSON-ready data."""
+    return {
+        "model": found.network.name,
+        "method": found.plan.method,
+        "pattern": str(found.plan.pattern),
+        "numbers": found.size,
+        "nonzeros": found.nonzeros,
+        "density": found.density,
+        "layers": [
+            {
+                "path": layer.path,
+                "shape": layer.shape,
+                "nonzeros": layer.nonzeros,
+                "density": layer.density,
+                "bytes": layer.formats,
+                "dense_because": found.refused.get(layer.path),
+            }
+            for layer in found.layers
+        ],
+        "before": found.before,
+        "after": found.after,
+    }
+
+
+def _show(found: Sparse) -> None:
+    from architrave.cli.terminal import brief, show, table
+
+    plan = found.plan
+    click.secho(f"{found.network.name}: {plan.method}, {plan.pattern}", bold=True)
+    right = ("numbers", "stay", "density", "bytes")
+    rows = table("weight", *right, "in", right=right)
+    for layer in found.layers:
+        size = f"{brief(layer.formats[layer.smallest])}B"
+        rows.add_row(
+            printable(layer.path), f"{layer.size}", f"{layer.nonzeros}", f"{layer.density:.2%}", size, layer.smallest
+        )
+    smallest = sum(layer.formats[layer.smallest] for layer in found.layers)
+    rows.add_row("all", f"{found.size}", f"{found.nonzeros}", f"{found.density:.2%}", f"{brief(smallest)}B", "")
+    show(rows)
+    for path, reason in found.refused.items():
+        click.echo(f"dense: {printable(path)}: {printable(reason)}")
+    for name, value in found.before.items():
+        shown = "{:.2%}" if name == "accuracy" else "{:.4f}"
+        click.echo(f"{name}: {shown.format(value)} before, {shown.format(found.after[name])} after")

@@ -1,0 +1,109 @@
+"""A trained network made sparse at once: masks, what they leave, and what that costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from architrave.ir.arrays import Array
+from architrave.ir.graph import Graph
+from architrave.ir.source import error
+from architrave.passes import Pipeline, Select
+from architrave.passes.sparsify.mask import BakeMasks, Mask, mask_sites
+from architrave.quantize.scores import scores
+from architrave.record.recorder import silent
+from architrave.sparsity.methods import METHODS, Plan, Task, check_method
+from architrave.sparsity.sizes import Sizes, sizes
+from architrave.train.data import Dataset
+
+Begin = Callable[[str, int], Callable[[int], object]]
+"""Told of a stage of the work and how many parts it has; what it gives is told how many more are done."""
+
+
+@dataclass(frozen=True)
+class Sparse:
+    """A network with sparse weights. Without masks it is the network that it was, with zeros among its weights.
+
+    `layers` are its matrices and kernels; `refused` are those that stay dense, by path, with the reason. `before` and
+    `after` are scores on examples with labels, and empty without.
+    """
+
+    plan: Plan
+    network: Graph
+    graph: Graph
+    weights: Mapping[str, Array]
+    layers: list[Sizes]
+    refused: Mapping[str, str]
+    before: Mapping[str, float]
+    after: Mapping[str, float]
+
+    @property
+    def size(self) -> int:
+        """The numbers of all matrices and kernels."""
+        return sum(layer.size for layer in self.layers)
+
+    @property
+    def nonzeros(self) -> int:
+        """Those of them that are not 0."""
+        return sum(layer.nonzeros for layer in self.layers)
+
+    @property
+    def density(self) -> float:
+        """The share of them that are not 0."""
+        return self.nonzeros / max(1, self.size)
+
+
+def masked(network: Graph, weights: Mapping[str, Any], only: str = "") -> tuple[Graph, dict[str, Array]]:
+    """A network with masks that are true everywhere, and its weights with them. Raises E924 where nothing has one."""
+    step = Mask(Select.parse(only) if only else Select())
+    made = Pipeline((step,)).run(network)
+    if not mask_sites(made.graph):
+        hint = "it takes a convolution, a linear layer or a product of matrices whose weight nothing else takes"
+        raise error("E924", f"nothing in `{network.name}` can be masked", hint=hint)
+    return made.graph, made.weights(weights)
+
+
+def sparsify(
+    network: Graph,
+    weights: Mapping[str, Any],
+    plan: Plan,
+    data: Dataset | None = None,
+    *,
+    test: Dataset | None = None,
+    keep_masks: bool = False,
+    begin: Begin = lambda stage, count: silent,
+) -> Sparse:
+    """Make a trained network sparse. `data` is for methods that need examples, `test` to score on: by default `data`.
+
+    With `keep_masks` they stay in the network, so that training goes on with the same zeros. Raises E924 to E927 for
+    what cannot be: see `Plan`, `select` and the method.
+    """
+    check_method(plan.method)
+    share = plan.share
+    graph, held = masked(network, weights, plan.only)
+    task = Task(graph, held, plan, data)
+    begin(f"choosing {share:.1%} of the weights ({plan.method})", len(task.layers))
+    chosen = METHODS[plan.method](task)
+    baked = Pipeline((BakeMasks(),)).run(graph)
+    plain = baked.weights(chosen)
+    after, final = (graph, chosen) if keep_masks else (baked.graph, plain)
+    told = test or data
+
+    def scored(what: str, graph: Graph, weights: Mapping[str, Any]) -> dict[str, float]:
+        if told is None:
+            return {}
+        return scores(graph, weights, told, backend=plan.backend, progress=begin(f"scoring {what}", len(told)))
+
+    found = sizes(baked.graph, plain)
+    reasons = {layer.path: layer.reason for layer in found if layer.reason is not None}
+    return Sparse(
+        plan,
+        network,
+        after,
+        final,
+        found,
+        {**reasons, **task.refused},
+        scored("the dense network", network, weights),
+        scored("the sparse network", baked.graph, plain),
+    )
