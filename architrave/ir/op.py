@@ -11,7 +11,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, dataclass_transform
 
 from architrave.ir import arrays
 from architrave.ir.dims import Size
@@ -21,10 +21,14 @@ from architrave.ir.types import DType, TensorType
 if TYPE_CHECKING:
     import numpy as np
 
+    from architrave.ir.axes.axis import Axes
+    from architrave.ir.axes.relations import Relations
+    from architrave.ir.axes.rest import Cut
     from architrave.ir.graph import Value
 
 Values: TypeAlias = "tuple[Value, ...]"
 Gradients: TypeAlias = "Sequence[Value | None]"
+Related: TypeAlias = "tuple[Axes, ...]"
 
 OPS: dict[str, type[Op]] = {}
 """Every operator by its name in the language, in the order of definition."""
@@ -90,9 +94,21 @@ def _no_gradient(self: Op, operands: Values, results: Values, cotangents: Values
     raise NotImplementedError(f"{self.name} has no `gradient`")
 
 
+def _by_expansion(self: Op, relations: Relations, *operands: Axes) -> Related:
+    """What follows from the expansion of a composite; for a leaf new axes; otherwise nothing may change."""
+    if not operands:
+        return tuple(relations.new(i) for i in range(len(relations.results)))
+    return relations.expanded(operands) if self.is_composite() else relations.opaque(operands)
+
+
 def without_gradient(self: Op, operands: Values, results: Values, cotangents: Values) -> Gradients:
     """The `gradient` of an operator that is constant wherever it has a slope, or whose results are no floats."""
     return (None,) * len(operands)
+
+
+def elementwise(self: Op, relations: Relations, *operands: Axes) -> Related:
+    """The `relate` of an operator with one result that is computed element by element, of operands that broadcast."""
+    return (relations.broadcast(*operands),)
 
 
 @dataclass_transform(frozen_default=True)
@@ -116,6 +132,9 @@ class Op:
     """What its gradient stands for, of an operator whose gradient is not its derivative."""
     not_in_bf16: ClassVar[str | None] = None
     """Why it is not computed in bf16, of an operator that is not."""
+    vanishes: ClassVar[Literal["never", "sum", "product", "linear"]] = "never"
+    """Where its result is zero: element by element where all operands are, or where one is; or, by whole
+    coordinates of axes, where all operands are. Composites need not say it."""
     infer: ClassVar[Callable[..., TensorType | tuple[TensorType, ...]]]
     """Types of the operands -> type of the result, or a tuple of them. Raises E3xx errors without a span."""
 
@@ -138,12 +157,25 @@ class Op:
     """
     expand: ClassVar[Callable[..., Value | tuple[Value, ...]]] = _no_expansion
     """A composite in terms of other operators: values in, a value or a tuple of values out."""
+    relate: ClassVar[Callable[..., Related]] = _by_expansion
+    """For each result its axes, made of those of the operands: `(relations, *axes of operands)`.
+
+    `relations` is told what else must hold. A composite has this from its expansion and need not define it, unless
+    that hides something (a mean divides by a size).
+    """
     gradient: ClassVar[Callable[..., Gradients]] = _no_gradient
     """What flows back: `(operands, results, cotangents)` -> for each operand a value, or None where nothing flows.
 
     There is a cotangent for each result, zeros where nothing came back to it. A gradient may have the shape to
     which its operand was broadcast, and a dtype of its own: `autodiff.fit.fitted` sums and casts it.
     """
+
+    def cut(self, cut: Cut) -> Op:
+        """The operator for what is left of its operands, to give what is left of its results.
+
+        Operators whose attributes hold sizes of axes that can be cut define it.
+        """
+        return self
 
     def multiply_adds(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Size:
         """Multiply-accumulate operations of one application; 0 for what is not a contraction."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
+from architrave.ir.axes.axis import Axes
 from architrave.ir.dims import Dim
 from architrave.ir.graph import Graph, Value
 from architrave.ir.op import Op, Operand, lookup
@@ -89,7 +90,7 @@ def signature(name: str) -> Signature:
     """The signature of the operator called `name`. Raises E210 where there is none."""
     op = lookup(name)
     # Annotations name classes that not every module of operators imports when it runs.
-    hints = typing.get_type_hints(op, localns={"Dim": Dim, "Graph": Graph, "Value": Value})
+    hints = typing.get_type_hints(op, localns={"Axes": Axes, "Dim": Dim, "Graph": Graph, "Value": Value})
     fields = dataclasses.fields(op)  # type: ignore[arg-type]  # every operator is a dataclass
     return Signature(op, {f.name: Attribute(f.name, *_kind(hints[f.name]), f.default) for f in fields})
 

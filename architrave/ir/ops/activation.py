@@ -9,7 +9,7 @@ from typing import Literal
 from architrave.ir.arrays import np
 from architrave.ir.dims import Size, divide
 from architrave.ir.graph import Value, apply
-from architrave.ir.op import Gradients, Op, Sample, Values, sample, typed
+from architrave.ir.op import Gradients, Op, Sample, Values, elementwise, sample, typed
 from architrave.ir.ops import checks
 from architrave.ir.ops.elementwise import Abs, Erf, Exp, Expm1, Log, Log1p, Sigmoid, Tanh
 from architrave.ir.ops.join import Slice
@@ -26,6 +26,8 @@ class Activation(Op, register=False):
         checks.numeric(f"`{self.name}`", x)
         checks.real(f"`{self.name}`", x)
         return x.with_dtype(checks.floating(x.dtype))
+
+    relate = elementwise
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -230,6 +232,8 @@ class Clip(Op):
         if self.lo is not None:
             result = apply(Where(), x < self.lo, self.lo, result)
         return result
+
+    relate = elementwise
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

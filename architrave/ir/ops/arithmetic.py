@@ -8,7 +8,7 @@ from typing import TypeAlias
 from architrave.ir.arrays import Array, np
 from architrave.ir.dims import Dim
 from architrave.ir.graph import Value, apply
-from architrave.ir.op import Gradients, Op, Sample, Values, sample, typed, without_gradient
+from architrave.ir.op import Gradients, Op, Sample, Values, elementwise, sample, typed, without_gradient
 from architrave.ir.ops import checks
 from architrave.ir.ops.elementwise import Log, conjugate
 from architrave.ir.ops.leaves import Full
@@ -24,6 +24,8 @@ class _Binary(Op, register=False):
     def infer(self, a: TensorType, b: TensorType) -> TensorType:
         checks.numeric(f"`{self.name}`", a, b)
         return TensorType(promote(a.dtype, b.dtype), broadcast(a.shape, b.shape))
+
+    relate = elementwise
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -59,6 +61,8 @@ class RealBinary(_Binary, register=False):
 class Add(_ComplexBinary):
     """`a + b`."""
 
+    vanishes = "sum"
+
     def reference(self, a: Array, b: Array) -> Array:
         return a + b
 
@@ -69,6 +73,8 @@ class Add(_ComplexBinary):
 class Subtract(_ComplexBinary):
     """`a - b`."""
 
+    vanishes = "sum"
+
     def reference(self, a: Array, b: Array) -> Array:
         return a - b
 
@@ -78,6 +84,8 @@ class Subtract(_ComplexBinary):
 
 class Multiply(_ComplexBinary):
     """`a * b`."""
+
+    vanishes = "product"
 
     def reference(self, a: Array, b: Array) -> Array:
         return a * b

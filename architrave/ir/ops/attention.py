@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from architrave.ir.arrays import np
 from architrave.ir.dims import Size, product
@@ -19,6 +21,9 @@ from architrave.ir.ops.reduce import Any
 from architrave.ir.ops.shape import Tril
 from architrave.ir.source import error
 from architrave.ir.types import DType, TensorType, broadcast, promote, shape_text
+
+if TYPE_CHECKING:
+    from architrave.ir.axes.rest import Cut
 
 
 class Attention(Op):
@@ -84,6 +89,12 @@ class Attention(Op):
         if broadcast(mask.shape, scores) != scores:
             raise error("E301", f"the mask {mask} of `attention` does not broadcast to {shape_text(scores)}")
         return dtype if mask.dtype.is_bool else promote(dtype, mask.dtype)
+
+    def cut(self, cut: Cut) -> Attention:
+        width = cut.operands[0].before.shape[-1]
+        if self.scale is not None or cut.operands[0].kept[-1] is None or not isinstance(width, int):
+            return self
+        return dataclasses.replace(self, scale=1.0 / math.sqrt(width))
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from architrave.ir import build
 from architrave.ir.arrays import Array, held, np
 from architrave.ir.graph import Value, apply
-from architrave.ir.op import Op, Sample, sample, typed, without_gradient
+from architrave.ir.op import Op, Sample, elementwise, sample, typed, without_gradient
 from architrave.ir.ops import checks
 from architrave.ir.ops.leaves import Full
 from architrave.ir.ops.logic import Cast
@@ -47,6 +47,8 @@ class _Bitwise(Op, register=False):
         return TensorType(promote(a.dtype, b.dtype), broadcast(a.shape, b.shape))
 
     gradient = without_gradient
+
+    relate = elementwise
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -91,6 +93,8 @@ class _OfBits(Op, register=False):
 
     gradient = without_gradient
 
+    relate = elementwise
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         for dtype in (DType.I32, DType.U32, DType.U8, DType.I8, DType.I16):
@@ -118,6 +122,8 @@ class _Shift(Op, register=False):
         return TensorType(x.dtype, broadcast(x.shape, count.shape))
 
     gradient = without_gradient
+
+    relate = elementwise
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -212,6 +218,8 @@ class Bitcast(Op):
         return stored.view(target).astype(held(self.dtype))
 
     gradient = without_gradient
+
+    relate = elementwise
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

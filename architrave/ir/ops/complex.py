@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from architrave.ir.arrays import Array, np
 from architrave.ir.graph import Value, apply
-from architrave.ir.op import Gradients, Op, Sample, Values, sample, typed
+from architrave.ir.op import Gradients, Op, Sample, Values, elementwise, sample, typed
 from architrave.ir.ops import checks
 from architrave.ir.ops.angle import Atan2
 from architrave.ir.ops.leaves import Full
@@ -37,6 +37,8 @@ class Complex(Op):
     def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
         return apply(Real(), cotangents[0]), apply(Imag(), cotangents[0])
 
+    relate = elementwise
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield sample([2, 3], [2, 3])
@@ -58,6 +60,8 @@ class _OfComplex(Op, register=False):
         if not z.dtype.is_complex:
             raise error("E303", f"`{self.name}` takes complex numbers, not {z}", hint="make some: `complex(re, im)`")
         return z
+
+    relate = elementwise
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

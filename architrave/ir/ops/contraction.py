@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import reduce
 from string import ascii_letters
+from typing import TYPE_CHECKING, TypeVar
 
 from architrave.ir.arrays import Array, np
 from architrave.ir.dims import Size, product
 from architrave.ir.graph import Value, apply
-from architrave.ir.op import Gradients, Op, Sample, Values, sample, typed
+from architrave.ir.op import Gradients, Op, Related, Sample, Values, sample, typed
 from architrave.ir.ops import checks
 from architrave.ir.ops.elementwise import conjugate
 from architrave.ir.ops.leaves import Arange
@@ -18,12 +19,18 @@ from architrave.ir.ops.shape import Reshape, Transpose
 from architrave.ir.source import error
 from architrave.ir.types import DType, TensorType, broadcast, promote
 
+if TYPE_CHECKING:
+    from architrave.ir.axes.axis import Axes, Axis
+    from architrave.ir.axes.relations import Relations
+
 
 class Matmul(Op):
     """The matrix product of the last two axes; axes before them broadcast.
 
     A vector on the left is a row, on the right a column, and the axis that this adds is gone from the result.
     """
+
+    vanishes = "linear"
 
     def infer(self, a: TensorType, b: TensorType) -> TensorType:
         checks.numeric("`matmul`", a, b)
@@ -63,6 +70,13 @@ class Matmul(Op):
     def multiply_adds(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Size:
         return results[0].size * operands[0].shape[-1]
 
+    def relate(self, relations: Relations, a: Axes, b: Axes) -> Related:
+        inner = b[-2] if len(b) > 1 else b[-1]
+        relations.same(a[-1], inner)
+        relations.summed(inner, 0, 1)
+        lead = relations.broadcast(a[:-2], b[:-2])
+        return ((*lead, *a[-2:-1], *(b[-1:] if len(b) > 1 else ())),)
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield sample([2, 3], [3, 4])
@@ -86,6 +100,8 @@ class Einsum(Op):
 
     A letter that is missing on the right is summed over; a letter twice in an operand takes its diagonal.
     """
+
+    vanishes = "linear"
 
     equation: str
 
@@ -126,18 +142,28 @@ class Einsum(Op):
             sizes.update(zip(letters, shape, strict=True))
         return product(sizes.values()) * product(broadcast(*hidden)) * (len(operands) - 1)
 
-    def _matched(self, term: tuple[str, ...], x: TensorType) -> tuple[list[str], list[Size], tuple[Size, ...]]:
-        """The letters of a term, their sizes in `x`, and the shape that `...` stands for."""
-        letters = [part for part in term if part != "..."]
-        extra = x.rank - len(letters)
-        if extra < 0 or (extra and "..." not in term):
-            raise error(
-                "E308", f'`{"".join(term)}` in "{self.equation}" names {len(letters)} axes, but the operand is {x}'
-            )
-        if "..." not in term:
-            return letters, list(x.shape), ()
-        start = term.index("...")
-        return letters, [*x.shape[:start], *x.shape[start + extra :]], x.shape[start : start + extra]
+    def _matched(self, term: Term, x: TensorType) -> tuple[list[str], list[Size], tuple[Size, ...]]:
+        """The letters of a term, their sizes in `x`, and the shape that `...` stands for. Raises E308."""
+        count = len(term) - ("..." in term)
+        if x.rank < count or (x.rank > count and "..." not in term):
+            raise error("E308", f'`{"".join(term)}` in "{self.equation}" names {count} axes, but the operand is {x}')
+        return _matched(term, x.shape)
+
+    def relate(self, relations: Relations, *xs: Axes) -> Related:
+        inputs, output = terms(self.equation)
+        found: dict[str, Axis] = {}
+        holders: dict[str, list[int]] = {}
+        hidden: list[Axes] = []
+        for position, (term, x) in enumerate(zip(inputs, xs, strict=True)):
+            letters, axes, rest = _matched(term, x)
+            hidden.append(rest)
+            for letter, axis in zip(letters, axes, strict=True):
+                found[letter] = relations.same(found.get(letter, axis), axis)
+                holders.setdefault(letter, []).append(position)
+        for letter in found.keys() - set(output):
+            relations.summed(found[letter], *holders[letter])
+        ellipsis = relations.broadcast(*hidden)
+        return (tuple(axis for part in output for axis in (ellipsis if part == "..." else (found[part],))),)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -237,6 +263,18 @@ def _term(equation: str, text: str) -> Term:
     if parts.count("...") > 1:
         raise _malformed(equation, "`...` stands twice in one operand")
     return tuple(parts)
+
+
+_Along = TypeVar("_Along")
+
+
+def _matched(term: Term, along: Sequence[_Along]) -> tuple[list[str], list[_Along], tuple[_Along, ...]]:
+    """The letters of a term, what each stands for of the axes of its operand, and what `...` stands for."""
+    letters = [part for part in term if part != "..."]
+    if "..." not in term:
+        return letters, [*along], ()
+    start, extra = term.index("..."), len(along) - len(letters)
+    return letters, [*along[:start], *along[start + extra :]], tuple(along[start : start + extra])
 
 
 def _malformed(equation: str, why: str) -> Exception:

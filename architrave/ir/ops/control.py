@@ -8,14 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import field
+from typing import TYPE_CHECKING
 
 from architrave.ir.arrays import np
+from architrave.ir.axes.axis import Axes, Axis
 from architrave.ir.dims import Size
 from architrave.ir.graph import Graph, Value, make
-from architrave.ir.op import Op, Sample, sample, typed
+from architrave.ir.op import Op, Related, Sample, sample, typed
 from architrave.ir.ops.leaves import Input
 from architrave.ir.source import error
 from architrave.ir.types import DType, TensorType
+
+if TYPE_CHECKING:
+    from architrave.ir.axes.relations import Relations
 
 Types = tuple[TensorType, ...]
 Entries = tuple[tuple[int | None, ...], ...]
@@ -42,6 +47,9 @@ class Mode(Control):
 
     def entries(self) -> Entries:
         return _all(self.training), _all(self.inference)
+
+    def relate(self, relations: Relations, *captures: Axes) -> Related:
+        return _alike(relations, [relations.entered(side, captures) for side in (self.training, self.inference)])
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -70,6 +78,9 @@ class Choice(Control):
 
     def entries(self) -> Entries:
         return tuple(map(_all, self.alternatives))
+
+    def relate(self, relations: Relations, *captures: Axes) -> Related:
+        return _alike(relations, [relations.entered(graph, captures) for graph in self.alternatives])
 
 
 class Scan(Control):
@@ -103,6 +114,17 @@ class Scan(Control):
     def entries(self) -> Entries:
         own = self.carries + (self.sequences or 1)
         return (_after(own, self.body, self.carries + self.sequences),)
+
+    def relate(self, relations: Relations, *operands: Axes) -> Related:
+        first, sequences = operands[: self.carries], operands[self.carries : self.carries + self.sequences]
+        turn = Axis(self.length)
+        relations.fixed((turn, *(relations.same(turn, x[self.axis]) for x in sequences)), "takes turns along it")
+        slices = (x[: self.axis] + x[self.axis + 1 :] for x in sequences)
+        step = () if self.sequences else ((),)
+        captures = operands[self.carries + self.sequences :]
+        results = relations.entered(self.body, (*step, *first, *slices, *captures))
+        carried = (relations.broadcast(*pair) for pair in zip(first, results, strict=False))
+        return (*carried, *((*x[: self.axis], turn, *x[self.axis :]) for x in results[self.carries :]))
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -164,6 +186,11 @@ class While(Control):
     def entries(self) -> Entries:
         return _after(self.carries, self.condition, self.carries), _after(self.carries, self.body, self.carries)
 
+    def relate(self, relations: Relations, *operands: Axes) -> Related:
+        relations.entered(self.condition, operands)
+        results = relations.entered(self.body, operands)
+        return tuple(relations.broadcast(*pair) for pair in zip(operands, results, strict=False))
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         n, y, w = _inputs([], [3], [3])
@@ -202,6 +229,13 @@ class CustomGrad(Control):
         given = _all(self.forward)
         return given, (*given, *(None for _ in self.forward.outputs))
 
+    def relate(self, relations: Relations, *operands: Axes) -> Related:
+        results = relations.entered(self.forward, operands)
+        gradients = relations.entered(self.backward, (*operands, *results))
+        for pair in zip(operands, gradients, strict=False):
+            relations.broadcast(*pair)
+        return results
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         x, w, g = _inputs([2, 3], [2, 3], [2, 3])
@@ -209,6 +243,11 @@ class CustomGrad(Control):
         backward = _body([x, w, g], 2.0 * g * x * w, g * x * x)
         yield sample([2, 3], [2, 3], forward=forward, backward=backward, differentiable=2)
         yield sample([2, 3], [2, 3], forward=forward, backward=forward, differentiable=1, error="E323")
+
+
+def _alike(relations: Relations, sides: list[tuple[Axes, ...]]) -> Related:
+    """The axes of results that graphs give alike."""
+    return tuple(relations.broadcast(*results) for results in zip(*sides, strict=True))
 
 
 def _inputs(*types: list[Size] | TensorType) -> list[Value]:

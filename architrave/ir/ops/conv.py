@@ -5,20 +5,27 @@ As in all of deep learning they are cross-correlations: the kernel is not flippe
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from functools import reduce
 from string import ascii_lowercase
+from typing import TYPE_CHECKING
 
 from architrave.ir.arrays import Array, known, np
+from architrave.ir.axes.axis import Axes, Axis, multiply
 from architrave.ir.dims import Size, divide, product
 from architrave.ir.graph import Value, apply
-from architrave.ir.op import Gradients, Op, Sample, Values, sample
+from architrave.ir.op import Gradients, Op, Related, Sample, Values, sample
 from architrave.ir.ops import checks
 from architrave.ir.ops.join import Slice
 from architrave.ir.ops.reduce import Sum
 from architrave.ir.ops.shape import Reshape, Transpose
 from architrave.ir.source import error
 from architrave.ir.types import DType, TensorType, promote
+
+if TYPE_CHECKING:
+    from architrave.ir.axes.relations import Relations
+    from architrave.ir.axes.rest import Cut
 
 Pairs = tuple[tuple[Size, Size], ...]
 
@@ -79,6 +86,22 @@ class Conv(Op):
 
     def multiply_adds(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Size:
         return results[0].size * product(operands[1].shape[1:])
+
+    def relate(self, relations: Relations, x: Axes, weight: Axes, bias: Axes | None = None) -> Related:
+        groups = Axis(self.groups)
+        relations.same(grouped(relations, x[1], groups), weight[1])
+        grouped(relations, weight[0], groups)
+        relations.summed(weight[1], 0, 1)
+        if bias is not None:
+            relations.same(weight[0], bias[0])
+        relations.fixed((*x[2:], *weight[2:]), "moves a window over it")
+        return ((x[0], weight[0], *moved_over(relations)),)
+
+    def cut(self, cut: Cut) -> Conv:
+        x = cut.operands[0]
+        return dataclasses.replace(
+            self, groups=x.groups(1, self.groups) if isinstance(self.groups, int) else self.groups
+        )
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -175,6 +198,23 @@ class ConvTranspose(Op):
             result.append(size)
         return result
 
+    def relate(self, relations: Relations, x: Axes, weight: Axes, bias: Axes | None = None) -> Related:
+        groups = Axis(self.groups)
+        grouped(relations, x[1], groups)
+        relations.same(x[1], weight[0])
+        relations.summed(weight[0], 0, 1)
+        out = multiply((groups, weight[1]))
+        if bias is not None:
+            relations.same(out, bias[0])
+        relations.fixed((*x[2:], *weight[2:]), "moves a window over it")
+        return ((x[0], out, *moved_over(relations)),)
+
+    def cut(self, cut: Cut) -> ConvTranspose:
+        x = cut.operands[0]
+        return dataclasses.replace(
+            self, groups=x.groups(1, self.groups) if isinstance(self.groups, int) else self.groups
+        )
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield sample([2, 3, 5], [3, 4, 3], [4])
@@ -189,6 +229,20 @@ class ConvTranspose(Op):
         yield sample([1, 2, 4], [2, 3, 3], output_padding=(1,), error="E307")
         yield sample([1, 2, 1], [2, 3, 2], padding=((1, 1),), error="E307")
         yield sample([1, 3, 4], [3, 3, 3], groups=2, error="E307")
+
+
+def grouped(relations: Relations, channels: Axis, groups: Axis) -> Axis:
+    """Channels as `groups` times those of one group, which are alike: the axis of these."""
+    outer, inner = relations.reshaped((channels,), (groups.size, divide(channels.size, groups.size) or 1))
+    relations.same(groups, outer)
+    return inner
+
+
+def moved_over(relations: Relations) -> Axes:
+    """The axes of a result [N, C, *S] over which a window has moved."""
+    spatial = relations.new()[2:]
+    relations.fixed(spatial, "moves a window over it")
+    return spatial
 
 
 def window_defaults(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from architrave.ir import build
 from architrave.ir.arrays import Array, np
 from architrave.ir.graph import Value, apply
-from architrave.ir.op import Gradients, Op, Sample, Values, sample, typed, without_gradient
+from architrave.ir.op import Gradients, Op, Sample, Values, elementwise, sample, typed, without_gradient
 from architrave.ir.ops import checks
 from architrave.ir.types import DType, TensorType, part_of
 
@@ -26,6 +26,8 @@ class _Unary(Op, register=False):
 
     def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
         return (cotangents[0] * conjugate(self.slope(operands[0], results[0])),)
+
+    relate = elementwise
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -79,6 +81,8 @@ class PositiveUnary(FloatUnary, register=False):
 
 class Negative(_Unary):
     """`-x`."""
+
+    vanishes = "sum"
 
     def reference(self, x: Array) -> Array:
         return -x

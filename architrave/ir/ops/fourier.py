@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from architrave.ir import build
 from architrave.ir.arrays import Array, known, np
 from architrave.ir.dims import Dim, Size, floor_div
 from architrave.ir.graph import Value, apply
-from architrave.ir.op import Gradients, Op, Sample, Values, sample, typed
+from architrave.ir.op import Gradients, Op, Related, Sample, Values, sample, typed
 from architrave.ir.ops import checks
 from architrave.ir.ops.complex import Conj, Real
 from architrave.ir.ops.elementwise import Cos, Sin
 from architrave.ir.ops.leaves import Arange
 from architrave.ir.ops.logic import Cast
 from architrave.ir.types import DType, TensorType, complex_of, normalize_axis, part_of
+
+if TYPE_CHECKING:
+    from architrave.ir.axes.axis import Axes
+    from architrave.ir.axes.relations import Relations
 
 Norm: TypeAlias = Literal["backward", "ortho", "forward"]
 _TURNED: dict[Norm, Norm] = {"backward": "forward", "ortho": "ortho", "forward": "backward"}
@@ -44,6 +48,12 @@ class _Along(Op, register=False):
         length = shape[normalize_axis(self.axis, len(shape))] if self.n is None else self.n
         checks.positive(f"the length of `{self.name}`", (length,))
         return length
+
+    def relate(self, relations: Relations, x: Axes) -> Related:
+        axis = normalize_axis(self.axis, len(x))
+        rest = relations.new()[axis]
+        relations.fixed((x[axis], rest))
+        return ((*x[:axis], rest, *x[axis + 1 :]),)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

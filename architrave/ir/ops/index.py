@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from architrave.ir import build
 from architrave.ir.arrays import Array, known, np
+from architrave.ir.axes.axis import Axes, Axis
 from architrave.ir.dims import Size, product
 from architrave.ir.graph import Value, apply
-from architrave.ir.op import Gradients, Op, Sample, Values, sample, typed
+from architrave.ir.op import Gradients, Op, Related, Sample, Values, sample, typed
 from architrave.ir.ops import checks
 from architrave.ir.ops.arithmetic import Maximum
 from architrave.ir.ops.leaves import Arange, Full
@@ -20,6 +22,9 @@ from architrave.ir.ops.logic import Cast, Equal
 from architrave.ir.ops.shape import Reshape, Unsqueeze
 from architrave.ir.source import error
 from architrave.ir.types import DType, TensorType, normalize_axis, promote
+
+if TYPE_CHECKING:
+    from architrave.ir.axes.relations import Relations
 
 
 class Gather(Op):
@@ -46,6 +51,9 @@ class Gather(Op):
         axis = normalize_axis(self.axis, x.rank)
         inside = _brought_inside(index, x.shape[axis])
         return build.scatter_add(_zeros(x.shape, g), inside, g, axis=axis), None
+
+    def relate(self, relations: Relations, x: Axes, index: Axes) -> Related:
+        return (along_index(relations, x, index, self.axis),)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -93,6 +101,11 @@ class Take(Op):
         back = (*range(1, axis + 1), 0, *range(axis + 1, x.rank))
         return table if axis == 0 else build.transpose(table, back), None
 
+    def relate(self, relations: Relations, x: Axes, index: Axes) -> Related:
+        axis = normalize_axis(self.axis, len(x))
+        relations.fixed((x[axis],), "counts along it")
+        return ((*x[:axis], *index, *x[axis + 1 :]),)
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield sample([4, 3], typed(DType.I64, 2, 5), axis=0)
@@ -132,6 +145,10 @@ class ScatterAdd(Op):
         axis = normalize_axis(self.axis, x.rank)
         return g, None, build.where(within(index, x.shape[axis]), build.gather(g, index, axis=axis), 0.0)
 
+    def relate(self, relations: Relations, x: Axes, index: Axes, source: Axes) -> Related:
+        relations.fixed((along_index(relations, x, relations.broadcast(index, source), self.axis)[self.axis],))
+        return (x,)
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield sample([2, 4], typed(DType.I64, 2, 3), [2, 3], axis=1)
@@ -158,6 +175,11 @@ class _Segments(Op, register=False):
         checks.same(f"the lengths of `{self.name}`", x.shape[0], f"{x}", segments.shape[0], f"the segments {segments}")
         checks.not_negative(f"the count of `{self.name}`", (self.count,))
         return x.with_shape((self.count, *x.shape[1:]))
+
+    def relate(self, relations: Relations, x: Axes, segments: Axes) -> Related:
+        count = Axis(self.count)
+        relations.fixed((relations.same(x[0], segments[0]), count), "counts along it")
+        return ((count, *x[1:]),)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -241,6 +263,10 @@ class SegmentSoftmax(_Segments):
         total = apply(SegmentSum(self.count), powers, segments)
         return powers * _rows(1.0 / total, segments, x, self.count)  # type: ignore[no-any-return]
 
+    def relate(self, relations: Relations, x: Axes, segments: Axes) -> Related:
+        relations.fixed((relations.same(x[0], segments[0]),), "counts along it")
+        return (x,)
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield from super().samples()
@@ -283,6 +309,18 @@ def check_index(what: str, x: TensorType, index: TensorType, axis: int) -> int:
         if other != axis and not shorter:
             checks.same(f"the sizes of axis {other} in `{what}`", wanted, f"the index {index}", size, f"{x}")
     return axis
+
+
+def along_index(relations: Relations, x: Axes, index: Axes, axis: int) -> Axes:
+    """The axes of an index into `x` along an axis; along the others it reaches as far as `x`, or is shorter."""
+    axis = normalize_axis(axis, len(x))
+    relations.fixed((x[axis],), "counts along it")
+    for i, (a, b) in enumerate(zip(x, index, strict=True)):
+        if i != axis and a.size == b.size:
+            relations.same(a, b)
+        elif i != axis:
+            relations.fixed((a, b), "takes the first of it")
+    return index
 
 
 def _clamped(index: Array, size: int) -> Array:

@@ -13,7 +13,7 @@ from architrave.ir import build
 from architrave.ir.arrays import Array, held, np
 from architrave.ir.dims import Size, product
 from architrave.ir.graph import Value, apply
-from architrave.ir.op import Op, Sample, sample, typed, without_gradient
+from architrave.ir.op import Op, Sample, elementwise, sample, typed, without_gradient
 from architrave.ir.ops.bits import Bitcast, BitwiseAnd, ShiftLeft, ShiftRight
 from architrave.ir.ops.contraction import Linear, Matmul
 from architrave.ir.ops.conv import Conv
@@ -219,6 +219,8 @@ class Requantize(Op):
         rest = exact - (below << shift)
         steps = below + (2 * rest + (below & 1) > np.int64(1) << shift) + (0 if zero is None else zero)
         return np.asarray(np.clip(steps, *self.bounds), held(holder(self.bits, self.signed)))
+
+    relate = elementwise
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

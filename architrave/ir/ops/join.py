@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from functools import reduce
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from architrave.ir import build
 from architrave.ir.arrays import Array, known, np
+from architrave.ir.axes.axis import Axes, Axis
 from architrave.ir.dims import Size, ceil_div
 from architrave.ir.graph import Value, apply
-from architrave.ir.op import Gradients, Op, Sample, Values, sample, typed
+from architrave.ir.op import Gradients, Op, Related, Sample, Values, sample, typed
 from architrave.ir.ops import checks
 from architrave.ir.ops.leaves import Arange, Full
 from architrave.ir.ops.shape import Flip, Reshape, Unsqueeze
 from architrave.ir.source import error
 from architrave.ir.types import DType, TensorType, normalize_axis, promote
+
+if TYPE_CHECKING:
+    from architrave.ir.axes.relations import Relations
+    from architrave.ir.axes.rest import Cut, Rest
 
 _PADDING: dict[str, Literal["reflect", "edge", "wrap"]] = {
     "reflect": "reflect",
@@ -28,6 +34,8 @@ _PADDING: dict[str, Literal["reflect", "edge", "wrap"]] = {
 
 class Concat(Op):
     """Tensors one after the other along an axis; their dtypes promote."""
+
+    vanishes = "linear"
 
     axis: int
 
@@ -55,6 +63,12 @@ class Concat(Op):
             parts.append(apply(Slice(starts, stops, (1,) * x.rank), cotangents[0]))
             start = start + x.shape[axis]
         return parts
+
+    def relate(self, relations: Relations, *xs: Axes) -> Related:
+        axis = normalize_axis(self.axis, len(xs[0]))
+        others = relations.broadcast(*(x[:axis] + x[axis + 1 :] for x in xs))
+        whole = relations.joined(x[axis] for x in xs)
+        return ((*others[:axis], whole, *others[axis:]),)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -103,6 +117,8 @@ class Slice(Op):
     A step is negative to go backwards; then a stop of -1 lies before the first element.
     """
 
+    vanishes = "linear"
+
     starts: tuple[Size, ...]
     stops: tuple[Size, ...]
     steps: tuple[int, ...]
@@ -150,6 +166,27 @@ class Slice(Op):
             return g
         widths = tuple((first, size - 1 - last) if i == axis else (0, 0) for i in range(g.rank))
         return apply(Pad(widths), g)
+
+    def relate(self, relations: Relations, x: Axes) -> Related:
+        ranges = zip(x, self.starts, self.stops, self.steps, strict=True)
+        return (tuple(self._part(relations, i, *each) for i, each in enumerate(ranges)),)
+
+    def _part(self, relations: Relations, i: int, axis: Axis, start: Size, stop: Size, step: int) -> Axis:
+        if step == 1:
+            return relations.part(axis, start, stop)
+        rest = relations.new()[i]
+        relations.fixed((axis, rest))
+        return rest
+
+    def cut(self, cut: Cut) -> Slice:
+        x = cut.operands[0]
+        whole = [kept is None for kept in x.kept]
+        starts = tuple(
+            s if w else x.count(i, 0, known(s)) for i, (s, w) in enumerate(zip(self.starts, whole, strict=True))
+        )
+        lengths = cut.results[0].shape
+        stops = (s if w else first + n for s, w, first, n in zip(self.stops, whole, starts, lengths, strict=True))
+        return Slice(starts, tuple(stops), self.steps)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -218,6 +255,23 @@ class Pad(Op):
         stops = tuple(before + size for before, size in zip(starts, x.shape, strict=True))
         return (apply(Slice(starts, stops, (1,) * x.rank), g),)
 
+    def relate(self, relations: Relations, x: Axes) -> Related:
+        return (tuple(self._padded_axis(relations, axis, *width) for axis, width in zip(x, self.widths, strict=True)),)
+
+    def _padded_axis(self, relations: Relations, axis: Axis, before: Size, after: Size) -> Axis:
+        if (before, after) == (0, 0):
+            return axis
+        if self.mode == "constant":
+            return relations.joined((Axis(before), axis, Axis(after)))
+        whole = Axis(before + axis.size + after)
+        relations.fixed((axis, whole))
+        return whole
+
+    def cut(self, cut: Cut) -> Pad:
+        return dataclasses.replace(
+            self, widths=tuple(_kept_width(cut.results[0], i, w) for i, w in enumerate(self.widths))
+        )
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield sample([2, 3], widths=((1, 0), (0, 2)))
@@ -245,6 +299,15 @@ def _check_joins(first: TensorType, x: TensorType, axis: int | None, position: i
     for other, (a, b) in enumerate(zip(first.shape, x.shape, strict=True)):
         if other != axis:
             checks.same(f"the sizes of axis {other}", a, f"tensor 0, {first}", b, f"tensor {position}, {x}")
+
+
+def _kept_width(y: Rest, axis: int, width: tuple[Size, Size]) -> tuple[Size, Size]:
+    """How much of the padding of an axis of the result `y` is left."""
+    size = y.before.shape[axis]
+    if y.kept[axis] is None or not isinstance(size, int):
+        return width
+    before, after = map(known, width)
+    return y.count(axis, 0, before), y.count(axis, size - after, size)
 
 
 def _apart(g: Value, axis: int, step: int) -> Value:

@@ -14,7 +14,7 @@ from architrave.ir import build
 from architrave.ir.arrays import Array, np
 from architrave.ir.dims import Size
 from architrave.ir.graph import Value
-from architrave.ir.op import Gradients, Op, Sample, Values, sample, typed
+from architrave.ir.op import Gradients, Op, Sample, Values, elementwise, sample, typed
 from architrave.ir.ops import checks
 from architrave.ir.ops.mantissa import LEADING, MANTISSA, RoundMantissa
 from architrave.ir.source import error
@@ -85,6 +85,8 @@ class LMul(_Additive, name="l_mul"):
         (a, b), (g,) = operands, cotangents
         flowing = _where_finite(a * b, g)
         return flowing * b, flowing * a
+
+    relate = elementwise
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

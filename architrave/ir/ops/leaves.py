@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from architrave.ir.arrays import Array, held, known, np
 from architrave.ir.dims import Dim, Size
-from architrave.ir.op import Op, Sample, sample
+from architrave.ir.op import Op, Related, Sample, sample
 from architrave.ir.ops import checks
 from architrave.ir.source import error
 from architrave.ir.types import DType, TensorType
 
 if TYPE_CHECKING:
+    from architrave.ir.axes.relations import Relations
+    from architrave.ir.axes.rest import Cut
     from architrave.ir.graph import Graph, Value
 
 
@@ -106,6 +108,14 @@ class Constant(Op):
     def infer(self) -> TensorType:
         return self.type
 
+    def cut(self, cut: Cut) -> Constant:
+        from architrave.ir.storage import numpy_dtype
+
+        data = np.frombuffer(self.data, numpy_dtype(self.type.dtype)).reshape(tuple(map(known, self.type.shape)))
+        for axis, kept in enumerate(cut.results[0].kept):
+            data = data if kept is None else data.take(kept, axis)
+        return Constant(self.type.with_shape(cut.results[0].shape), data.tobytes())
+
 
 class Full(Op):
     """A tensor with one number everywhere; with shape `[]` it is a scalar.
@@ -129,6 +139,9 @@ class Full(Op):
 
     def __hash__(self) -> int:
         return hash(_key(self))
+
+    def cut(self, cut: Cut) -> Full:
+        return Full(self.value, cut.results[0].shape, self.dtype)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -155,6 +168,9 @@ class Arange(Op):
 
     def reference(self) -> Array:
         return np.arange(known(self.size), dtype=held(self.dtype))
+
+    def relate(self, relations: Relations) -> Related:
+        return relations.opaque(())
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from architrave.ir.arrays import Array, held, np
 from architrave.ir.graph import Value, apply
-from architrave.ir.op import Gradients, Op, Sample, Values, sample, typed, without_gradient
+from architrave.ir.op import Gradients, Op, Sample, Values, elementwise, sample, typed, without_gradient
 from architrave.ir.ops import checks
 from architrave.ir.source import error
 from architrave.ir.types import DType, TensorType, broadcast, promote
@@ -23,6 +23,8 @@ class _Comparison(Op, register=False):
         return TensorType(DType.BOOL, broadcast(a.shape, b.shape))
 
     gradient = without_gradient
+
+    relate = elementwise
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -98,6 +100,8 @@ class _Connective(Op, register=False):
 
     gradient = without_gradient
 
+    relate = elementwise
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield sample(typed(DType.BOOL, 4, 3), typed(DType.BOOL, 3))
@@ -133,6 +137,8 @@ class LogicalNot(Op):
 
     gradient = without_gradient
 
+    relate = elementwise
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield sample(np.array([True, False]))
@@ -153,6 +159,8 @@ class Where(Op):
     def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
         condition, (g,) = operands[0], cotangents
         return None, apply(Where(), condition, g, 0.0), apply(Where(), condition, 0.0, g)
+
+    relate = elementwise
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -175,6 +183,8 @@ class _FloatTest(Op, register=False):
         return x.with_dtype(DType.BOOL)
 
     gradient = without_gradient
+
+    relate = elementwise
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -213,6 +223,8 @@ class Cast(Op):
     integer; if it was a float it becomes the nearest integer that there is, and NaN becomes 0.
     """
 
+    vanishes = "sum"
+
     dtype: DType
 
     def infer(self, x: TensorType) -> TensorType:
@@ -230,6 +242,8 @@ class Cast(Op):
 
     def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
         return cotangents
+
+    relate = elementwise
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -249,6 +263,8 @@ class Cast(Op):
 class StopGradient(Op):
     """`x`; no gradient flows back through it."""
 
+    vanishes = "sum"
+
     def infer(self, x: TensorType) -> TensorType:
         return x
 
@@ -256,6 +272,8 @@ class StopGradient(Op):
         return x
 
     gradient = without_gradient
+
+    relate = elementwise
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

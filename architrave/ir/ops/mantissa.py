@@ -12,7 +12,7 @@ from typing import Literal
 from architrave.ir import build
 from architrave.ir.arrays import Array, np
 from architrave.ir.graph import Value
-from architrave.ir.op import Gradients, Op, Sample, Values, sample, typed
+from architrave.ir.op import Gradients, Op, Sample, Values, elementwise, sample, typed
 from architrave.ir.source import error
 from architrave.ir.types import DType, TensorType
 
@@ -44,6 +44,8 @@ class _Shortening(Op, register=False):
 
     def _rounded(self, bits: Array) -> Array:
         raise NotImplementedError(f"{self.name} does not say how it rounds bits: define `_rounded`")
+
+    relate = elementwise
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

@@ -14,7 +14,7 @@ from typing import Literal
 from architrave.ir import build
 from architrave.ir.arrays import Array, np
 from architrave.ir.graph import Value
-from architrave.ir.op import Gradients, Op, Sample, Values, sample, typed, without_gradient
+from architrave.ir.op import Gradients, Op, Sample, Values, elementwise, sample, typed, without_gradient
 from architrave.ir.source import error
 from architrave.ir.types import DType, TensorType
 
@@ -96,6 +96,8 @@ class _Rounding(Op, register=False):
             what = f"`{self.name}`: all codes of {self.format} are numbers, so that it always saturates"
             raise error("E307", what)
         return x
+
+    relate = elementwise
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -184,6 +186,8 @@ class FromMinifloat(Op):
         return np.where(x & layout.sign, -size, size)
 
     gradient = without_gradient
+
+    relate = elementwise
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from architrave.ir.arrays import np
 from architrave.ir.dims import Size, divide
@@ -15,6 +17,9 @@ from architrave.ir.ops.shape import Reshape
 from architrave.ir.ops.statistics import Mean, Moments
 from architrave.ir.source import error
 from architrave.ir.types import TensorType, promote
+
+if TYPE_CHECKING:
+    from architrave.ir.axes.rest import Cut
 
 
 class BatchNorm(Op):
@@ -177,6 +182,12 @@ class GroupNorm(Op):
         share = divide(x.shape[1], self.groups)
         assert share is not None
         return apply(Reshape((x.shape[0], self.groups, share, *x.shape[2:])), x)
+
+    def cut(self, cut: Cut) -> GroupNorm:
+        x = cut.operands[0]
+        return dataclasses.replace(
+            self, groups=x.groups(1, self.groups) if isinstance(self.groups, int) else self.groups
+        )
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from architrave.ir import build
 from architrave.ir.arrays import Array, known, np
 from architrave.ir.dims import Size
 from architrave.ir.graph import Value
-from architrave.ir.op import Gradients, Op, Sample, Values, sample, typed, without_gradient
+from architrave.ir.op import Gradients, Op, Related, Sample, Values, sample, typed, without_gradient
 from architrave.ir.ops import checks
 from architrave.ir.source import error
 from architrave.ir.types import DType, TensorType, normalize_axis
+
+if TYPE_CHECKING:
+    from architrave.ir.axes.axis import Axes
+    from architrave.ir.axes.relations import Relations
 
 
 class _Sorting(Op, register=False):
@@ -24,6 +29,10 @@ class _Sorting(Op, register=False):
         checks.real(f"`{self.name}`", x)
         normalize_axis(self.axis, x.rank)
         return x
+
+    def relate(self, relations: Relations, x: Axes) -> Related:
+        relations.fixed((x[self.axis],))
+        return (x,) * len(relations.results)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -91,6 +100,12 @@ class Topk(Op):
 
     def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
         return (_returned(cotangents[0], results[1], operands[0], self.axis),)
+
+    def relate(self, relations: Relations, x: Axes) -> Related:
+        axis = normalize_axis(self.axis, len(x))
+        rest = relations.new()[axis]
+        relations.fixed((x[axis], rest))
+        return ((*x[:axis], rest, *x[axis + 1 :]),) * 2
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from architrave.ir.arrays import Array, np
 from architrave.ir.dims import Size, divide
-from architrave.ir.op import Op, Sample, sample, typed, without_gradient
+from architrave.ir.op import Op, Related, Sample, sample, typed, without_gradient
 from architrave.ir.ops import checks
 from architrave.ir.source import error
 from architrave.ir.types import DType, TensorType
+
+if TYPE_CHECKING:
+    from architrave.ir.axes.axis import Axes
+    from architrave.ir.axes.relations import Relations
 
 WIDTHS = (1, 2, 4)
 """The bits of which a byte holds more than one integer, and a whole number of them."""
@@ -30,6 +35,11 @@ class _Packing(Op, register=False):
         return x.shape[-1]
 
     gradient = without_gradient
+
+    def relate(self, relations: Relations, x: Axes) -> Related:
+        last = relations.new()[-1]
+        relations.fixed((x[-1], last))
+        return ((*x[:-1], last),)
 
 
 class Pack(_Packing):

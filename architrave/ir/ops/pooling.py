@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from architrave.ir.arrays import Array, known, np
 from architrave.ir.dims import Size, product
 from architrave.ir.graph import Value, apply
-from architrave.ir.op import Gradients, Op, Sample, Values, sample, typed, without_gradient
+from architrave.ir.op import Gradients, Op, Related, Sample, Values, sample, typed, without_gradient
 from architrave.ir.ops import checks
-from architrave.ir.ops.conv import Conv, Pairs, window_defaults, windows_that_fit
+from architrave.ir.ops.conv import Conv, Pairs, moved_over, window_defaults, windows_that_fit
 from architrave.ir.ops.index import ScatterAdd
 from architrave.ir.ops.leaves import Full
 from architrave.ir.ops.scatter import Scatter
 from architrave.ir.ops.shape import Reshape
 from architrave.ir.source import error
 from architrave.ir.types import DType, TensorType
+
+if TYPE_CHECKING:
+    from architrave.ir.axes.axis import Axes
+    from architrave.ir.axes.relations import Relations
 
 
 class MaxPool(Op):
@@ -47,6 +52,10 @@ class MaxPool(Op):
         nothing = apply(Full(0.0, (*lead, product(x.shape[x.rank - rank :])), g.dtype))
         back = apply(ScatterAdd(len(lead)), nothing, chosen, flat)
         return (apply(Reshape(x.shape), back),)
+
+    def relate(self, relations: Relations, x: Axes) -> Related:
+        relations.fixed(x[2:], "moves a window over it")
+        return ((*x[:2], *moved_over(relations)),) * len(relations.results)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -83,6 +92,10 @@ class MaxPoolPlaces(Op):
         return np.asarray(np.min(np.where(chosen, places, x.size), axis=tuple(range(x.ndim, chosen.ndim))))
 
     gradient = without_gradient
+
+    def relate(self, relations: Relations, x: Axes) -> Related:
+        relations.fixed(x[2:], "moves a window over it")
+        return ((*x[:2], *moved_over(relations)),) * len(relations.results)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -169,6 +182,10 @@ class AvgPool(Op):
         back, *_ = sums.gradient((example, ones), (planes,), (planes / count,))
         assert back is not None
         return (apply(Reshape(x.shape), back),)
+
+    def relate(self, relations: Relations, x: Axes) -> Related:
+        relations.fixed(x[2:], "moves a window over it")
+        return ((*x[:2], *moved_over(relations)),) * len(relations.results)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from architrave.ir import build
 from architrave.ir.arrays import Array, held, np
 from architrave.ir.graph import Value, apply
-from architrave.ir.op import Op, Sample, sample, typed, without_gradient
+from architrave.ir.op import Op, Sample, elementwise, sample, typed, without_gradient
 from architrave.ir.ops import checks
 from architrave.ir.ops.logic import Cast
 from architrave.ir.source import error
@@ -62,6 +62,8 @@ class _Quantizer(Op, register=False):
 
     def _result(self, x: TensorType) -> DType:
         return holder(self.bits, self.signed)
+
+    relate = elementwise
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -116,6 +118,8 @@ class Dequantize(Op):
     def expand(self, q: Value, scale: Value, zero: Value | None = None) -> Value:
         steps = q if zero is None else apply(Cast(DType.I32), q) - zero
         return apply(Cast(scale.dtype), steps) * scale
+
+    relate = elementwise
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

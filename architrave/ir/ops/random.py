@@ -7,14 +7,16 @@ with 20 rounds: Salmon and others, "Parallel Random Numbers: As Easy as 1, 2, 3"
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from architrave.ir.arrays import Array, known, np
 from architrave.ir.dims import Size
 from architrave.ir.graph import Value, apply
-from architrave.ir.op import Op, Sample, sample, typed, without_gradient
+from architrave.ir.op import Op, Related, Sample, sample, typed, without_gradient
 from architrave.ir.ops import checks
 from architrave.ir.ops.elementwise import Cos, Log, Sqrt
 from architrave.ir.ops.join import Slice
@@ -23,6 +25,11 @@ from architrave.ir.ops.logic import Cast
 from architrave.ir.ops.shape import Reshape
 from architrave.ir.source import error
 from architrave.ir.types import DType, TensorType
+
+if TYPE_CHECKING:
+    from architrave.ir.axes.axis import Axes
+    from architrave.ir.axes.relations import Relations
+    from architrave.ir.axes.rest import Cut
 
 KEY = TensorType(DType.U32, (2,))
 
@@ -47,6 +54,12 @@ class _Random(Op, register=False):
     def infer(self, key: TensorType) -> TensorType:
         _check(key, self.shape)
         return TensorType(DType.FLOAT, self.shape)
+
+    def relate(self, relations: Relations, key: Axes) -> Related:
+        return (relations.new(),)
+
+    def cut(self, cut: Cut) -> Op:
+        return dataclasses.replace(self, shape=cut.results[0].shape)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -121,6 +134,12 @@ class RandomBernoulli(Op):
 
     def expand(self, key: Value) -> Value:
         return _upper_bits(key, self.shape, self.path) < math.ceil(self.p * 2**24)
+
+    def relate(self, relations: Relations, key: Axes) -> Related:
+        return (relations.new(),)
+
+    def cut(self, cut: Cut) -> Op:
+        return dataclasses.replace(self, shape=cut.results[0].shape)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

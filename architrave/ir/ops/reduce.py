@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from architrave.ir import build
 from architrave.ir.arrays import Array, np
+from architrave.ir.axes.axis import Axes, Axis
 from architrave.ir.dims import product
 from architrave.ir.graph import Graph, Value, apply, make
-from architrave.ir.op import Gradients, Op, Sample, Values, sample, typed, without_gradient
+from architrave.ir.op import Gradients, Op, Related, Sample, Values, sample, typed, without_gradient
 from architrave.ir.ops import checks
 from architrave.ir.ops.control import Scan
 from architrave.ir.ops.leaves import Input
 from architrave.ir.types import DType, TensorType, normalize_axis
+
+if TYPE_CHECKING:
+    from architrave.ir.axes.relations import Relations
 
 
 class _Reduction(Op, register=False):
@@ -23,6 +28,9 @@ class _Reduction(Op, register=False):
 
     def infer(self, x: TensorType) -> TensorType:
         return reduced(x, self.axes, self.keep)
+
+    def relate(self, relations: Relations, x: Axes) -> Related:
+        return (kept_axes(relations, x, self.axes, self.keep, f"takes a {self.name} over it"),)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -59,6 +67,12 @@ class Sum(_Total):
 
     def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
         return (restored(cotangents[0], operands[0], self.axes),)
+
+    def relate(self, relations: Relations, x: Axes) -> Related:
+        gone = checks.axis_set(self.axes, len(x))
+        for axis in gone:
+            relations.summed(x[axis], 0)
+        return (kept_axes(relations, x, gone, self.keep),)
 
 
 class Prod(_Total):
@@ -164,6 +178,11 @@ class _Position(Op, register=False):
 
     gradient = without_gradient
 
+    def relate(self, relations: Relations, x: Axes) -> Related:
+        axes = None if self.axis is None else (self.axis,)
+        relations.fixed((x[i] for i in checks.axis_set(axes, len(x))), "gives a place along it")
+        return (kept_axes(relations, x, axes, self.keep),)
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield sample([2, 3])
@@ -200,6 +219,10 @@ class _Running(Op, register=False):
     def infer(self, x: TensorType) -> TensorType:
         normalize_axis(self.axis, x.rank)
         return x.with_dtype(checks.total(x.dtype))
+
+    def relate(self, relations: Relations, x: Axes) -> Related:
+        relations.fixed((x[self.axis],))
+        return (x,)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -245,6 +268,16 @@ def reduced(x: TensorType, axes: tuple[int, ...] | None, keep: bool) -> TensorTy
     if keep:
         return x.with_shape([1 if i in gone else size for i, size in enumerate(x.shape)])
     return x.with_shape([size for i, size in enumerate(x.shape) if i not in gone])
+
+
+def kept_axes(relations: Relations, x: Axes, axes: tuple[int, ...] | None, keep: bool, why: str | None = None) -> Axes:
+    """The axes of `reduced(x, axes, keep)`; with `why` those which are reduced may not be cut."""
+    gone = checks.axis_set(axes, len(x))
+    for axis in gone if why else ():
+        relations.whole(x[axis], why or "")
+    if keep:
+        return tuple(Axis(1) if i in gone else axis for i, axis in enumerate(x))
+    return tuple(axis for i, axis in enumerate(x) if i not in gone)
 
 
 def counted(x: Array) -> Array:

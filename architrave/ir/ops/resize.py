@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from string import ascii_lowercase
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from architrave.ir import build
 from architrave.ir.arrays import Array, known, np
 from architrave.ir.dims import Size
 from architrave.ir.graph import Value, apply
-from architrave.ir.op import Gradients, Op, Sample, Values, sample, typed
+from architrave.ir.op import Gradients, Op, Related, Sample, Values, sample, typed
 from architrave.ir.ops import checks
 from architrave.ir.ops.contraction import Einsum
+from architrave.ir.ops.conv import moved_over
 from architrave.ir.ops.leaves import Arange
 from architrave.ir.ops.logic import Cast
 from architrave.ir.source import error
 from architrave.ir.types import DType, TensorType
+
+if TYPE_CHECKING:
+    from architrave.ir.axes.axis import Axes
+    from architrave.ir.axes.relations import Relations
 
 CUBIC = -0.75
 """The parameter `a` of the cubic kernel, as in PyTorch and OpenCV."""
@@ -64,6 +69,10 @@ class Resize(Op):
             new = letters.replace(letters[axis], "z")
             g = apply(Einsum(f"{letters},{letters[axis]}z->{new}"), g, shares)
         return (g,)
+
+    def relate(self, relations: Relations, x: Axes) -> Related:
+        relations.fixed(x[2:], "moves a window over it")
+        return ((*x[:2], *moved_over(relations)),)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from architrave.ir import build
 from architrave.ir.arrays import Array, np
 from architrave.ir.graph import Value, apply
-from architrave.ir.op import Gradients, Op, Sample, Values, sample, typed
+from architrave.ir.op import Gradients, Op, Related, Sample, Values, sample, typed
 from architrave.ir.ops import checks
 from architrave.ir.types import DType, TensorType, normalize_axis
+
+if TYPE_CHECKING:
+    from architrave.ir.axes.axis import Axes
+    from architrave.ir.axes.relations import Relations
 
 _ENDS = {DType.U8: 255, DType.U32: 0xFFFFFFFF}
 """The sum of the smallest and the largest integer of a type; of signed ones it is -1."""
@@ -25,6 +30,10 @@ class _RunningExtremum(Op, register=False):
         checks.real(f"`{self.name}`", x)
         normalize_axis(self.axis, x.rank)
         return x
+
+    def relate(self, relations: Relations, x: Axes) -> Related:
+        relations.fixed((x[self.axis],))
+        return (x,) * len(relations.results)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

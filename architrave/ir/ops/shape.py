@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from architrave.ir.arrays import Array, known, np
 from architrave.ir.dims import Size, divide, product
 from architrave.ir.graph import Value, apply
-from architrave.ir.op import Gradients, Op, Sample, Values, sample, typed
+from architrave.ir.op import Gradients, Op, Related, Sample, Values, sample, typed
 from architrave.ir.ops import checks
 from architrave.ir.source import error
 from architrave.ir.types import DType, TensorType, broadcast, normalize_axis, shape_text
 
+if TYPE_CHECKING:
+    from architrave.ir.axes.axis import Axes
+    from architrave.ir.axes.relations import Relations
+    from architrave.ir.axes.rest import Cut
+
 
 class Reshape(Op):
     """The same elements in row-major order in another shape; one size may be -1, for what is left over."""
+
+    vanishes = "linear"
 
     shape: tuple[Size, ...]
 
@@ -56,6 +64,12 @@ class Reshape(Op):
     def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
         return (apply(Reshape(operands[0].shape), cotangents[0]),)
 
+    def relate(self, relations: Relations, x: Axes) -> Related:
+        return (relations.reshaped(x, relations.results[0].shape),)
+
+    def cut(self, cut: Cut) -> Reshape:
+        return Reshape(cut.results[0].shape)
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield sample([2, 3, 4], shape=(6, 4))
@@ -74,6 +88,8 @@ class Reshape(Op):
 class Transpose(Op):
     """Axis `i` of the result is axis `axes[i]` of `x`."""
 
+    vanishes = "linear"
+
     axes: tuple[int, ...]
 
     def infer(self, x: TensorType) -> TensorType:
@@ -88,6 +104,9 @@ class Transpose(Op):
     def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
         axes = checks.distinct(self.axes, operands[0].rank)
         return (apply(Transpose(tuple(axes.index(i) for i in range(len(axes)))), cotangents[0]),)
+
+    def relate(self, relations: Relations, x: Axes) -> Related:
+        return (tuple(x[axis] for axis in self.axes),)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -104,6 +123,8 @@ class Transpose(Op):
 class Expand(Op):
     """`x` broadcast to `shape`."""
 
+    vanishes = "linear"
+
     shape: tuple[Size, ...]
 
     def infer(self, x: TensorType) -> TensorType:
@@ -119,6 +140,12 @@ class Expand(Op):
     def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
         return cotangents
 
+    def relate(self, relations: Relations, x: Axes) -> Related:
+        return (relations.broadcast(x, relations.new()),)
+
+    def cut(self, cut: Cut) -> Expand:
+        return Expand(cut.results[0].shape)
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield sample([2, 1], shape=(2, 3))
@@ -133,6 +160,8 @@ class Expand(Op):
 class Flip(Op):
     """`x` backwards along `axes`."""
 
+    vanishes = "linear"
+
     axes: tuple[int, ...]
 
     def infer(self, x: TensorType) -> TensorType:
@@ -144,6 +173,10 @@ class Flip(Op):
 
     def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
         return (apply(self, cotangents[0]),)
+
+    def relate(self, relations: Relations, x: Axes) -> Related:
+        relations.fixed(x[axis] for axis in self.axes)
+        return (x,)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -171,6 +204,10 @@ class Roll(Op):
     def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
         return (apply(Roll(tuple(-shift for shift in self.shifts), self.axes), cotangents[0]),)
 
+    def relate(self, relations: Relations, x: Axes) -> Related:
+        relations.fixed(x[axis] for axis in self.axes)
+        return (x,)
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield sample([5, 3], shifts=(2,), axes=(0,))
@@ -197,6 +234,11 @@ class RepeatInterleave(Op):
         repeated = apply(Expand((*x.shape[:before], self.count, *x.shape[before:])), apart)
         return apply(Reshape(self.infer(x.type).shape), repeated)
 
+    def cut(self, cut: Cut) -> RepeatInterleave:
+        axis = normalize_axis(self.axis, cut.operands[0].before.rank)
+        count = divide(cut.results[0].shape[axis], cut.operands[0].shape[axis])
+        return RepeatInterleave(self.count if count is None else count, self.axis)
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield sample([2, 3], count=2, axis=1)
@@ -219,6 +261,10 @@ class _Triangle(Op, register=False):
 
     def gradient(self, operands: Values, results: Values, cotangents: Values) -> Gradients:
         return (apply(self, cotangents[0]),)
+
+    def relate(self, relations: Relations, x: Axes) -> Related:
+        relations.fixed(x[-2:])
+        return (x,)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

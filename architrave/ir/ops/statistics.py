@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from architrave.ir.arrays import np
 from architrave.ir.dims import Size, product
 from architrave.ir.graph import Value, apply
-from architrave.ir.op import Gradients, Op, Sample, Values, sample, typed
+from architrave.ir.op import Gradients, Op, Related, Sample, Values, sample, typed
 from architrave.ir.ops import checks
 from architrave.ir.ops.elementwise import Abs, Exp, Log, Sqrt
 from architrave.ir.ops.logic import Isfinite, StopGradient, Where
-from architrave.ir.ops.reduce import Max, Sum, reduced, restored
+from architrave.ir.ops.reduce import Max, Sum, kept_axes, reduced, restored
 from architrave.ir.ops.shape import Reshape
 from architrave.ir.source import error
 from architrave.ir.types import DType, TensorType
 
-Axes = tuple[int, ...] | None
+if TYPE_CHECKING:
+    from architrave.ir.axes.axis import Axes
+    from architrave.ir.axes.relations import Relations
 
 
 class _Statistic(Op, register=False):
@@ -29,6 +32,9 @@ class _Statistic(Op, register=False):
     def infer(self, x: TensorType) -> TensorType:
         checks.real(f"`{self.name}`", x)
         return reduced(x, self.axes, self.keep).with_dtype(checks.floating(x.dtype))
+
+    def relate(self, relations: Relations, x: Axes) -> Related:
+        return (kept_axes(relations, x, self.axes, self.keep, f"takes a {self.name} over it"),)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -108,6 +114,10 @@ class Moments(Op):
         by_mean, by_var = (restored(g, x, self.axes) / count for g in cotangents)
         return (by_mean + 2 * by_var * (x - restored(results[0], x, self.axes)),)
 
+    def relate(self, relations: Relations, x: Axes) -> Related:
+        kept = kept_axes(relations, x, self.axes, self.keep, "takes statistics over it")
+        return kept, kept
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         return _Statistic.samples()
@@ -173,7 +183,7 @@ class Norm(_Statistic):
         yield sample([2, 0], axes=(1,), order=math.inf, error="E310")
 
 
-def counted(x: Value, axes: Axes) -> Size:
+def counted(x: Value, axes: tuple[int, ...] | None) -> Size:
     """How many elements of `x` a reduction over `axes` combines."""
     return product(x.shape[axis] for axis in checks.axis_set(axes, x.rank))
 
