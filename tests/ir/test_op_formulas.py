@@ -192,6 +192,14 @@ def searchsorted(sorted: Array, x: Array, right: bool = False) -> Array:
     return y
 
 
+def keep_topk(x: Array, k: int, axis: int = -1) -> Array:
+    """An element is kept where fewer than k others are larger, or equal and before it."""
+    rows = np.moveaxis(x, axis, -1)
+    mine, others, places = rows[..., None], rows[..., None, :], np.arange(rows.shape[-1])
+    ahead = (others > mine) | ((others == mine) & (places < places[:, None]))
+    return np.moveaxis(np.where(ahead.sum(-1) < k, rows, 0), -1, axis)
+
+
 FORMULAS: dict[str, Callable[..., Any]] = {
     "relu": lambda x: (x + np.abs(x)) / 2,
     "gelu": gelu,
@@ -209,6 +217,8 @@ FORMULAS: dict[str, Callable[..., Any]] = {
     "unsqueeze": lambda x, axes: np.expand_dims(x, axes),
     "squeeze": lambda x, axes=None: np.squeeze(x, axes),
     "stack": lambda *xs, axis=0: np.stack(xs, axis),
+    "active_rows": lambda x, rows: (x[..., None] * rows).sum(-2),
+    "keep_topk": keep_topk,
     "linear": lambda x, weight, bias=0.0: x @ weight.T + bias,
     "mean": lambda x, axes=None, keep=False: np.mean(x, axes, keepdims=keep) if x.size else None,
     "var": lambda x, axes=None, keep=False, correction=0: var(x, axes, keep, correction),

@@ -134,6 +134,11 @@ def _linear(at: Call) -> Code:
     return linear(at, "np") if at.types[0].rank < 3 else call(at.use("affine"), *promoted(at, "np"))
 
 
+@rules.rule("active_rows")
+def _active_rows(at: Call) -> Code:
+    return call(at.use("active_rows"), *promoted(at, "np"))
+
+
 @rules.rule("einsum")
 def _einsum(at: Call) -> Code:
     if at.types[0].rank > 2 and at.op.equation.replace(" ", "") == "...i,oi->...o":

@@ -2,6 +2,7 @@
 
 from architrave.ir.ops import (
     activation,
+    active,
     adaptive,
     angle,
     arithmetic,
@@ -57,6 +58,7 @@ from architrave.ir.ops import (
 
 __all__ = [
     "activation",
+    "active",
     "adaptive",
     "angle",
     "arithmetic",
