@@ -67,7 +67,7 @@ def command(name: str, as_json: bool, **options: Any) -> int:
     zeros. Says what is left of each weight, and what it takes in each format. Files are written
     whole, and all of them or none.
     """
-    from architrave.sparsity.methods import Plan
+    from architrave.sparsity.plan import Plan
     from architrave.sparsity.one_shot import sparsify
     from architrave.sparsity.pattern import pattern
     from architrave.train.data import open_data

@@ -13,7 +13,8 @@ from architrave.passes import Pipeline, Select
 from architrave.passes.sparsify.mask import BakeMasks, Mask, mask_sites
 from architrave.quantize.scores import scores
 from architrave.record.recorder import silent
-from architrave.sparsity.methods import METHODS, Plan, Task, check_method
+from architrave.sparsity.methods import METHODS, check_method
+from architrave.sparsity.plan import Plan, Task
 from architrave.sparsity.sizes import Sizes, sizes
 from architrave.train.data import Dataset
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from architrave.ir.arrays import Array
 from architrave.sparsity.masks import masks
-from architrave.sparsity.methods import METHODS, Plan, Task, check_method
+from architrave.sparsity.methods import METHODS, check_method
+from architrave.sparsity.plan import Plan, Task
 from architrave.sparsity.schedules import Gradual
 from architrave.train.data import Dataset
 from architrave.train.step import MEMORY
