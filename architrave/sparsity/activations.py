@@ -16,9 +16,9 @@ from architrave.ir.cost import Sizes, multiply_adds_by_node
 from architrave.ir.dims import Size
 from architrave.ir.graph import Graph, Node, Value
 from architrave.ir.mode import specialize
+from architrave.ir.ops.active import KeepTopk
 from architrave.ir.ops.contraction import Einsum, Linear, Matmul
 from architrave.ir.ops.conv import Conv
-from architrave.ir.ops.active import KeepTopk
 from architrave.ir.ops.shape import Flatten, Reshape, Transpose
 from architrave.ir.source import error
 from architrave.passes.select import Select

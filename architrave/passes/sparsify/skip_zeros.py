@@ -5,10 +5,10 @@ from __future__ import annotations
 from architrave.ir import build
 from architrave.ir.graph import Graph, Node, Value
 from architrave.ir.ops.activation import Relu
+from architrave.ir.ops.active import KeepTopk
 from architrave.ir.ops.contraction import Linear
 from architrave.ir.ops.leaves import Full
 from architrave.ir.ops.logic import Where
-from architrave.ir.ops.active import KeepTopk
 from architrave.passes.base import Pass, option
 from architrave.passes.journal import Declined, Journal
 from architrave.passes.rewriter import Change, Walk, rewrite

@@ -10,8 +10,8 @@ from architrave.ir.graph import Graph, Node, Value
 from architrave.ir.nested import rebuild_nested, remade
 from architrave.ir.op import Op
 from architrave.ir.ops.activation import Relu
-from architrave.ir.ops.contraction import Linear
 from architrave.ir.ops.active import KeepTopk
+from architrave.ir.ops.contraction import Linear
 from architrave.ir.place import marked
 from architrave.ir.source import error
 from architrave.passes.base import Keeps, Pass, option
