@@ -67,9 +67,9 @@ def command(name: str, as_json: bool, **options: Any) -> int:
     zeros. Says what is left of each weight, and what it takes in each format. Files are written
     whole, and all of them or none.
     """
-    from architrave.sparsity.plan import Plan
     from architrave.sparsity.one_shot import sparsify
     from architrave.sparsity.pattern import pattern
+    from architrave.sparsity.plan import Plan
     from architrave.train.data import open_data
     from architrave.weights import load, read_metadata
 
