@@ -2,6 +2,7 @@
 
 from architrave.passes import hoist, mode
 from architrave.passes.cleanup import constants, dead, duplicates, invariant, simplify
+from architrave.passes.factorize import alds, cp, svd, tucker
 from architrave.passes.quantize import (
     binary,
     blockwise,
@@ -19,7 +20,6 @@ from architrave.passes.quantize import (
 )
 from architrave.passes.reparam import (
     conv_to_linear,
-    cp_conv,
     crms_norm,
     expand,
     merge,
@@ -31,13 +31,14 @@ from architrave.passes.sparsify import mask, scap, skip_zeros, topk_activations
 from architrave.passes.structure import drop
 
 __all__ = [
+    "alds",
     "binary",
     "blockwise",
     "blockwise_integer",
     "codebook",
     "constants",
     "conv_to_linear",
-    "cp_conv",
+    "cp",
     "crms_norm",
     "dead",
     "drop",
@@ -62,6 +63,8 @@ __all__ = [
     "scap",
     "simplify",
     "skip_zeros",
+    "svd",
     "topk_activations",
+    "tucker",
     "weight_only",
 ]

@@ -43,7 +43,8 @@ def type_text(type: Any) -> str:
     """What values an option takes, for people."""
     if get_origin(type) is Literal:
         return " | ".join(map(str, get_args(type)))
-    return {int: "integer", float: "number", bool: "true | false", str: "text", Select: "nodes"}.get(type, str(type))
+    known = {int: "integer", float: "number", bool: "true | false", str: "text", Select: "nodes"}
+    return known.get(type) or str(getattr(type, "described", type))
 
 
 def _read(what: str, type: Any, text: str) -> Any:

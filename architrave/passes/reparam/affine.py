@@ -16,12 +16,15 @@ from typing import TypeAlias
 from architrave.ir.arrays import known
 from architrave.ir.dims import Size
 from architrave.ir.graph import Value, apply, make
-from architrave.ir.ops.contraction import Linear
+from architrave.ir.ops.contraction import Einsum, Linear
 from architrave.ir.ops.conv import Conv, ConvTranspose, window_defaults
 from architrave.ir.ops.leaves import Full
 from architrave.ir.ops.shape import Expand, Reshape
-from architrave.ir.place import Here
+from architrave.ir.place import Here, marked
 from architrave.ir.source import ArchitraveError
+
+IN_GROUPS = "...gi,goi->...go"
+"""A linear layer in groups: of x with its channels parted, and a weight with its outputs parted."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ class Scale:
 @dataclass(frozen=True)
 class Dense:
     """A convolution of x [N, C, *S] with weight [O, C / groups, *K] and bias [O], where `axis` is 1;
-    or, with a window over no axes, a linear layer on the last axis, which `axis` then is.
+    or, with a window over no axes, a linear layer on the last axis, which `axis` then is: in groups, too.
     """
 
     x: Value
@@ -159,6 +162,8 @@ def written(affine: Affine) -> Value:
     if isinstance(affine, Transposed):
         return make(affine.op, operands, affine.marks).outputs[0]
     window = affine.window
+    if not window.rank and window.groups > 1:
+        return _written_in_groups(affine)
     op = window.conv() if window.rank else Linear()
     return make(op, operands, affine.marks).outputs[0]
 
@@ -190,6 +195,16 @@ def _written_scale(affine: Scale) -> Value:
     if affine.scale is not None:
         y = y * channelwise(affine.scale, axis, y.rank)
     return y if affine.shift is None else y + channelwise(affine.shift, axis, y.rank)
+
+
+def _written_in_groups(affine: Dense) -> Value:
+    """A linear layer in groups, for which there is no operator."""
+    (*lead, channels), (out, share), groups = affine.x.shape, affine.weight.shape, affine.window.groups
+    with marked(span=affine.marks.span, place=affine.marks.place, facts=affine.marks.facts):
+        parted = apply(Reshape((*lead, groups, channels // groups)), affine.x)
+        weight = apply(Reshape((groups, out // groups, share)), affine.weight)
+        y = apply(Reshape((*lead, out)), apply(Einsum(IN_GROUPS), parted, weight))
+        return y if affine.bias is None else y + affine.bias
 
 
 def _spread(number: Value | None, channels: Size) -> Value | None:

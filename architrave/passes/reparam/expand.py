@@ -14,7 +14,6 @@ from architrave.ir.mode import specialize
 from architrave.ir.ops.arithmetic import Add
 from architrave.ir.ops.conv import Conv
 from architrave.ir.ops.leaves import Param, path_of
-from architrave.ir.place import Place
 from architrave.ir.rewrite import inline, rebuild
 from architrave.passes.base import Pass, Prepare, Rewritten, option
 from architrave.passes.journal import Declined, Journal
@@ -22,7 +21,7 @@ from architrave.passes.reparam.affine import Affine, Dense, Scale, full
 from architrave.passes.reparam.branches import FORMS, Branches, Unfit
 from architrave.passes.reparam.compose import composed
 from architrave.passes.reparam.parallel import summed
-from architrave.passes.reparam.trainable import BRANCH, EPS, Trainable, start
+from architrave.passes.reparam.trainable import EPS, Trainable, held_below, place_of_weights, start
 from architrave.passes.reparam.views import view
 from architrave.passes.select import Select
 from architrave.passes.static import Static
@@ -47,7 +46,7 @@ class Expand(Pass):
         if (warning := self.only.warning(graph)) is not None:
             journal.warn(warning)
         blocks: dict[Value, _Block] = {}
-        held = _held(graph)
+        held = held_below(graph)
 
         def offered(node: Node, operands: tuple[Value, ...]) -> Sequence[Value] | None:
             if not isinstance(node.op, Conv) or not self._may_touch(node):
@@ -76,7 +75,7 @@ class Expand(Pass):
         main = view(conv, Static(Graph("plain", (stand_in,), (conv,))))
         if not isinstance(main, Dense):
             return Declined("it is no convolution along known channels", node)
-        inside = Trainable(_place(node, weights, held), weights[0].dtype)
+        inside = Trainable(place_of_weights(node, weights, held), weights[0].dtype)
         try:
             branches = list(FORMS[self.form](Branches(main, inside, self.branches)))
         except Unfit as problem:
@@ -155,15 +154,3 @@ def _with_blocks(graph: Graph, after: Graph, blocks: dict[Value, _Block], seed: 
 
     prepare = Prepare(rebuild(draft, started), tuple(map(path_of, weights)))
     return Rewritten(replace(after, weights=weights, updates=(*after.updates, *updates)), prepare)
-
-
-def _place(node: Node, weights: Sequence[Value], held: Counter[str]) -> Place:
-    """Where the weights of a convolution are, if no others are; or else a place below, called as the kernel."""
-    above, _, name = path_of(weights[0]).rpartition(".")
-    place = node.place if node.place is not None and str(node.place) == above else Place(above)
-    return place if above and held[above] == len(weights) else Place(name, BRANCH, place)
-
-
-def _held(graph: Graph) -> Counter[str]:
-    """How many weights there are at and below each place."""
-    return Counter(path[:end] for path in map(path_of, graph.weights) for end, c in enumerate(path) if c == ".")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from architrave.ir.dims import Size
 from architrave.ir.enclose import Body, enclose
-from architrave.ir.graph import Value, apply, make, serial_now
+from architrave.ir.graph import Graph, Node, Value, apply, make, serial_now
 from architrave.ir.ops.control import Mode
 from architrave.ir.ops.conv import Conv
-from architrave.ir.ops.leaves import Initial, Param, State
+from architrave.ir.ops.leaves import Initial, Param, State, path_of
 from architrave.ir.ops.norm import BatchNorm
 from architrave.ir.ops.statistics import Moments, Var
 from architrave.ir.place import Block, Place, marked
@@ -96,3 +97,15 @@ def start(weight: Value, seed: int) -> Value:
     assert isinstance(weight.op, Param | State)
     array = initial_value(weight.op, seed, numpy_dtype(weight.dtype))
     return apply(constant_of(array, weight.dtype, array.shape))
+
+
+def place_of_weights(node: Node, weights: Sequence[Value], held: Counter[str]) -> Place:
+    """Where the weights of a layer are, if no others are; or else a place below, called as the first of them."""
+    above, _, name = path_of(weights[0]).rpartition(".")
+    place = node.place if node.place is not None and str(node.place) == above else Place(above)
+    return place if above and held[above] == len(weights) else Place(name, BRANCH, place)
+
+
+def held_below(graph: Graph) -> Counter[str]:
+    """How many weights there are at and below each place."""
+    return Counter(path[:end] for path in map(path_of, graph.weights) for end, c in enumerate(path) if c == ".")

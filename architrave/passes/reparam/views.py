@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from architrave.ir.arrays import known
 from architrave.ir.graph import Node, Value, apply
 from architrave.ir.ops.arithmetic import Add, Divide, Multiply, Subtract
 from architrave.ir.ops.contraction import Einsum, Linear, Matmul, terms
@@ -13,7 +14,7 @@ from architrave.ir.ops.elementwise import Negative, Rsqrt
 from architrave.ir.ops.norm import BatchNorm
 from architrave.ir.ops.pooling import AvgPool
 from architrave.ir.ops.shape import Reshape, Transpose
-from architrave.passes.reparam.affine import Affine, Dense, Scale, Transposed, Window, full
+from architrave.passes.reparam.affine import IN_GROUPS, Affine, Dense, Scale, Transposed, Window, full
 from architrave.passes.static import Static
 
 View = Callable[[Any, Node, Static], "Affine | None"]
@@ -71,6 +72,23 @@ def _einsum(op: Einsum, node: Node, static: Static) -> Dense | None:
         return None
     weight = matrix if second == (result[-1], first[-1]) else apply(Transpose((1, 0)), matrix)
     return Dense(x, x.rank - 1, weight, None, Window(), node.outputs[0].shape, node.marks)
+
+
+def _in_groups(op: Reshape, node: Node, static: Static) -> Dense | None:
+    """A linear layer in groups: its channels are parted, mapped and joined again."""
+    product = node.operands[0]
+    if not isinstance(product.op, Einsum) or product.op.equation != IN_GROUPS:
+        return None
+    parted, weight = product.node.operands
+    if not isinstance(parted.op, Reshape) or weight not in static or parted in static:
+        return None
+    (x,), (groups, out, share) = parted.node.operands, weight.shape
+    whole = all(isinstance(size, int) for size in weight.shape) and x.rank == parted.rank - 1
+    if not whole or x.shape[:-1] != parted.shape[:-2] or node.outputs[0].shape != (*x.shape[:-1], groups * out):
+        return None
+    matrix = apply(Reshape((groups * out, share)), weight)
+    window = Window.of(0, (), (), (), known(groups))
+    return Dense(x, x.rank - 1, matrix, None, window, node.outputs[0].shape, node.marks)
 
 
 def _average(op: AvgPool, node: Node, static: Static) -> Dense | None:
@@ -157,6 +175,7 @@ VIEWS: dict[type, View] = {
     Linear: _linear,
     Matmul: _matmul,
     Einsum: _einsum,
+    Reshape: _in_groups,
     AvgPool: _average,
     BatchNorm: _batch_norm,
     Add: _sum,

@@ -1,4 +1,7 @@
-"""A convolution as a chain of thin ones: what has few products is found again, what has not is approximated."""
+"""A convolution as a chain of thin ones (row `cp-conv-a-priori`).
+
+What is a sum of few products is found again, what is not is approximated.
+"""
 
 import numpy as np
 import pytest
@@ -28,7 +31,7 @@ def test_a_sum_of_two_products_is_found_again(text: str) -> None:
     graph = network(text)
     kernel = graph.weights[0].shape
     weights = {"c.weight": product(2, kernel), "c.bias": RNG.normal(size=6)}
-    made = apply(graph, "inference,cp-conv{rank=2 sweeps=60},hoist")
+    made = apply(graph, "inference,cp{rank=2 sweeps=60},hoist")
     assert made.keeps is Keeps.LOSSY
     assert cost.parameters(made.graph) == 2 * sum(kernel) + 6
     expected = interpret(graph, [X], weights).outputs[0]
@@ -44,12 +47,12 @@ def test_more_products_come_nearer() -> None:
     expected = interpret(graph, [X], weights).outputs[0]
     errors = []
     for rank in (2, 6, 12):
-        made = apply(graph, f"inference,cp-conv{{rank={rank}}},hoist")
+        made = apply(graph, f"inference,cp{{rank={rank}}},hoist")
         errors.append(np.abs(interpret(made.graph, [X], made.weights(weights)).outputs[0] - expected).mean())
     assert errors[0] > errors[1] > errors[2]
 
 
-@pytest.mark.parametrize(("text", "why"), [("conv2d(5, 3, groups = 5)", "groups"), ("conv2d(2, 3)", "as many numbers")])
+@pytest.mark.parametrize(("text", "why"), [("conv2d(5, 3, groups = 5)", "groups"), ("conv2d(2, 3)", "would hold")])
 def test_what_gains_nothing_is_declined(text: str, why: str) -> None:
-    (entry,) = apply(network(text), "inference,cp-conv{rank=9}").journal.declined
+    (entry,) = apply(network(text), "inference,cp{rank=9}").journal.declined
     assert why in (entry.reason or "")
