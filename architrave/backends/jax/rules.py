@@ -17,6 +17,7 @@ from architrave.backends.functional.integer import add_integer
 from architrave.backends.functional.linalg import add_linalg
 from architrave.backends.functional.low_bit import add_low_bit
 from architrave.backends.functional.quantize import add_quantize
+from architrave.backends.functional.sparse import add_sparse
 from architrave.backends.functional.windows import add_windows
 from architrave.ir.types import DType, normalize_axis
 
@@ -30,6 +31,7 @@ add_index(rules, "jnp")
 add_integer(rules)
 add_linalg(rules)
 add_low_bit(rules)
+add_sparse(rules)
 add_quantize(rules)
 add_formats(rules)
 add_fourier(rules, "jnp")
