@@ -40,12 +40,17 @@ def image(size: int) -> NDArray[np.float32]:
 def networks() -> Iterator[tuple[str, dict[str, Any], Any]]:
     """The name and static arguments of each network of ours, and torchvision's own."""
     from torch import nn
-    from torchvision.models import convnext, densenet, efficientnet, mobilenetv2, resnet, vgg
+    from torchvision.models import convnext, densenet, efficientnet, mobilenetv2, resnet, shufflenetv2, vgg
+    from torchvision.models.swin_transformer import SwinTransformer
 
     basic = resnet.ResNet(resnet.BasicBlock, [2, 1, 1, 1], num_classes=5)
     yield "resnet18", {"classes": 5, "depths": [2, 1, 1, 1], "size": 40}, basic
     bottleneck = resnet.ResNet(resnet.Bottleneck, [2, 1, 1, 1], num_classes=5)
     yield "resnet50", {"classes": 5, "depths": [2, 1, 1, 1], "size": 40}, bottleneck
+
+    grouped = resnet.ResNet(resnet.Bottleneck, [2, 1, 1, 1], num_classes=5, groups=4, width_per_group=8)
+    arguments = {"classes": 5, "depths": [2, 1, 1, 1], "groups": 4, "group_width": 8, "size": 40}
+    yield "resnext50", arguments, grouped
 
     column = vgg.VGG(vgg.make_layers([8, "M", 16, 16, "M"]), num_classes=5)
     # Its linear layers have a fixed width, which is too large here.
@@ -72,22 +77,65 @@ def networks() -> Iterator[tuple[str, dict[str, Any], Any]]:
     tiny = convnext.ConvNeXt(two_stages, num_classes=5)
     yield "convnext_t", {"classes": 5, "depths": [1, 2], "widths": [8, 16], "size": 40}, tiny
 
+    shuffled = shufflenetv2.ShuffleNetV2([2, 3, 1], [6, 8, 12, 16, 24], num_classes=5)
+    sizes = {"depths": [2, 3, 1], "widths": [8, 12, 16], "stem": 6, "last": 24}
+    yield "shufflenet_v2_x1_0", {"classes": 5, **sizes, "size": 40}, shuffled
+
+    # Images that fill no whole windows, an odd number of cells to merge, and at last a single window.
+    windows = SwinTransformer([4, 4], 16, [2, 2, 2], [2, 4, 8], [3, 3], num_classes=5)
+    sizes = {"width": 16, "depths": [2, 2, 2], "heads": [2, 4, 8], "window": 3}
+    yield "swin_t", {"classes": 5, **sizes, "size": 44}, windows
+
+    sizes = {"width": 1 / 16, "pooled": [32, 64], "hidden": [128, 160], "last": 1}
+    yield "inception_v3", {"classes": 5, **sizes, "size": 75}, narrow_inception(aux=False)
+    # The second classifier looks at what is left of an image of the size that the network was made for.
+    yield "inception_v3", {"classes": 5, **sizes, "aux": True, "size": 299}, narrow_inception(aux=True)
+
+
+def narrow_inception(*, aux: bool) -> Any:
+    """Inception-v3 with a sixteenth of its channels, and of repeated blocks two or one."""
+    from torch import nn
+    from torchvision.models import inception
+
+    def narrow(before: int, after: int, **rest: Any) -> Any:
+        return inception.BasicConv2d(before if before == 3 else before // 16, after // 16, **rest)
+
+    names = ("InceptionA", "InceptionB", "InceptionC", "InceptionD", "InceptionE", "InceptionAux")
+    blocks = [partial(getattr(inception, name), conv_block=narrow) for name in names]
+    network = inception.Inception3(5, aux, inception_blocks=[narrow, *blocks], init_weights=True)
+    for name in ("Mixed_5d", "Mixed_6d", "Mixed_6e", "Mixed_7c"):
+        setattr(network, name, nn.Identity())
+    network.fc = nn.Linear(2048 // 16, 5)
+    nn.init.normal_(network.fc.weight, 0, 0.1)
+    if aux:
+        network.AuxLogits.fc = nn.Linear(768 // 16, 5)
+    return network
+
 
 def record(network: Any, size: int) -> dict[str, Any]:
-    """The shapes of the network's weights, the spread that large ones start with, and the output for `image(size)`."""
+    """The shapes of the network's weights, the spread that large ones start with, and the outputs for `image(size)`."""
     import torch
 
-    state = {key: value for key, value in network.state_dict().items() if not key.endswith("num_batches_tracked")}
+    # Integers are counters and tables of indices, which follow from the shapes.
+    state = {key: value for key, value in network.state_dict().items() if value.is_floating_point()}
     spread = {key: round(float(value.std()), 8) for key, value in state.items() if value.numel() >= MANY}
     weights = {key: torch.from_numpy(weight(key, tuple(value.shape))) for key, value in state.items()}
     network.load_state_dict(weights, strict=False)
+    # Only in training Inception-v3 gives both of its outputs: it alone is told so, and not the layers in it.
+    network.eval().training = getattr(network, "aux_logits", False)
     with torch.no_grad():
-        output = network.eval()(torch.from_numpy(image(size)))
+        result = network(torch.from_numpy(image(size)))
+    outputs = result if isinstance(result, tuple) else (result,)
     shapes = {key: list(value.shape) for key, value in state.items()}
-    return {"shapes": shapes, "spread": spread, "output": output.tolist()}
+    return {"shapes": shapes, "spread": spread, "outputs": [output.tolist() for output in outputs]}
 
 
 def main() -> None:
+    import torch
+
+    import tests.reparam.torchvision_ops  # noqa: F401  # lets torchvision be imported
+
+    torch.manual_seed(0)
     cases = [
         {"network": name, "arguments": arguments, **record(network, arguments["size"])}
         for name, arguments, network in networks()
