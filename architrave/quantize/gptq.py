@@ -12,7 +12,7 @@ import numpy as np
 
 from architrave.ir.arrays import Array
 from architrave.quantize.grid import Grid
-from architrave.record.columns import inverse_factor
+from architrave.record.compensate import compensated
 
 
 @dataclass(frozen=True)
@@ -34,21 +34,12 @@ class GPTQ:
         """
         order = np.argsort(-np.diag(hessian), kind="stable") if self.ordered else np.arange(len(hessian))
         grid = grid.spread(weight.shape, weight.shape).columns(order)
-        left = weight[:, order].astype(np.float64)
-        inverse = inverse_factor(hessian[np.ix_(order, order)].astype(np.float64), self.damping)
-        done = np.empty(weight.shape, np.float32)
-        for start in range(0, len(order), self.block):
-            self._block(left, done, inverse, grid, slice(start, min(start + self.block, len(order))))
-        return done[:, np.argsort(order)]
 
-    def _block(self, left: Array, done: Array, inverse: Array, grid: Grid, where: slice) -> None:
-        errors = np.empty((len(left), where.stop - where.start))
-        for i in range(where.start, where.stop):
-            done[:, i] = grid.columns(slice(i, i + 1)).nearest(left[:, i : i + 1])[:, 0]
-            errors[:, i - where.start] = (left[:, i] - done[:, i]) / inverse[i, i]
-            within = slice(i, where.stop)
-            left[:, within] -= np.outer(errors[:, i - where.start], inverse[i, within])
-        left[:, where.stop :] -= errors @ inverse[where, where.stop :]
+        def nearest(i: int, left: Array) -> Array:
+            return grid.columns(slice(i, i + 1)).nearest(left[:, i : i + 1])[:, 0].astype(np.float32)
+
+        done = compensated(weight[:, order], hessian[np.ix_(order, order)], nearest, self.damping, self.block)
+        return done[:, np.argsort(order)].astype(np.float32)
 
 
 def loss(weight: Array, rounded: Array, hessian: Array) -> float:

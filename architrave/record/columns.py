@@ -1,4 +1,4 @@
-"""What linear layers and convolutions multiply the rows of their weights by, and how curved that makes an error."""
+"""What linear layers and convolutions multiply the rows of their weights by, and its second moments."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 from architrave.ir.arrays import Array, known
 from architrave.ir.graph import Node
 from architrave.ir.ops.conv import Conv, window_defaults
-from architrave.ir.source import error
 
 
 def groups_of(node: Node) -> int:
@@ -48,18 +47,3 @@ def _windows(x: Array, op: Conv, kernel: tuple[object, ...], groups: int) -> Arr
     views = views.reshape(n, groups, channels // groups, *views.shape[2:])
     moved = views.transpose(1, 0, *range(3, 3 + rank), 2, *range(3 + rank, 3 + 2 * rank))
     return moved.reshape(groups, n * int(np.prod(moved.shape[2 : 2 + rank])), -1)
-
-
-def inverse_factor(hessian: Array, damping: float) -> Array:
-    """The upper Cholesky factor of the inverse of a curvature [I, I], to each of which a share of the mean is added.
-
-    Row `i` of it says how the inputs behind `i` make up for an error in `i`, once those before are fixed. Raises E911
-    for a curvature that is not finite.
-    """
-    if not np.isfinite(hessian).all():
-        raise error("E911", "what a layer is given while its weight is chosen holds NaN or infinity")
-    curvature = np.diag(hessian)
-    # An input that is always 0 leaves its weights free: any curvature does.
-    added = np.where(curvature > 0, 0.0, 1.0) + max(damping, 1e-8) * (curvature.mean() or 1.0)
-    inverse = np.linalg.inv(hessian + np.diag(added))
-    return np.linalg.cholesky((inverse + inverse.T) / 2).T
