@@ -111,6 +111,11 @@ def elementwise(self: Op, relations: Relations, *operands: Axes) -> Related:
     return (relations.broadcast(*operands),)
 
 
+def opaque(self: Op, relations: Relations, *operands: Axes) -> Related:
+    """The `relate` of an operator whose operands and results may not change along any axis."""
+    return relations.opaque(operands)
+
+
 @dataclass_transform(frozen_default=True)
 class Op:
     """Base of all operators. Subclasses are frozen dataclasses and register under their snake-case name.

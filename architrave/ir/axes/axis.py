@@ -108,11 +108,16 @@ def keep_whole(axis: Axis, why: str) -> None:
         leaf.whole = leaf.whole or why
 
 
+def keep_order(axis: Axis, why: str) -> None:
+    """The coordinates of the axis may not be permuted."""
+    for leaf in leaves(axis):
+        leaf.ordered = leaf.ordered or why
+
+
 def fix(axis: Axis, why: str) -> None:
     """No coordinate of the axis may be cut away, or change its place."""
-    for leaf in leaves(axis):
-        leaf.whole = leaf.whole or why
-        leaf.ordered = leaf.ordered or why
+    keep_whole(axis, why)
+    keep_order(axis, why)
 
 
 def same(a: Axis, b: Axis, why: str) -> None:
@@ -204,7 +209,7 @@ def _bind(leaf: Axis, axis: Axis) -> None:
     if leaf.whole:
         keep_whole(axis, leaf.whole)
     if leaf.ordered:
-        fix(axis, leaf.ordered)
+        keep_order(axis, leaf.ordered)
 
 
 def _aligned(a: Axis, b: Axis) -> list[tuple[Axis, Axis]] | None:

@@ -23,8 +23,8 @@ from architrave.ir.ops.leaves import Param, path_of
 class Member:
     """An axis of a weight in which a group's units occur.
 
-    `along` is what is known of that axis, and `places`, int [units, m], are the coordinates along it of each unit, in an
-    order that is alike for all.
+    `along` is what is known of that axis, and `places`, int [units, m], are the coordinates along it of each unit, in
+    an order that is alike for all.
     """
 
     weight: Value

@@ -9,7 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from architrave.ir.axes.axis import Axes, Axis, factored, fix, join, keep_whole, multiply, resolved, same, split
+from architrave.ir.axes.axis import (
+    Axes,
+    Axis,
+    factored,
+    fix,
+    join,
+    keep_order,
+    keep_whole,
+    multiply,
+    resolved,
+    same,
+    split,
+)
 from architrave.ir.dims import Size, divide, product, symbols
 from architrave.ir.expand import expansion
 from architrave.ir.graph import Graph, Node, Value
@@ -69,6 +81,11 @@ class Relations:
         """The coordinates may be permuted, but none may be cut away."""
         if axis.size != 1:
             keep_whole(axis, self._reason(why))
+
+    def ordered(self, axes: Iterable[Axis], why: str) -> None:
+        """Coordinates may be cut away, but not permuted."""
+        for axis in axes:
+            keep_order(axis, self._reason(why))
 
     def fixed(self, axes: Iterable[Axis], why: str = "depends on the order along it") -> None:
         """The coordinates must stay as they are."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from architrave.ir.arrays import np
 from architrave.ir.dims import Size, ceil_div, divide
 from architrave.ir.graph import Value, apply
-from architrave.ir.op import Op, Sample, sample, typed
+from architrave.ir.op import Op, Related, Sample, sample, typed
 from architrave.ir.ops import checks
 from architrave.ir.ops.arithmetic import Minimum
+from architrave.ir.ops.conv import moved_over
 from architrave.ir.ops.index import Gather, Take
 from architrave.ir.ops.leaves import Arange
 from architrave.ir.ops.logic import Cast, Where
@@ -18,6 +20,10 @@ from architrave.ir.ops.shape import Reshape, Squeeze
 from architrave.ir.ops.statistics import Mean
 from architrave.ir.source import error
 from architrave.ir.types import DType, TensorType
+
+if TYPE_CHECKING:
+    from architrave.ir.axes.axis import Axes
+    from architrave.ir.axes.relations import Relations
 
 
 class _Adaptive(Op, register=False):
@@ -34,6 +40,9 @@ class _Adaptive(Op, register=False):
         if 0 in x.shape[lead:]:
             raise error("E310", f"`{self.name}` has nothing to choose from: {x} is empty along an axis to be pooled")
         return x.with_shape((*x.shape[:lead], *self.size))
+
+    def relate(self, relations: Relations, x: Axes) -> Related:
+        return (moved_over(relations, x, len(self.size)),)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

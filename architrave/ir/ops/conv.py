@@ -94,14 +94,11 @@ class Conv(Op):
         relations.summed(weight[1], 0, 1)
         if bias is not None:
             relations.same(weight[0], bias[0])
-        relations.fixed((*x[2:], *weight[2:]), "moves a window over it")
-        return ((x[0], weight[0], *moved_over(relations)),)
+        relations.fixed(weight[2:], "moves a window over it")
+        return ((x[0], weight[0], *moved_over(relations, x, len(x) - 2)[2:]),)
 
     def cut(self, cut: Cut) -> Conv:
-        x = cut.operands[0]
-        return dataclasses.replace(
-            self, groups=x.groups(1, self.groups) if isinstance(self.groups, int) else self.groups
-        )
+        return dataclasses.replace(self, groups=kept_groups(self.groups, cut))
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -206,14 +203,11 @@ class ConvTranspose(Op):
         out = multiply((groups, weight[1]))
         if bias is not None:
             relations.same(out, bias[0])
-        relations.fixed((*x[2:], *weight[2:]), "moves a window over it")
-        return ((x[0], out, *moved_over(relations)),)
+        relations.fixed(weight[2:], "moves a window over it")
+        return ((x[0], out, *moved_over(relations, x, len(x) - 2)[2:]),)
 
     def cut(self, cut: Cut) -> ConvTranspose:
-        x = cut.operands[0]
-        return dataclasses.replace(
-            self, groups=x.groups(1, self.groups) if isinstance(self.groups, int) else self.groups
-        )
+        return dataclasses.replace(self, groups=kept_groups(self.groups, cut))
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -238,11 +232,16 @@ def grouped(relations: Relations, channels: Axis, groups: Axis) -> Axis:
     return inner
 
 
-def moved_over(relations: Relations) -> Axes:
-    """The axes of a result [N, C, *S] over which a window has moved."""
-    spatial = relations.new()[2:]
-    relations.fixed(spatial, "moves a window over it")
-    return spatial
+def kept_groups(groups: Size, cut: Cut) -> Size:
+    """How many groups of the channels of the first operand [N, C, *S] are left."""
+    return cut.operands[0].groups(1, groups) if isinstance(groups, int) else groups
+
+
+def moved_over(relations: Relations, x: Axes, rank: int) -> Axes:
+    """The axes of a result over whose last `rank` axes a window has moved."""
+    spatial = relations.new()[-rank:] if rank else ()
+    relations.fixed((*x[len(x) - rank :], *spatial), "moves a window over it")
+    return (*x[: len(x) - rank], *spatial)
 
 
 def window_defaults(

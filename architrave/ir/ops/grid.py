@@ -10,7 +10,7 @@ from architrave.ir import build
 from architrave.ir.arrays import np
 from architrave.ir.dims import Size, product
 from architrave.ir.graph import Value, apply, constant
-from architrave.ir.op import Op, Sample, sample, typed
+from architrave.ir.op import Op, Sample, opaque, sample, typed
 from architrave.ir.ops import checks
 from architrave.ir.ops.contraction import Einsum
 from architrave.ir.ops.join import Concat, Slice, Stack
@@ -159,6 +159,8 @@ class AffineGrid(Op):
         # One cell alone is in the middle, also from centre to centre.
         width = apply(Cast(dtype), build.maximum(constant(n - 1, DType.I64), 1)) if self.align_corners else n
         return apply(Reshape(tuple(n if i == axis else 1 for i in range(len(self.size)))), twice / width)
+
+    relate = opaque
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

@@ -7,7 +7,9 @@ Integer-Arithmetic-Only Inference" (2018), 2.2; docs/numerics.md, "Integers of q
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from architrave.ir import build
 from architrave.ir.arrays import Array, held, np
@@ -16,11 +18,14 @@ from architrave.ir.graph import Value, apply
 from architrave.ir.op import Op, Sample, elementwise, sample, typed, without_gradient
 from architrave.ir.ops.bits import Bitcast, BitwiseAnd, ShiftLeft, ShiftRight
 from architrave.ir.ops.contraction import Linear, Matmul
-from architrave.ir.ops.conv import Conv
+from architrave.ir.ops.conv import Conv, kept_groups
 from architrave.ir.ops.logic import Cast
 from architrave.ir.ops.quantize import bounds, holder
 from architrave.ir.source import error
 from architrave.ir.types import DType, TensorType, broadcast
+
+if TYPE_CHECKING:
+    from architrave.ir.axes.rest import Cut
 
 SMALL = (DType.I8, DType.U8)
 """What is multiplied."""
@@ -155,6 +160,9 @@ class ConvInteger(_Contraction):
 
     def _conv(self) -> Conv:
         return Conv(self.stride, self.padding, self.dilation, self.groups)
+
+    def cut(self, cut: Cut) -> ConvInteger:
+        return dataclasses.replace(self, groups=kept_groups(self.groups, cut))
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

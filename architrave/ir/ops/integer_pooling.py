@@ -7,20 +7,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from architrave.ir.arrays import np
 from architrave.ir.dims import Size, product
 from architrave.ir.graph import Value, apply
-from architrave.ir.op import Op, Sample, sample, typed, without_gradient
+from architrave.ir.op import Op, Related, Sample, sample, typed, without_gradient
 from architrave.ir.ops import checks
 from architrave.ir.ops.conv import window_defaults
 from architrave.ir.ops.integer_functions import divided, exactly, fits, small, widened
 from architrave.ir.ops.join import Pad, Slice
 from architrave.ir.ops.leaves import Full
 from architrave.ir.ops.pooling import AvgPool
-from architrave.ir.ops.reduce import Sum, reduced
+from architrave.ir.ops.reduce import Sum, kept_axes, reduced
 from architrave.ir.source import error
 from architrave.ir.types import DType, TensorType, broadcast
+
+if TYPE_CHECKING:
+    from architrave.ir.axes.axis import Axes
+    from architrave.ir.axes.relations import Relations
 
 FRACTION = 8
 """A mean has so many bits behind the point."""
@@ -61,6 +66,10 @@ class MeanInteger(_MeanInteger):
 
     def _count(self, shape: tuple[Size, ...]) -> Size:
         return product(shape[axis] for axis in checks.axis_set(self.axes, len(shape)))
+
+    def relate(self, relations: Relations, x: Axes, *others: Axes) -> Related:
+        relations.opaque(others)
+        return (kept_axes(relations, x, self.axes, self.keep, "takes a mean over it"),)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

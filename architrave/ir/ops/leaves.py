@@ -108,13 +108,18 @@ class Constant(Op):
     def infer(self) -> TensorType:
         return self.type
 
-    def cut(self, cut: Cut) -> Constant:
-        from architrave.ir.storage import numpy_dtype
+    def relate(self, relations: Relations) -> Related:
+        axes = relations.new()
+        relations.ordered(axes, "holds numbers in this order")
+        return (axes,)
 
-        data = np.frombuffer(self.data, numpy_dtype(self.type.dtype)).reshape(tuple(map(known, self.type.shape)))
+    def cut(self, cut: Cut) -> Constant:
+        from architrave.ir.storage import constant_array, constant_of
+
+        data = constant_array(self)
         for axis, kept in enumerate(cut.results[0].kept):
             data = data if kept is None else data.take(kept, axis)
-        return Constant(self.type.with_shape(cut.results[0].shape), data.tobytes())
+        return constant_of(data, self.type.dtype, data.shape)
 
 
 class Full(Op):

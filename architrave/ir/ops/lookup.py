@@ -9,7 +9,7 @@ from architrave.ir import build
 from architrave.ir.arrays import np
 from architrave.ir.dims import product
 from architrave.ir.graph import Value, apply
-from architrave.ir.op import Op, Sample, sample, typed, without_gradient
+from architrave.ir.op import Op, Sample, opaque, sample, typed, without_gradient
 from architrave.ir.ops import checks
 from architrave.ir.ops.index import Take
 from architrave.ir.ops.logic import Cast
@@ -105,6 +105,8 @@ class Searchsorted(Op):
 
     gradient = without_gradient
 
+    relate = opaque
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         steps = np.array([-1.0, 0.0, 0.0, 2.0, np.inf])
@@ -139,6 +141,8 @@ class Bucketize(Op):
         return apply(Reshape(x.shape), apply(Searchsorted(self.right), boundaries, flat))
 
     gradient = without_gradient
+
+    relate = opaque
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

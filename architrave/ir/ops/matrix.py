@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from architrave.ir import build
 from architrave.ir.arrays import np
 from architrave.ir.graph import Value, apply
-from architrave.ir.op import Gradients, Op, Sample, Values, sample, typed
+from architrave.ir.op import Gradients, Op, Sample, Values, opaque, sample, typed
 from architrave.ir.ops import checks
 from architrave.ir.ops.activation import Clip
 from architrave.ir.ops.arithmetic import Power
@@ -26,6 +26,8 @@ class _OfSquare(Op, register=False):
 
     def infer(self, a: TensorType) -> TensorType:
         return square(f"`{self.name}`", a)
+
+    relate = opaque
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -68,6 +70,8 @@ class Det(Op):
         sign, size = build.slogdet(a)
         determinant: Value = sign * apply(Exp(), size)
         return determinant
+
+    relate = opaque
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -161,6 +165,8 @@ class Pinv(Op):
         right = product(turned, p, g - product(g, p, a))
         return (left + right - product(turned, transposed(g), turned),)
 
+    relate = opaque
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield sample([3, 3])
@@ -191,6 +197,8 @@ class Lstsq(Op):
 
     def expand(self, a: Value, b: Value) -> Value:
         return product(apply(Pinv(self.rtol), a), _float(b))
+
+    relate = opaque
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

@@ -54,8 +54,7 @@ class MaxPool(Op):
         return (apply(Reshape(x.shape), back),)
 
     def relate(self, relations: Relations, x: Axes) -> Related:
-        relations.fixed(x[2:], "moves a window over it")
-        return ((*x[:2], *moved_over(relations)),) * len(relations.results)
+        return (moved_over(relations, x, len(self.kernel)),) * len(relations.results)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -94,8 +93,7 @@ class MaxPoolPlaces(Op):
     gradient = without_gradient
 
     def relate(self, relations: Relations, x: Axes) -> Related:
-        relations.fixed(x[2:], "moves a window over it")
-        return ((*x[:2], *moved_over(relations)),) * len(relations.results)
+        return (moved_over(relations, x, len(self.kernel)),) * len(relations.results)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -128,6 +126,10 @@ class MaxUnpool(Op):
         zeros = apply(Full(False if x.dtype.is_bool else 0, (*lead, product(self.size)), x.dtype))
         values = apply(Scatter(len(lead)), zeros, *(apply(Reshape(flat), v) for v in (places, x)))
         return apply(Reshape((*lead, *self.size)), values)
+
+    def relate(self, relations: Relations, x: Axes, places: Axes) -> Related:
+        relations.fixed(places[len(places) - len(self.size) :], "moves a window over it")
+        return (moved_over(relations, relations.broadcast(x, places), len(self.size)),)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -184,8 +186,7 @@ class AvgPool(Op):
         return (apply(Reshape(x.shape), back),)
 
     def relate(self, relations: Relations, x: Axes) -> Related:
-        relations.fixed(x[2:], "moves a window over it")
-        return ((*x[:2], *moved_over(relations)),) * len(relations.results)
+        return (moved_over(relations, x, len(self.kernel)),) * len(relations.results)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

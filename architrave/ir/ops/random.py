@@ -56,6 +56,7 @@ class _Random(Op, register=False):
         return TensorType(DType.FLOAT, self.shape)
 
     def relate(self, relations: Relations, key: Axes) -> Related:
+        relations.fixed(key)
         return (relations.new(),)
 
     def cut(self, cut: Cut) -> Op:
@@ -136,6 +137,7 @@ class RandomBernoulli(Op):
         return _upper_bits(key, self.shape, self.path) < math.ceil(self.p * 2**24)
 
     def relate(self, relations: Relations, key: Axes) -> Related:
+        relations.fixed(key)
         return (relations.new(),)
 
     def cut(self, cut: Cut) -> Op:

@@ -71,8 +71,7 @@ class Resize(Op):
         return (g,)
 
     def relate(self, relations: Relations, x: Axes) -> Related:
-        relations.fixed(x[2:], "moves a window over it")
-        return ((*x[:2], *moved_over(relations)),)
+        return (moved_over(relations, x, len(self.size)),)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

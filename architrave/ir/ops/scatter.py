@@ -8,7 +8,7 @@ from architrave.ir import build
 from architrave.ir.arrays import np
 from architrave.ir.dims import product
 from architrave.ir.graph import Value, apply
-from architrave.ir.op import Op, Sample, sample, typed
+from architrave.ir.op import Op, Sample, opaque, sample, typed
 from architrave.ir.ops import checks
 from architrave.ir.ops.index import SegmentMax, check_index, within
 from architrave.ir.ops.leaves import Arange
@@ -28,6 +28,8 @@ class _Scattering(Op, register=False):
         if index.shape != source.shape:
             raise error("E305", f"the index and the source of `{self.name}` have one shape, not {index} and {source}")
         return x.with_dtype(promote(x.dtype, source.dtype))
+
+    relate = opaque
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

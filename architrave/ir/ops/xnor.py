@@ -6,14 +6,16 @@ Rastegari, Ordonez, Redmon and Farhadi, "XNOR-Net: ImageNet Classification Using
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from architrave.ir.arrays import np
 from architrave.ir.dims import Size, divide, product
 from architrave.ir.graph import Value, apply
 from architrave.ir.op import Op, Sample, sample, typed, without_gradient
 from architrave.ir.ops import checks
-from architrave.ir.ops.conv import Conv
+from architrave.ir.ops.conv import Conv, kept_groups
 from architrave.ir.ops.integer import ConvInteger, LinearInteger
 from architrave.ir.ops.join import Pad, Slice
 from architrave.ir.ops.logic import Cast
@@ -21,6 +23,9 @@ from architrave.ir.ops.packing import Pack, Unpack
 from architrave.ir.ops.shape import Transpose
 from architrave.ir.source import error
 from architrave.ir.types import DType, TensorType
+
+if TYPE_CHECKING:
+    from architrave.ir.axes.rest import Cut
 
 
 class LinearBinary(Op):
@@ -99,6 +104,9 @@ class ConvBinary(Op):
 
     def _like(self, kind: type[Conv] | type[ConvInteger]) -> Conv | ConvInteger:
         return kind(self.stride, self.padding, self.dilation, self.groups)
+
+    def cut(self, cut: Cut) -> ConvBinary:
+        return dataclasses.replace(self, groups=kept_groups(self.groups, cut))
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
