@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from architrave.cli.help import examples
+from architrave.cli.masks import Sparsity, baked
 from architrave.cli.report import json_option, print_json
 from architrave.cli.selection import Selection, literal, model_options
 from architrave.cli.settings import config_option
@@ -17,7 +18,8 @@ from architrave.cli.watch import Watch, curves
 from architrave.ir.source import error, printable
 
 if TYPE_CHECKING:
-    from architrave.train import Dataset, Loop, Outcome, Trainer
+    from architrave.ir.graph import Graph
+    from architrave.train import Dataset, Loop, Outcome, Refresh, Trainer
 
 LOSS = "cross_entropy"
 DTYPES = {"f32": "float32", "f64": "float64", "mixed": "float32"}
@@ -53,6 +55,10 @@ SHAPES = ("constant", "cosine", "linear", "step", "exponential", "one-cycle")
 @click.option("--accumulate", type=click.IntRange(1), default=1, show_default=True, help="Batches of one update.")
 @click.option("--held-out", type=click.FloatRange(0, 1), default=0.2, show_default=True, help="Share for validation.")
 @click.option("--patience", type=click.IntRange(0), default=0, help="Stop after so many epochs without progress.")
+@click.option("--sparsity", type=float, metavar="SHARE", help="The share of the weights that becomes 0 on the way.")
+@click.option(
+    "--sparsity-option", multiple=True, metavar="NAME=VALUE", help="method, distribution, pattern, begin, end."
+)
 @click.option("--seed", default=0, show_default=True, help="First weights, batches and dropout follow from it.")
 @click.option("--from", "start", metavar="FILE", help="Start from these weights.")
 @click.option("--checkpoints", metavar="FOLDER", help="Keep the state of the run there.")
@@ -75,9 +81,9 @@ def command(name: str, data: str, as_json: bool, **options: Any) -> int:
 
     _check_files(options)
     graph = Selection(name, **{k: options.pop(k) for k in ("model", "arguments", "decisions")}).graph()
-    trainer, examples_, held_out = _prepared(graph, data, options)
+    trainer, examples_, held_out, masks = _prepared(graph, data, options)
     with Watch(graph.name, options["epochs"] * examples_.steps(options["batch"]), quiet=as_json) as watch:
-        loop = _loop(options, held_out, watch)
+        loop = _loop(options, held_out, watch, masks)
         try:
             outcome = run(trainer, examples_, loop, options["resume"])
         except KeyboardInterrupt:
@@ -85,6 +91,8 @@ def command(name: str, data: str, as_json: bool, **options: Any) -> int:
             _say_how_to_go_on(options["checkpoints"], written)
             raise
     row, weights = _result(outcome, best=options["patience"] > 0)
+    if masks is not None:
+        weights = baked(trainer.network, weights)
     _write(options, trainer, outcome, weights, examples_)
     if as_json:
         print_json("train", True, {"model": graph.name, "history": list(outcome.history), "stopped": outcome.stopped})
@@ -114,8 +122,11 @@ def _result(outcome: Outcome, *, best: bool) -> tuple[Mapping[str, Any] | None, 
     return rows[-1] if rows else None, outcome.weights
 
 
-def _prepared(graph: Any, data: str, options: Mapping[str, Any]) -> tuple[Trainer, Dataset, Dataset | None]:
-    """What trains, and the examples to train on and to validate by."""
+def _prepared(
+    graph: Graph, data: str, options: Mapping[str, Any]
+) -> tuple[Trainer, Dataset, Dataset | None, Refresh | None]:
+    """What trains, the examples to train on and to validate by, and what chooses masks on the way."""
+    from architrave.ir.initializers import init
     from architrave.train import Clipping, Objective, Recipe, Schedule, Trainer, optimizer
     from architrave.train.data.dataset import check_labels
     from architrave.train.data.sources import open_data
@@ -141,17 +152,34 @@ def _prepared(graph: Any, data: str, options: Mapping[str, Any]) -> tuple[Traine
     if unknown is not None:
         raise error("E541", f"a schedule has no setting `{unknown}`", hint="it has end, every and factor")
     schedule = Schedule(options["rate"], updates, options["schedule"], options["warmup"], **shape)
+    weights = None if options["start"] is None else load(options["start"], graph)
+    target, masks = train.target_type(graph) if loss else None, None
+    if (sparsity := _sparsity(options)) is not None:
+        first = weights or init(graph, options["seed"], DTYPES[options["dtype"]])
+        steps = options["epochs"] * train.steps(options["batch"])
+        graph, weights, masks = sparsity.masked(graph, first, steps, train, options["seed"], options["backend"])
     trainer = Trainer(
         graph,
         recipe,
         schedule,
-        train.target_type(graph) if loss else None,
+        target,
         backend=options["backend"],
         dtype=DTYPES[options["dtype"]],
         seed=options["seed"],
-        weights=None if options["start"] is None else load(options["start"], graph),
+        weights=weights,
     )
-    return trainer, train, held_out
+    return trainer, train, held_out, masks
+
+
+def _sparsity(options: Mapping[str, Any]) -> Sparsity | None:
+    """What is asked for of masks. Raises E925, and what is wrong use of the options together."""
+    if options["sparsity"] is None:
+        if options["sparsity_option"]:
+            raise click.UsageError("--sparsity-option needs --sparsity, the share of the weights that goes")
+        return None
+    if options["patience"]:
+        raise click.UsageError("--patience would keep weights from before the masks are final: leave out one of both")
+    return Sparsity.of(options["sparsity"], options["sparsity_option"])
 
 
 def _loss(data: Dataset) -> str:
@@ -183,7 +211,7 @@ def _group(text: str) -> Any:
     return Group(pattern, rate, decay)
 
 
-def _loop(options: Mapping[str, Any], held_out: Dataset | None, watch: Watch) -> Loop:
+def _loop(options: Mapping[str, Any], held_out: Dataset | None, watch: Watch, masks: Refresh | None) -> Loop:
     from architrave.train import Folder, Loop
 
     folder = Folder(Path(options["checkpoints"])) if options["checkpoints"] else None
@@ -196,6 +224,7 @@ def _loop(options: Mapping[str, Any], held_out: Dataset | None, watch: Watch) ->
         options["patience"],
         folder,
         options["every"],
+        () if masks is None else (masks,),
         watch.step,
         watch.epoch,
     )

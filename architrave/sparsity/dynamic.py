@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -98,6 +98,9 @@ class RigL(Rewiring):
             gone = smallest(np.abs(weights[path]), mask, movable(mask, share))
             found[path] = swapped(mask, gone, np.abs(slopes[path]))
         return found
+
+
+REWIRING: Mapping[str, type[Rewiring]] = {"set": SET, "rigl": RigL}
 
 
 class DenseGradients:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -29,8 +30,8 @@ METHODS: dict[str, Method] = {
 """What a method makes of the weights of a network with masks."""
 
 
-def check_method(name: str) -> None:
+def check_method(name: str, kinds: Mapping[str, object] = METHODS) -> None:
     """Raises E925 where there is no method of that name."""
-    if name not in METHODS:
-        hint = nearest(name, METHODS) or f"there are {', '.join(METHODS)}"
+    if name not in kinds:
+        hint = nearest(name, kinds) or f"there are {', '.join(kinds)}"
         raise error("E925", f"there is no method `{name}` to make weights sparse", hint=hint)

@@ -59,8 +59,8 @@ class Sizes:
     @property
     def formats(self) -> dict[str, int]:
         """The bytes by format."""
-        found = {"dense": self.dense, "bitmask": self.bitmask, "csr": self.csr}
-        return found if self.nm is None or self.few is None else {**found, "{}:{}".format(*self.few): self.nm}
+        few = {} if self.nm is None or self.few is None else {"{}:{}".format(*self.few): self.nm}
+        return {**few, "dense": self.dense, "bitmask": self.bitmask, "csr": self.csr}
 
     @property
     def smallest(self) -> str:

@@ -33,6 +33,7 @@ REPORTS = {
     "quantize": (
         "quantize net.arch --weights net.safetensors --calibrate points.npz --integer -o few.arch --report few.html"
     ),
+    "sparsify": "sparsify net.arch --weights net.safetensors --density 0.5 -b numpy --output few.arch",
     "weights init": "weights init net.arch --output net.safetensors",
     "weights inspect": "weights inspect net.safetensors net.arch",
 }
@@ -40,7 +41,7 @@ REPORTS = {
 
 @pytest.mark.parametrize("name", REPORTS)
 def test_report_has_the_documented_fields(cli: Cli, name: str) -> None:
-    if name in ("weights inspect", "quantize"):
+    if name in ("weights inspect", "quantize", "sparsify"):
         cli(*REPORTS["weights init"].split())
     outcome = cli(*REPORTS[name].split(), "--json")
     found = outcome.json()
