@@ -1,4 +1,4 @@
-"""How Hugging Face names and lays out the weights that our standard networks hold.
+"""How Hugging Face, and timm, name and lay out the weights that our standard networks hold.
 
 One table per family. A row is a pattern that a whole key of theirs matches, our key for it (its parts in
 braces: `{0}` is the first group, `{1*2+1}` twice the second plus one) and what is done to the array. A key that
@@ -135,6 +135,16 @@ GPT2 = (
 LLAMA = (
     Row(r"model\.(.*)", "{0}"),
     Row(r"(lm_head\.weight)", "{0}"),
+)
+
+SAME = (Row(r"(.*)\.num_batches_tracked", None), Row(r"(.*)", "{0}"))
+
+MIXER = (
+    Row(r"stem\.proj\.(.*)", "patches.{0}"),
+    Row(r"blocks\.(\d+)\.(norm\d\..*)", "layer.{0}.{1}"),
+    Row(r"blocks\.(\d+)\.mlp_tokens\.(.*)", "layer.{0}.token_mlp.{1}"),
+    Row(r"blocks\.(\d+)\.mlp_channels\.(.*)", "layer.{0}.channel_mlp.{1}"),
+    Row(r"((?:norm|head)\..*)", "{0}"),
 )
 
 

@@ -34,12 +34,12 @@ def timm_case(name: str, size: int = 64) -> tuple[Graph, Weights, Any]:
 
 
 @cache
-def randomised(name: str) -> Any:
+def randomised(name: str, **options: Any) -> Any:
     """timm's network as it is trained, in float64 and for inference, with every weight and statistic drawn anew.
 
     What starts as zero or one would hide a mistake.
     """
-    network = timm.create_model(name, pretrained=False).double().eval().requires_grad_(requires_grad=False)
+    network = timm.create_model(name, pretrained=False, **options).double().eval().requires_grad_(requires_grad=False)
     generator = torch.Generator().manual_seed(0)
     for key, value in network.state_dict().items():
         if not value.is_floating_point():
