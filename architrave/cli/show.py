@@ -20,15 +20,17 @@ if TYPE_CHECKING:
     "architrave show resnet50 --at N=1 --depth 1",
     "architrave show net.arch --ir --inference",
     "architrave show net.arch --params",
+    "architrave show resnet50 --groups",
 )
 @click.command("show")
 @click.argument("name", metavar="MODEL")
 @click.option("--ir", "view", flag_value="ir", help="Print the graph: one line for each operator, as .arch text.")
 @click.option("--params", "view", flag_value="params", help="List the weights and states.")
 @click.option("--choices", "view", flag_value="choices", help="List the decisions of a search space.")
+@click.option("--groups", "view", flag_value="groups", help="List the dimensions: what is cut or permuted together.")
 @click.option("--train/--inference", "training", default=None, help="With --ir: one mode in place of both.")
 @click.option("--depth", type=click.IntRange(0), metavar="D", help="Show instances this many levels deep.")
-@click.option("--all", "every", is_flag=True, help="Show equal layers one by one.")
+@click.option("--all", "every", is_flag=True, help="Show equal layers one by one, and every dimension.")
 @sizes_option("--at", "Sizes for symbolic dimensions, N=1,H=224.")
 @model_options
 @json_option
@@ -51,7 +53,7 @@ def command(
     built = selection.elaborate()
     graph = _in_mode(built.graph, training)
     check_sizes(graph, sizes)
-    from architrave.cli import views
+    from architrave.cli import groups, views
 
     match view:
         case "ir":
@@ -62,6 +64,8 @@ def command(
         case "choices":
             space = selection.space_size()
             _report(as_json, "choices", lambda: views.choices(built, space), lambda: views.show_choices(built, space))
+        case "groups":
+            _report(as_json, "groups", lambda: groups.listed(graph), lambda: groups.show_groups(graph, every))
         case _:
             _report(
                 as_json, "tree", lambda: views.tree(graph, sizes), lambda: views.show_tree(graph, sizes, depth, every)

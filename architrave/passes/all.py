@@ -27,8 +27,8 @@ from architrave.passes.reparam import (
     pre_layer_norm,
     pre_rmsnorm,
 )
-from architrave.passes.sparsify import mask, scap, skip_zeros, topk_activations
-from architrave.passes.structure import drop
+from architrave.passes.sparsify import mask, scap, skip_zeros, sparse, topk_activations
+from architrave.passes.structure import cut, drop
 
 __all__ = [
     "alds",
@@ -40,6 +40,7 @@ __all__ = [
     "conv_to_linear",
     "cp",
     "crms_norm",
+    "cut",
     "dead",
     "drop",
     "duplicates",
@@ -63,6 +64,7 @@ __all__ = [
     "scap",
     "simplify",
     "skip_zeros",
+    "sparse",
     "svd",
     "topk_activations",
     "tucker",

@@ -71,11 +71,11 @@ class Group:
 
     @property
     def name(self) -> str:
-        """Where it is found first, for people: `fc1.weight[0]`, or `qkv.weight[0].1` for the second part of an axis."""
+        """Where it is found first: `fc1.weight:0` for axis 0, or `qkv.weight:0.1` for the second of what that is made of."""
         first = next((m for m in self.members if m.axis == 0), self.members[0])
         made_of = list(dict.fromkeys(leaves(first.along)))
         part = f".{made_of.index(self.axis)}" if len(made_of) > 1 else ""
-        return f"{first.path}[{first.axis}]{part}"
+        return f"{first.path}:{first.axis}{part}"
 
     def __repr__(self) -> str:
         return f"<group {self.name}: {self.size} units in {len(self.members)} axes>"
