@@ -6,7 +6,7 @@ that it does not matter how the source says it, and a norm at its beginning belo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import takewhile
@@ -20,7 +20,7 @@ from architrave.ir.ops.contraction import Einsum, Linear, Matmul
 from architrave.ir.ops.conv import Conv
 from architrave.ir.ops.leaves import Input, Param
 from architrave.ir.place import Place
-from architrave.passes.static import Static
+from architrave.passes.static import Static, is_weight
 
 Kind = Literal["attention", "mlp", "conv", "other", "nested", "block"]
 """What a part does. `nested` is a branch with branches of its own, `block` what is at a place with branches."""
@@ -83,16 +83,25 @@ def branches(graph: Graph) -> list[Sublayer]:
 def blocks(graph: Graph) -> list[Sublayer]:
     """The places with branches that take one value and give one of its type, such as the layers of a transformer."""
     inner = branches(graph)
-    places = {str(b.after.node.place): b for b in inner if b.after.node.place is not None and str(b.after.node.place)}
+    known = {(b.before, b.after) for b in inner}
+    found = parts_at(graph, [str(b.after.node.place) for b in inner if str(b.after.node.place or "")]).values()
+    alike = [b for b in found if b.before.type == b.after.type and (b.before, b.after) not in known]
+    return [b for b in alike if _can_go(graph, b)]
+
+
+def parts_at(graph: Graph, paths: Iterable[str]) -> dict[str, Sublayer]:
+    """What is at and below each place that takes one value and gives one: of values that it takes, one of its type.
+
+    `before` and `after` may differ in type here, where nothing of the type of `after` is taken.
+    """
     static = Static(graph)
-    parts: dict[str, set[Node]] = {path: set() for path in places}
+    members: dict[str, set[Node]] = {path: set() for path in paths}
     for node in graph.nodes:
         if node.operands and node.outputs[0] not in static:
-            for path in _paths(node.place, parts):
-                parts[path].add(node)
-    known = {(b.before, b.after) for b in inner}
-    made = (_block(graph, path, nodes, static) for path, nodes in parts.items())
-    return [b for b in made if b is not None and (b.before, b.after) not in known and _can_go(graph, b)]
+            for path in _paths(node.place, members):
+                members[path].add(node)
+    made = ((path, _part(graph, path, nodes, static)) for path, nodes in members.items())
+    return {path: part for path, part in made if part is not None}
 
 
 def lost_with(graph: Graph, part: Sublayer) -> set[Value]:
@@ -149,19 +158,15 @@ def _name(sum: Node, nodes: set[Node]) -> str:
     return shared if len(shared) > len(str(sum.place or "")) else paths[-1]
 
 
-def _block(graph: Graph, path: str, nodes: set[Node], static: Static) -> Sublayer | None:
-    entries = {v for n in nodes for v in n.operands if v not in static and v.node not in nodes}
-    outputs = set(graph.outputs)
-    exits = [
-        v
-        for n in nodes
-        for v in n.outputs
-        if v in outputs or any(u not in nodes and v in u.operands for u in graph.users[n])
-    ]
-    if len(exits) != 1:
+def _part(graph: Graph, path: str, nodes: set[Node], static: Static) -> Sublayer | None:
+    used = {v for n in nodes for v in n.operands if v.node not in nodes}
+    taken = [v for v in used if v not in static and not is_weight(v)]
+    read = {v for n in nodes for user in graph.users[n] if user not in nodes for v in user.operands}
+    given = [v for n in nodes for v in n.outputs if v in read or v in graph.outputs]
+    if len(given) != 1:
         return None
-    alike = [v for v in entries if v.type == exits[0].type]
-    return Sublayer(path, "block", alike[0], exits[0], frozenset(nodes)) if len(alike) == 1 else None
+    alike = [v for v in taken if v.type == given[0].type] or taken
+    return Sublayer(path, "block", alike[0], given[0], frozenset(nodes)) if len(alike) == 1 else None
 
 
 def _paths(place: Place | None, wanted: dict[str, set[Node]]) -> Iterator[str]:

@@ -1,0 +1,1 @@
+"""Several trained networks as one: cut and stitched, or moved into one another."""
