@@ -27,7 +27,7 @@ from architrave.passes.reparam import (
     pre_layer_norm,
     pre_rmsnorm,
 )
-from architrave.passes.sparsify import mask, scap, skip_zeros, sparse, topk_activations
+from architrave.passes.sparsify import ensemble, mask, scap, skip_zeros, sparse, topk_activations
 from architrave.passes.structure import cut, drop
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "dead",
     "drop",
     "duplicates",
+    "ensemble",
     "equalize",
     "expand",
     "freeze_norm",
