@@ -14,7 +14,7 @@ from architrave.ir import build
 from architrave.ir.arrays import Array, np
 from architrave.ir.dims import Size, divide, product
 from architrave.ir.graph import Value, apply
-from architrave.ir.op import Op, Sample, sample, typed
+from architrave.ir.op import Op, Sample, opaque, sample, typed
 from architrave.ir.ops import checks
 from architrave.ir.ops.contraction import Linear
 from architrave.ir.ops.conv import Conv
@@ -33,9 +33,11 @@ class _Sparse(Op, register=False):
 
 
 class SparseToDense(_Sparse):
-    """The weight [O, width] of which blocks are stored: `values` [n] or [n, P, Q], columns i32 [n], starts i32 [R + 1]."""
+    """The weight [O, width] with blocks `values` [n] or [n, P, Q], `columns` i32 [n] and `starts` i32 [O / P + 1]."""
 
     width: Size
+
+    relate = opaque
 
     def infer(self, values: TensorType, columns: TensorType, starts: TensorType) -> TensorType:
         checks.numeric(f"`{self.name}`", values)

@@ -71,8 +71,8 @@ def sparse_tensor(values: torch.Tensor, columns: torch.Tensor, starts: torch.Ten
     """A weight of single numbers as PyTorch's own CSR."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sparse .* tensor support is in beta")
-        size = len(starts) - 1, width
-        return torch.sparse_csr_tensor(starts, columns, values.detach(), size, check_invariants=True)
+        size, count = (len(starts) - 1, width), int(starts[-1])  # fewer than there are before a checkpoint is loaded
+        return torch.sparse_csr_tensor(starts, columns[:count], values.detach()[:count], size, check_invariants=True)
 
 
 def sparse_to_dense(values: torch.Tensor, columns: torch.Tensor, starts: torch.Tensor, width: int) -> torch.Tensor:
