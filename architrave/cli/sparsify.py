@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 @examples(
-    "architrave sparsify net.arch --weights net.safetensors --density 0.1 -o sparse.arch",
-    "architrave sparsify net.arch --weights net.safetensors --pattern 2:4 --weights-out few.safetensors",
-    "architrave sparsify net.arch --weights net.safetensors --density 0.5 --pattern block:2x1",
+    "architrave sparsify net.arch --weights net.safetensors --density 0.1",
+    "architrave sparsify net.arch --weights net.safetensors --pattern 2:4 -o few.arch",
+    "architrave sparsify net.arch --weights net.safetensors --density 0.5 --method random",
 )
 @click.command("sparsify")
 @click.argument("name", metavar="MODEL")
@@ -157,6 +157,8 @@ def _show(found: Sparse) -> None:
     show(rows)
     for path, reason in found.refused.items():
         click.echo(f"dense: {printable(path)}: {printable(reason)}")
+    for path in found.empty:
+        click.secho(f"empty: nothing is left of {printable(path)}; another distribution leaves some", fg="yellow")
     for name, value in found.before.items():
         shown = "{:.2%}" if name == "accuracy" else "{:.4f}"
         click.echo(f"{name}: {shown.format(value)} before, {shown.format(found.after[name])} after")

@@ -54,6 +54,11 @@ class Sparse:
         """The share of them that are not 0."""
         return self.nonzeros / max(1, self.size)
 
+    @property
+    def empty(self) -> list[str]:
+        """The weights of which nothing is left: what comes after them no longer depends on the inputs through them."""
+        return [layer.path for layer in self.layers if not layer.nonzeros]
+
 
 def masked(network: Graph, weights: Mapping[str, Any], only: str = "") -> tuple[Graph, dict[str, Array]]:
     """A network with masks that are true everywhere, and its weights with them. Raises E924 where nothing has one."""
