@@ -35,7 +35,7 @@ class GPTQ:
         order = np.argsort(-np.diag(hessian), kind="stable") if self.ordered else np.arange(len(hessian))
         grid = grid.spread(weight.shape, weight.shape).columns(order)
 
-        def nearest(i: int, left: Array) -> Array:
+        def nearest(i: int, left: Array, _: Array) -> Array:
             return grid.columns(slice(i, i + 1)).nearest(left[:, i : i + 1])[:, 0].astype(np.float32)
 
         done = compensated(weight[:, order], hessian[np.ix_(order, order)], nearest, self.damping, self.block)

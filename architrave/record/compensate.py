@@ -13,8 +13,8 @@ import numpy as np
 from architrave.ir.arrays import Array
 from architrave.ir.source import error
 
-Settle = Callable[[int, Array], Array]
-"""What column `i` becomes for good, given `i` and all columns as they are now."""
+Settle = Callable[[int, Array, Array], Array]
+"""What column `i` becomes for good, given `i`, all columns as they are now, and the `inverse_factor`."""
 
 
 def compensated(weight: Array, hessian: Array, settle: Settle, damping: float = 0.01, block: int = 128) -> Array:
@@ -29,7 +29,7 @@ def compensated(weight: Array, hessian: Array, settle: Settle, damping: float = 
         stop = min(start + block, size)
         errors = np.empty((len(left), stop - start))
         for i in range(start, stop):
-            settled = settle(i, left)
+            settled = settle(i, left, inverse)
             errors[:, i - start] = (left[:, i] - settled) / inverse[i, i]
             left[:, i:stop] -= np.outer(errors[:, i - start], inverse[i, i:stop])
             left[:, i] = settled

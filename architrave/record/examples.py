@@ -25,8 +25,13 @@ def check_examples(network: Graph, data: Dataset) -> None:
         raise error("E915", f"all numbers of {named} are the same: no range follows from them", hint=hint)
 
 
-def drawn_batches(data: Dataset, count: int, batch: int) -> list[tuple[Array, ...]]:
-    """The inputs of some of the examples, drawn at random, the same each time; a batch has `batch` of them."""
+def drawn(data: Dataset, count: int) -> Dataset:
+    """Some of the examples, drawn at random, the same each time, in their order."""
     order = np.random.default_rng([0, len(data)]).permutation(len(data))[:count]
-    taken = data.taken(np.sort(order))
+    return data.taken(np.sort(order))
+
+
+def drawn_batches(data: Dataset, count: int, batch: int) -> list[tuple[Array, ...]]:
+    """The inputs of some of the examples; a batch has `batch` of them."""
+    taken = drawn(data, count)
     return [arrays[: len(taken.inputs)] for arrays in taken.parts(batch)]

@@ -63,7 +63,8 @@ class Walk:
         for i, stage in enumerate(found):
             yield Part(self, stage, i / max(len(found) - 1, 1))
             if i + 1 < len(found):
-                self.stream = Stream(*(self.record(stage, stage.end, exact) for exact in (True, False)))
+                exact = self.record(stage, stage.end, exact=True) if self.stream.exact else []
+                self.stream = Stream(exact, self.record(stage, stage.end, exact=False))
 
 
 @dataclass(frozen=True)
@@ -80,11 +81,15 @@ def started(
     original: Mapping[str, Any] | None,
     batches: Sequence[Sequence[Any]],
     backend: str,
-    twin: Callable[[Graph], Graph] = lambda part: part,
+    twin: Callable[[Graph], Graph] | None = None,
 ) -> Walk:
-    """The walk where it begins. Raises E912 where there are no batches."""
+    """The walk where it begins. Raises E912 where there are no batches.
+
+    Without a `twin` no exact network goes beside.
+    """
     if not batches:
         raise error("E912", "there are no examples to choose weights by", hint="some hundred like what is to come")
     held, exact = ({p: np.asarray(w) for p, w in each.items()} for each in (weights, original or weights))
     given = [tuple(np.asarray(x) for x in batch) for batch in batches]
-    return Walk(held, exact, Stream(given, list(given)), backend, twin)
+    stream = Stream([] if twin is None else given, list(given))
+    return Walk(held, exact, stream, backend, twin or (lambda part: part))

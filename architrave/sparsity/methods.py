@@ -10,6 +10,9 @@ import numpy as np
 from architrave.ir.arrays import Array
 from architrave.ir.source import error, nearest
 from architrave.sparsity.plan import Method, Task, by_scores
+from architrave.sparsity.saliency import SynFlow, grasp, snip
+from architrave.sparsity.sparsegpt import SparseGPT
+from architrave.sparsity.wanda import wanda
 
 
 def magnitude(task: Task) -> dict[str, Array]:
@@ -26,6 +29,11 @@ def random(task: Task) -> dict[str, Array]:
 METHODS: dict[str, Method] = {
     "magnitude": by_scores(magnitude),
     "random": by_scores(random),
+    "snip": by_scores(snip),
+    "grasp": by_scores(grasp),
+    "synflow": SynFlow(),
+    "wanda": wanda,
+    "sparsegpt": SparseGPT(),
 }
 """What a method makes of the weights of a network with masks."""
 

@@ -10,6 +10,7 @@ from typing import Any
 from architrave.ir.arrays import Array
 from architrave.ir.graph import Graph
 from architrave.ir.source import error
+from architrave.record.examples import check_examples, drawn
 from architrave.sparsity.density import UNIFORM, check_density
 from architrave.sparsity.masks import Layer, layers, with_masks
 from architrave.sparsity.pattern import NM, Pattern, Unstructured
@@ -81,10 +82,11 @@ class Task:
         return {path: reason for path, reason in reasons.items() if reason is not None}
 
     def examples(self) -> Dataset:
-        """The examples. Raises E925 where the method is given none."""
+        """As many examples as the plan says. Raises E925 where there are none, E915 where they do not fit."""
         if self.data is None:
             raise error("E925", f"the method `{self.plan.method}` needs examples", hint="give data to score by")
-        return self.data
+        check_examples(self.graph, self.data)
+        return drawn(self.data, self.plan.examples)
 
     def masked(self, scores: Scores) -> dict[str, Array]:
         """The weights under masks that keep the highest scores, as the plan says."""

@@ -14,6 +14,7 @@ from architrave.ir.graph import Graph
 from architrave.ir.rewrite import inline
 from architrave.ir.source import error, nearest
 from architrave.ir.types import DType, TensorType
+from architrave.train.data import Dataset
 
 LIBRARY = "std.loss"
 
@@ -28,6 +29,13 @@ class Objective:
 
     loss: str = ""
     arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @classmethod
+    def usual(cls, data: Dataset) -> Objective:
+        """The one that targets suggest: of classes, of numbers, or the network's own where there are none."""
+        if data.target is None:
+            return cls()
+        return cls("cross_entropy" if data.target.dtype.kind in "iu" else "mse")
 
     def attached(self, network: Graph, target: TensorType | None = None) -> Graph:
         """The network with `target` as its last input and the loss as its only output. Raises E542, E543."""
