@@ -206,6 +206,7 @@ CASES = (
     Case("lstm(4, reverse = true)", SEQUENCE, lambda: nn.LSTM(6, 4, batch_first=True), _recurrent, _backward),
     Case("gru(4)", SEQUENCE, lambda: nn.GRU(6, 4, batch_first=True), _recurrent, _forward),
     Case("gru(4, reverse = true)", SEQUENCE, lambda: nn.GRU(6, 4, batch_first=True), _recurrent, _backward),
+    Case("rnn(4)", SEQUENCE, lambda: nn.RNN(6, 4, batch_first=True), _recurrent, _forward),
     Case("mlp(8)", SEQUENCE, lambda: nn.Sequential(nn.Linear(6, 8), nn.GELU(), nn.Linear(8, 6)), _mlp),
     Case("residual(relu)", SEQUENCE, lambda: lambda x: x + x.relu()),
     Case("dropout(0.5)", SEQUENCE, lambda: nn.Identity()),
