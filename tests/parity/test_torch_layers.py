@@ -51,7 +51,7 @@ IMPORTS = """
 from std import linear, embedding, conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from std import max_pool, avg_pool, global_avg_pool, global_max_pool, upsample
 from std import batch_norm, layer_norm, rms_norm, group_norm, instance_norm, layer_norm2d
-from std import attention, self_attention, cross_attention, lstm_cell, gru_cell, lstm, gru, dropout, drop_path
+from std import attention, self_attention, cross_attention, lstm_cell, gru_cell, lstm, gru, rnn, dropout, drop_path
 from std import residual, mlp
 """
 
