@@ -87,6 +87,11 @@ class Layer:
         return self.node.operands[1]
 
     @property
+    def path(self) -> str:
+        """That of the weight, or of the layer where its weight is computed."""
+        return self.weight.op.path if isinstance(self.weight.op, Param) else str(self.node.place or "")
+
+    @property
     def shape(self) -> tuple[int, int]:
         """Outputs and inputs."""
         out, inputs, *_ = (size if isinstance(size, int) else 0 for size in self.weight.shape)
