@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +42,27 @@ class Places:
             raise click.UsageError("--weights needs --output or --weights-out, to say where the new ones go")
         beside = network.with_suffix(".safetensors") if network is not None else None
         return cls(network, piped, Path(weights_out) if weights_out is not None else beside, weights)
+
+    @classmethod
+    def with_page(cls, output: str | None, weights: str, weights_out: str | None, page: str | None) -> Places:
+        """What the options say of a network that needs its weights, and a page about it. Nothing need be written.
+
+        Raises E520, E568 for what could not be written in the end.
+        """
+        if output == "-":
+            raise click.BadParameter("a network with its weights goes into files", param_hint="--output")
+        written = output is not None or weights_out is not None
+        places = cls.of(output, weights, weights_out) if written else cls(None, False, None, weights)
+        places = replace(places, page=None if page is None else Path(page))
+        for path in places.files:
+            if not path.absolute().parent.is_dir():
+                folder = printable(str(path.parent))
+                raise error("E520", f"cannot write {printable(str(path))}: there is no folder {folder}")
+        if places.page is not None:
+            from architrave.record.page import check_page
+
+            check_page()
+        return places
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -15,7 +15,7 @@ from architrave.cli.places import Places, network_text
 from architrave.cli.report import json_option, print_json
 from architrave.cli.selection import Selection, model_options
 from architrave.cli.settings import config_option
-from architrave.ir.source import error, printable
+from architrave.ir.source import printable
 
 if TYPE_CHECKING:
     from architrave.quantize.plan import Plan
@@ -88,7 +88,7 @@ def command(name: str, data: str, as_json: bool, **options: Any) -> int:
     from architrave.train.data import open_data
     from architrave.weights import load, read_metadata
 
-    places = _places(options)
+    places = Places.with_page(*(options[k] for k in ("output", "weights", "weights_out", "report")))
     plan = _plan(options)
     selection = Selection(name, **{k: options.pop(k) for k in ("model", "arguments", "decisions")})
     places.check(selection.named.module.path, data if Path(data).is_file() else None)
@@ -109,28 +109,6 @@ def command(name: str, data: str, as_json: bool, **options: Any) -> int:
     for path in places.files:
         click.echo(f"wrote {path}", err=True)
     return 0
-
-
-def _places(options: dict[str, Any]) -> Places:
-    """Where everything goes. Raises E520, E568 for what could not be written in the end."""
-    output, weights_out, report = options["output"], options["weights_out"], options["report"]
-    if output == "-":
-        raise click.BadParameter("a network with its weights goes into files", param_hint="--output")
-    if output is None and weights_out is None:
-        places = Places(None, False, None, options["weights"])
-    else:
-        places = Places.of(output, options["weights"], weights_out)
-    places = Places(places.network, False, places.weights, places.old, None if report is None else Path(report))
-    for path in places.files:
-        if not path.absolute().parent.is_dir():
-            raise error(
-                "E520", f"cannot write {printable(str(path))}: there is no folder {printable(str(path.parent))}"
-            )
-    if places.page is not None:
-        from architrave.quantize.report import check_page
-
-        check_page()
-    return places
 
 
 def _plan(options: dict[str, Any]) -> Plan:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
-import io
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from architrave.ir.source import error
 from architrave.quantize.calibrate import Seen
 from architrave.quantize.noise import Layer, Ratio
 from architrave.quantize.ptq import Quantized
 from architrave.record.histogram import Histogram
+from architrave.record.page import COLOR, SECOND, figure, rendered, svg
 
 BARS, PICTURES, BINS = 40, 12, 80
 """The layers that have a bar, the histograms that are drawn, and the bins of these."""
-COLOR, RANGE = "#4063d8", "#cb3c33"
 
 
 def facts(found: Quantized) -> dict[str, Any]:
@@ -71,21 +68,10 @@ def percent(share: float) -> str:
     return f"{share:.2%}"
 
 
-def check_page() -> None:
-    """Raises E568 where what the page is made by is not installed."""
-    missing = [name for name in ("jinja2", "matplotlib") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise error("E568", f"reports are made by {' and '.join(missing)}", hint="pip install 'architrave[data]'")
-
-
 def page(found: Quantized, data: str) -> str:
     """The page. `data` is the name of the examples. Raises E568."""
-    check_page()
-    import jinja2
-
-    loader = jinja2.PackageLoader("architrave.quantize", ".")
-    surroundings = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    return surroundings.get_template("report.html").render(
+    return rendered(
+        "architrave.quantize",
         found=found,
         data=data,
         layers=worst(found.layers),
@@ -131,14 +117,14 @@ def _bars(layers: Sequence[Layer]) -> str:
     """A bar for each layer, in the order in which they run; of many layers, the worst."""
     shown = {id(layer) for layer in worst(layers)[:BARS]}
     bars = [layer for layer in layers if id(layer) in shown]
-    figure, axes = _figure(9, 1 + 0.22 * len(bars), 1)
+    drawing, axes = figure(9, 1 + 0.22 * len(bars), 1)
     longest = max((value for layer in bars if math.isfinite(value := layer.output.decibels)), default=1.0)
     drawn = axes[0].barh(range(len(bars)), [_length(layer.output, longest) for layer in bars], color=COLOR)
     axes[0].bar_label(drawn, [decibels(layer.output) for layer in bars], fontsize=6, padding=2)
     axes[0].set_yticks(range(len(bars)), [layer.name for layer in bars], fontsize=7)
     axes[0].invert_yaxis()
     axes[0].set_xlabel("signal to noise of the result, in decibels")
-    return _svg(figure)
+    return svg(drawing)
 
 
 def _length(ratio: Ratio, longest: float) -> float:
@@ -151,16 +137,16 @@ def _histograms(seen: Sequence[Seen], settings: Mapping[str, Any]) -> str:
     shown = [one for one in seen if one.histograms[0].lows][:PICTURES]
     if not shown:
         return ""
-    figure, axes = _figure(9, 1.8 * -(-len(shown) // 3), len(shown))
+    drawing, axes = figure(9, 1.8 * -(-len(shown) // 3), len(shown))
     for one, plot in zip(shown, axes, strict=False):
         edges, counts = coarse(one.histograms[0])
         plot.stairs(counts, edges, fill=True, color=COLOR)
         plot.set_yscale("log")
         for end in bounds(one, settings):
-            plot.axvline(end, color=RANGE, linewidth=1)
+            plot.axvline(end, color=SECOND, linewidth=1)
         plot.set_title(one.site.scale, fontsize=7)
         plot.tick_params(labelsize=6)
-    return _svg(figure)
+    return svg(drawing)
 
 
 def coarse(histogram: Histogram, bins: int = BINS) -> tuple[Any, Any]:
@@ -170,21 +156,3 @@ def coarse(histogram: Histogram, bins: int = BINS) -> tuple[Any, Any]:
     width = 2.0**histogram.exponent
     starts = (histogram.first + group * np.arange(len(padded) // group + 1)) * width
     return starts, padded.reshape(-1, group).sum(axis=1)
-
-
-def _figure(width: float, height: float, count: int) -> tuple[Any, list[Any]]:
-    from matplotlib.figure import Figure
-
-    figure: Any = Figure(figsize=(width, height), layout="constrained")
-    columns = min(3, count)
-    axes = figure.subplots(-(-count // columns), columns, squeeze=False).ravel().tolist()
-    for empty in axes[count:]:
-        empty.set_visible(False)
-    return figure, axes
-
-
-def _svg(figure: Any) -> str:
-    out = io.BytesIO()
-    figure.savefig(out, format="svg")
-    text = out.getvalue().decode()
-    return text[text.index("<svg") :]

@@ -34,6 +34,8 @@ REPORTS = {
         "quantize net.arch --weights net.safetensors --calibrate points.npz --integer -o few.arch --report few.html"
     ),
     "sparsify": "sparsify net.arch --weights net.safetensors --density 0.5 -b numpy --output few.arch",
+    "factorize": "factorize net.arch --weights net.safetensors --keep 0.9 -o small.arch --report small.html",
+    "prune": "prune net.arch --weights net.safetensors --keep 0.6 -b numpy -o small.arch --report small.html",
     "weights init": "weights init net.arch --output net.safetensors",
     "weights inspect": "weights inspect net.safetensors net.arch",
 }
@@ -41,7 +43,7 @@ REPORTS = {
 
 @pytest.mark.parametrize("name", REPORTS)
 def test_report_has_the_documented_fields(cli: Cli, name: str) -> None:
-    if name in ("weights inspect", "quantize", "sparsify"):
+    if name in ("weights inspect", "quantize", "sparsify", "factorize", "prune"):
         cli(*REPORTS["weights init"].split())
     outcome = cli(*REPORTS[name].split(), "--json")
     found = outcome.json()

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TypeAlias
 
 from architrave.ir.graph import Node
+from architrave.ir.ops.leaves import Param
 from architrave.passes.select import Select
 
 Rank: TypeAlias = Sequence[int]
@@ -17,7 +18,9 @@ Rank: TypeAlias = Sequence[int]
 
 @dataclass(frozen=True)
 class Ranks:
-    """Ranks by the layers that have them: `stem:4,layer1.*:2x8`. The first entry that chooses a layer counts.
+    """Ranks by the layers that have them: `stem:4,layer1.*:2x8,head.weight:3`.
+
+    A layer is chosen by the path of its weight, or else by the first selector of nodes that fits.
 
     Raises ValueError for text that reads otherwise, and E805 for selectors that are none.
     """
@@ -30,15 +33,22 @@ class Ranks:
 
     @classmethod
     def of(cls, ranks: Mapping[str, Rank]) -> Ranks:
-        """The ranks of layers by their places."""
-        return cls(",".join(f"{place}:{rank_text(rank)}" for place, rank in ranks.items()))
+        """The ranks of layers by the paths of their weights."""
+        return cls(",".join(f"{path}:{rank_text(rank)}" for path, rank in ranks.items()))
 
     @cached_property
     def _entries(self) -> tuple[tuple[Select, Rank], ...]:
-        return tuple(_entry(part) for part in self.text.split(",") if self.text)
+        return tuple((Select.parse(name), rank) for name, rank in self._named.items())
+
+    @cached_property
+    def _named(self) -> dict[str, Rank]:
+        return dict(_entry(part) for part in self.text.split(",") if self.text)
 
     def of_node(self, node: Node) -> Rank | None:
         """The rank of a layer; None where no entry chooses it."""
+        weight = node.operands[1]
+        if isinstance(weight.op, Param) and (known := self._named.get(weight.op.path)) is not None:
+            return known
         return next((rank for select, rank in self._entries if select.matches(node)), None)
 
     def __bool__(self) -> bool:
@@ -53,8 +63,8 @@ def rank_text(rank: Rank) -> str:
     return "x".join(map(str, rank))
 
 
-def _entry(part: str) -> tuple[Select, Rank]:
+def _entry(part: str) -> tuple[str, Rank]:
     selector, colon, rank = part.rpartition(":")
     if not colon or not selector or not re.fullmatch(r"[1-9]\d{0,8}(x[1-9]\d{0,8})*", rank):
         raise ValueError(part)
-    return Select.parse(selector), tuple(map(int, rank.split("x")))
+    return selector, tuple(map(int, rank.split("x")))
