@@ -151,10 +151,11 @@ def _run_once(body: Sequence[syntax.Statement], result: syntax.Type | None, what
 @calls(Closure)
 def _call_closure(closure: Closure, args: Sequence[Any], kwargs: Mapping[str, Any], span: Span, frame: Frame) -> Any:
     parameters = closure.tree.parameters
-    if kwargs or len(args) != len(parameters):
-        raise error(
-            "E221", f"this lambda takes {_count(len(parameters), 'argument')}, not {len(args) + len(kwargs)}", span
-        )
+    if kwargs:
+        names = ", ".join(f"`{name}`" for name in kwargs)
+        raise error("E222", f"a lambda takes arguments by their place, not by a name: {names}", span)
+    if len(args) != len(parameters):
+        raise error("E221", f"this lambda takes {_count(len(parameters), 'argument')}, not {len(args)}", span)
     outer = closure.frame
     scope = Layer(outer.scope, {p.text: a for p, a in zip(parameters, args, strict=True)})
     inner = Frame(frame.build, scope, outer.globals, frame.place, frame.names, frame.facts, frame.kind)
