@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from architrave.ir.arrays import Array
-from architrave.ir.graph import Graph
 from architrave.ir.source import error
 from architrave.passes import apply
 from architrave.record.gradients import Gradients
@@ -53,11 +52,16 @@ class Rewiring(ABC):
         network, weights = trainer.network, trainer.weights()
         old = masks(network, weights)
         new = self.rewired(trainer, batch, old)
-        assign(trainer, with_masks(network, with_masks(network, weights, old), new))
+        moved = with_masks(network, with_masks(network, weights, old), new)
+        assign(trainer, {**moved, **self.restarted(trainer, old, new)})
 
     @abstractmethod
     def rewired(self, trainer: Trainer, batch: Sequence[Any], old: Masks) -> dict[str, Array]:
         """The new masks."""
+
+    def restarted(self, trainer: Trainer, old: Masks, new: Masks) -> dict[str, Array]:
+        """Other weights that change with the masks."""
+        return {}
 
 
 @dataclass
@@ -88,11 +92,18 @@ class RigL(Rewiring):
 
     _gradients: DenseGradients | None = field(default=None, init=False, repr=False)
 
+    def slopes(self, trainer: Trainer, batch: Sequence[Any]) -> dict[str, Array]:
+        """The gradients on a batch by whole weights."""
+        if self._gradients is None or self._gradients.trainer is not trainer:
+            self._gradients = DenseGradients(trainer)
+        return self._gradients(batch)
+
+    def share(self, step: int) -> float:
+        """The share that goes after so many steps."""
+        return self.fraction * (1 + math.cos(math.pi * step / self.until)) / 2
+
     def rewired(self, trainer: Trainer, batch: Sequence[Any], old: Masks) -> dict[str, Array]:
-        if self._gradients is None or self._gradients.network is not trainer.network:
-            self._gradients = DenseGradients(trainer, trainer.network)
-        weights, slopes = trainer.weights(), self._gradients(batch)
-        share = self.fraction * (1 + math.cos(math.pi * trainer.steps / self.until)) / 2
+        weights, slopes, share = trainer.weights(), self.slopes(trainer, batch), self.share(trainer.steps)
         found: dict[str, Array] = {}
         for path, mask in old.items():
             gone = smallest(np.abs(weights[path]), mask, movable(mask, share))
@@ -106,19 +117,19 @@ REWIRING: Mapping[str, type[Rewiring]] = {"set": SET, "rigl": RigL}
 class DenseGradients:
     """The gradients of a trainer's loss by whole weights, where the masks hide them, too; in training mode."""
 
-    def __init__(self, trainer: Trainer, network: Graph) -> None:
-        """It is compiled once, for the network of the trainer."""
+    def __init__(self, trainer: Trainer) -> None:
+        """It is compiled once, for the network of the trainer. Raises E924 where that has no masks."""
         self.trainer = trainer
-        self.network = network
-        self.paths = [layer.path for layer in layers(network)]
-        loss = trainer.recipe.objective.attached(apply(network, "bake-masks").graph, trainer.target)
-        self._program = Gradients(loss, self.paths, trainer.backend, training=True)
+        paths = [layer.path for layer in layers(trainer.network)]
+        loss = trainer.recipe.objective.attached(apply(trainer.network, "bake-masks").graph, trainer.target)
+        self._program = Gradients(loss, paths, trainer.backend, training=True)
 
     def __call__(self, batch: Sequence[Any]) -> dict[str, Array]:
         """For the numbers as they are now, masked. Raises E911 where a gradient is not finite."""
         weights = self.trainer.weights()
         hidden = {
-            p: np.where(m, weights[p], 0).astype(weights[p].dtype) for p, m in masks(self.network, weights).items()
+            p: np.where(m, weights[p], 0).astype(weights[p].dtype)
+            for p, m in masks(self.trainer.network, weights).items()
         }
         return self._program.mean({**weights, **hidden}, [batch], key=(self.trainer.seed, self.trainer.steps))
 

@@ -83,7 +83,8 @@ class BakeMasks(Pass):
             return (sites[node].weight,)
 
         after = rebuild(graph, rewrite)
-        weights = tuple(w for w in after.weights if w not in masks)
+        # What a mask says of something else, such as the deviation of a random weight, it goes on to say.
+        weights = tuple(w for w in after.weights if w not in masks or after.users.get(w.node))
         baked = {site.weight: site.node.outputs[0] for site in sites.values()}
         outputs = tuple(baked.get(w, w) for w in weights)
         prepare = Graph(f"{graph.name}_prepare", (), outputs, weights=graph.weights)

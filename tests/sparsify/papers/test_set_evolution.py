@@ -14,6 +14,7 @@ from architrave.ir.arrays import Array
 from architrave.ir.source import ArchitraveError
 from architrave.passes import apply
 from architrave.sparsity.dynamic import SET, DenseGradients, Rewiring, RigL, degrees, erdos_renyi_masks
+from architrave.sparsity.execution import sparse_execution
 from architrave.sparsity.masks import layers, masks, with_masks
 from architrave.train import AdamW, Dataset, Loop, Objective, Recipe, Schedule, Trainer, run
 from architrave.train.step import MEMORY
@@ -113,7 +114,7 @@ def test_what_set_drops_is_nearest_to_zero_on_either_side() -> None:
 def test_what_rigl_grows_has_the_largest_gradients(backend: str) -> None:
     one, batch = trainer(backend, "float64"), data().arrays
     one.train(*batch)
-    slopes = DenseGradients(one, one.network)(batch)
+    slopes = DenseGradients(one)(batch)
     before = one.states()
     RigL(every=1, fraction=0.2)(one, batch)
     after = one.states()
@@ -167,3 +168,16 @@ def test_a_network_without_masks() -> None:
     one.train(*data().arrays)
     with pytest.raises(ArchitraveError, match="E924"):
         SET(every=1)(one, ())
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch", "jax"])
+def test_csr_gives_what_masked_dense_code_gives(backend: str) -> None:
+    one = trainer()
+    run(one, data(), Loop(2, 16, refresh=[SET(every=2)]))
+    graph, weights = apply(MASKED.graph, "inference").graph, one.weights()
+    stored = sparse_execution(graph, weights, backend, timer=lambda *given: [1.0, *(0.5 for _ in given[3])])
+    assert all(choice.format == "csr" for choice in stored.choices[:2])
+    dense, sparse = (
+        architrave.compile(g, backend)(w, *data().inputs) for g, w in ((graph, weights), (stored.graph, stored.weights))
+    )
+    assert np.abs(dense - sparse).max() < 1e-6 * max(1, np.abs(dense).max())
