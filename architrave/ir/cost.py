@@ -122,7 +122,7 @@ def depth(graph: Graph) -> int:
     for inner in innermost_first(graph):
         below: dict[Node, int] = {}
         for node in inner.nodes:
-            own = int(_own(node) != 0) + max((depths[id(g)] for g, _ in _turns(node.op)), default=0)
+            own = int(_own(node) != 0) + max((depths[id(g)] for g, _ in turns(node.op)), default=0)
             below[node] = own + max((below[v.node] for v in node.operands), default=0)
         depths[id(inner)] = max(below.values(), default=0)
     return depths[id(graph)]
@@ -137,8 +137,8 @@ def runs(graph: Graph) -> Iterator[tuple[Node, Size]]:
             continue
         for node in outer.nodes:
             yield node, often
-            for inner, turns in _turns(node.op):
-                times[id(inner)] = times.get(id(inner), 0) + often * turns
+            for inner, count in turns(node.op):
+                times[id(inner)] = times.get(id(inner), 0) + often * count
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,12 +180,12 @@ def placed_graphs(graph: Graph) -> Iterator[Placed]:
         if count > RUN_LIMIT:
             raise error("E331", f"`{graph.name}` runs more than {RUN_LIMIT:,} operators, too many to list")
         for node in part.graph.nodes:
-            for inner, turns in _turns(node.op):
+            for inner, count in turns(node.op):
                 built = inner.place.path if inner.place is not None else _path(node)
-                pending.append(Placed(inner, part.times * turns, built, part.path(node)))
+                pending.append(Placed(inner, part.times * count, built, part.path(node)))
 
 
-def _turns(op: Op) -> tuple[tuple[Graph, Size], ...]:
+def turns(op: Op) -> tuple[tuple[Graph, Size], ...]:
     """The graphs that an operator runs, and how often."""
     match op:
         case Mode(inference=graph) | CustomGrad(forward=graph):
@@ -229,7 +229,7 @@ def _peak(graph: Graph, bytes_of: Mapping[Value, int], inside: Mapping[int, int]
     for node in graph.nodes:
         if not isinstance(node.op, Input):
             alive += sum(bytes_of[v] for v in _activations(node))
-        working = max((inside[id(g)] for g, _ in _turns(node.op)), default=0)
+        working = max((inside[id(g)] for g, _ in turns(node.op)), default=0)
         peak = max(peak, alive + working)
         done = {v for v in (*node.outputs, *node.operands) if last[v] is node and v not in kept}
         alive -= sum(bytes_of.get(v, 0) for v in done)
