@@ -17,7 +17,7 @@ from tests.fuzz.graphs import Drawn, drawn
 from tests.ir.axes.laws import Choice, cuts, free, permutations
 
 TOLERANCE = 1e-9
-EXAMPLES = 600
+EXAMPLES = 60
 DIMENSIONS = 3
 """How many of the dimensions of one graph are tried."""
 

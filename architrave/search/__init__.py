@@ -1,0 +1,1 @@
+"""Search spaces: counting, sampling and costing their members, training supernets of them, and searching."""

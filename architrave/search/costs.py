@@ -1,0 +1,143 @@
+"""The cost model of a space: what each member costs, and the range that members reach."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, TypeAlias
+
+from architrave.dsl.space import Domain
+from architrave.ir.cost import Sizes
+from architrave.ir.graph import Graph
+from architrave.ir.source import error
+from architrave.models import Named
+from architrave.search.space import Domains, Member, Space
+from architrave.search.table import Labels, Table, Terms, table
+
+STATIC = ("static", "list")
+"""Kinds of choices that change the graph itself."""
+GRAPHS = 4_096
+"""How many graphs are built to find the range of a cost."""
+
+Range: TypeAlias = tuple[int, int]
+"""The least and the most."""
+
+
+@dataclass
+class Costs:
+    """What the members of a model cost, for sizes of its symbols.
+
+    For each assignment of its choices of numbers one graph is built, which keeps all other choices; in it, costs are
+    sums over the labels that are taken.
+    """
+
+    named: Named
+    arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    sizes: Sizes = field(default_factory=dict[str, Any])
+    _tables: dict[Labels, Table] = field(default_factory=dict[Labels, Table])
+
+    @cached_property
+    def space(self) -> Space:
+        """The members."""
+        return Space.of(self.named, self.arguments)
+
+    @cached_property
+    def static(self) -> tuple[str, ...]:
+        """The decisions that change the graph itself."""
+        return tuple(path for path, kind in self.space.kinds.items() if kind in STATIC)
+
+    def of(self, member: Member) -> dict[str, int]:
+        """`params`, `state` and `macs` of a member. Raises E330 where these need sizes that are not given."""
+        return self.table(member).costs(member)
+
+    def table(self, member: Member) -> Table:
+        """The table of all members that share the choices of numbers of one."""
+        key = tuple((path, member[path]) for path in self.static if path in member)
+        if key not in self._tables:
+            self._tables[key] = table(self.graph(dict(key)), self.sizes)
+        return self._tables[key]
+
+    def graph(self, decisions: Member) -> Graph:
+        """The graph with some decisions taken, which keeps all others that a graph can keep."""
+        return self.named.elaborate(self.arguments, decisions, keep_choices=True).graph
+
+    def member_graph(self, member: Member) -> Graph:
+        """The graph of a member, as if there were no choices. Raises E952."""
+        self.space.check(member)
+        return self.named.elaborate(self.arguments, member).graph
+
+    def range(self, quantity: str) -> Range:
+        """The least and the most that members cost, without going through all of them.
+
+        Raises E953 where parts of the cost depend on decisions that are not nested, or too many graphs on numbers.
+        """
+        found = [self._extent(self.space.domains, fixed, quantity) for fixed in self._assignments()]
+        return min(low for low, _ in found), max(high for _, high in found)
+
+    def _extent(self, domains: Domains, fixed: Member, quantity: str) -> Range:
+        terms = self.table(fixed).terms[quantity]
+        constant = sum(amount for when, amount in terms.items() if () in when)
+        low, high = _extent(domains, fixed, {}, _by_last(terms))
+        return constant + low, constant + high
+
+    def _assignments(self) -> Iterator[dict[str, str]]:
+        """Every assignment of the choices of numbers."""
+        pending: list[tuple[dict[str, str], list[Domain]]] = [({}, [*self.space.domains.values()])]
+        count = 0
+        while pending:
+            taken, open_ = pending.pop()
+            if not open_:
+                count += 1
+                if count > GRAPHS:
+                    raise error("E953", f"choices of numbers make more than {GRAPHS:,} graphs of `{self.space.name}`")
+                yield taken
+                continue
+            domain, *rest = open_
+            if domain.kind not in STATIC:
+                # Numbers that are chosen inside an alternative count as if every alternative were taken.
+                inner = [d for group in domain.nested.values() for d in group.values()]
+                pending.append((taken, [*inner, *rest]))
+                continue
+            for label in [taken[domain.path]] if domain.path in taken else domain.labels:
+                inner = [*domain.nested.get(label, {}).values()]
+                pending.append(({**taken, domain.path: label}, [*inner, *rest]))
+
+
+_ByLast: TypeAlias = dict[tuple[str, str], list[tuple[Labels, int]]]
+
+
+def _by_last(terms: Terms) -> _ByLast:
+    """The terms that are not there always, by the innermost label that each needs."""
+    found: _ByLast = {}
+    for when, amount in terms.items():
+        if () in when:
+            continue
+        if len({labels[-1][0] for labels in when}) > 1:
+            paths = sorted({f"`{labels[-1][0]}`" for labels in when})
+            raise error("E953", f"a cost depends on several decisions: {', '.join(paths)}")
+        for *outer, last in when:
+            found.setdefault(last, []).append((tuple(outer), amount))
+    return found
+
+
+def _extent(domains: Domains, fixed: Member, taken: Member, terms: _ByLast) -> Range:
+    """What the terms of some decisions, and of those nested in them, come to."""
+    low = high = 0
+    for domain in domains.values():
+        ends: list[Range] = []
+        for label in (fixed[domain.path],) if domain.path in fixed else domain.labels:
+            now = {**taken, domain.path: label}
+            own = sum(amount for outer, amount in terms.get((domain.path, label), ()) if _holds(outer, now))
+            inner = _extent(domain.nested.get(label, {}), fixed, now, terms)
+            ends.append((own + inner[0], own + inner[1]))
+        low += min(end[0] for end in ends)
+        high += max(end[1] for end in ends)
+    return low, high
+
+
+def _holds(labels: Labels, taken: Member) -> bool:
+    for path, _ in labels:
+        if path not in taken:
+            raise error("E953", f"a cost depends on `{path}` and on a decision that is not nested in it")
+    return all(taken[path] == label for path, label in labels)
