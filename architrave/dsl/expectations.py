@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from architrave.dsl import syntax
+from architrave.dsl.elaborate.constraints import names
 from architrave.dsl.elaborate.conversions import to_condition, to_int
 from architrave.dsl.elaborate.core import Build, Frame, Names, elaborating, evaluate
 from architrave.dsl.elaborate.expressions import arguments
@@ -60,7 +61,7 @@ def outcome(node: syntax.Expect, module: Module, built: dict[Built, Graph]) -> O
         key = model, ", ".join(a.span.text for a in node.arguments)
         graph = built[key] if key in built else elaborate(model, named, at=node.span).graph
         built[key] = graph
-        used = _used(node.condition)
+        used = names(node.condition)
         sizes = _sizes(node, graph, frame)
         values = {n: QUANTITIES[n](graph, sizes) for n in used if n in QUANTITIES and n != "space"}
         if "space" in used:
@@ -109,18 +110,3 @@ QUANTITIES: dict[str, Callable[[Graph, Mapping[str, int]], Any]] = {
 def _output(graph: Graph, sizes: Mapping[str, int]) -> Any:
     shapes = [[substitute(s, sizes) for s in v.shape] for v in graph.outputs]
     return shapes[0] if len(shapes) == 1 else tuple(shapes)
-
-
-def _used(condition: syntax.Expression) -> dict[str, Span]:
-    """The names in a condition, and where they first stand."""
-    found: dict[str, Span] = {}
-    pending: list[Any] = [condition]
-    while pending:
-        item = pending.pop()
-        if isinstance(item, syntax.Name):
-            found.setdefault(item.text, item.span)
-        elif isinstance(item, tuple):
-            pending += item  # pyright: ignore[reportUnknownArgumentType]
-        elif isinstance(item, syntax.Node):
-            pending += [getattr(item, f) for f in item.__dataclass_fields__ if f != "span"]
-    return found

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
 from architrave.dsl import syntax
 from architrave.dsl.elaborate.limits import (
@@ -26,6 +26,9 @@ from architrave.ir.graph import Value
 from architrave.ir.memory import collector_paused
 from architrave.ir.place import Fact, Here, Place, mark
 from architrave.ir.source import ArchitraveError, Note, Span, error
+
+if TYPE_CHECKING:
+    from architrave.dsl.elaborate.constraints import Constraint
 
 
 class ModeNeeded(Exception):
@@ -125,7 +128,7 @@ class Build:
     states: States = field(default_factory=States)
     drawn: int = 0  # random numbers asked for
     choices: dict[str, Decision] = field(default_factory=dict[str, Decision])
-    constraints: list[syntax.Constraint] = field(default_factory=list[syntax.Constraint])
+    constraints: list[Constraint] = field(default_factory=list["Constraint"])
     claimed: list[Nameable] = field(default_factory=list["Nameable"])  # the instances that got a name
     steps: int = 0
     depth: int = 0

@@ -9,6 +9,7 @@ from typing import Any
 from architrave.dsl import syntax
 from architrave.dsl.elaborate import loops, statements
 from architrave.dsl.elaborate.application import bind_arguments, bind_parameters, run_body
+from architrave.dsl.elaborate.constraints import Constraint
 from architrave.dsl.elaborate.core import Build, Decision, Frame, Names, elaborating, located
 from architrave.dsl.elaborate.facts import evaluated_facts
 from architrave.dsl.elaborate.mode import flatten
@@ -25,10 +26,11 @@ HANDLERS = (loops, statements)
 
 @dataclass(frozen=True)
 class Elaborated:
-    """A model's graph, and the choices that were met on the way, by path."""
+    """A model's graph, the choices that were met on the way, by path, and what it demands of its members."""
 
     graph: Graph
     choices: Mapping[str, Decision]
+    constraints: tuple[Constraint, ...] = ()
 
 
 def elaborate(
@@ -57,7 +59,7 @@ def elaborate(
         raise error(
             "E273", f"`{model.tree.name.text}` has no choice `{unknown[0]}` here", model.tree.name.span, hint=hint
         )
-    return Elaborated(graph, build.choices)
+    return Elaborated(graph, build.choices, tuple(build.constraints))
 
 
 def _graph(model: BlockType, arguments: Mapping[str, Any], build: Build, at: Span) -> Graph:
@@ -87,7 +89,7 @@ def _graph(model: BlockType, arguments: Mapping[str, Any], build: Build, at: Spa
         updates=tuple((build.weights[p], v) for p, v in build.states.present.items() if v is not build.weights[p]),
         place=place,
         facts=frame.facts,
-        constraints=tuple(c.condition.span.text for c in build.constraints),
+        constraints=tuple(c.text for c in build.constraints),
     )
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from architrave.dsl import syntax
+from architrave.dsl.elaborate.constraints import Constraint, names
 from architrave.dsl.elaborate.conversions import to_condition
 from architrave.dsl.elaborate.core import Frame, ModeNeeded, Returned, evaluate, execute, executes, run
 from architrave.dsl.elaborate.expressions import elements
 from architrave.dsl.elaborate.facts import evaluated_facts
 from architrave.dsl.elaborate.initial import to_initial
-from architrave.dsl.elaborate.kinds import is_tuple
 from architrave.dsl.elaborate.mode import branch_on_training
 from architrave.dsl.elaborate.names import claim_name, weight_path
 from architrave.dsl.elaborate.shapes import tensor_type
@@ -151,7 +151,7 @@ def _assert(node: syntax.Assert, frame: Frame) -> None:
     message = "the assertion does not hold"
     if node.message is not None:
         message = str(evaluate(node.message, frame))
-    facts = [f"{n} = {frame.scope[n]}" for n in _names(node.condition) if n in frame.scope and _plain(frame.scope[n])]
+    facts = [f"{n} = {frame.scope[n]}" for n in names(node.condition) if n in frame.scope and _plain(frame.scope[n])]
     notes = [Note(f"with {', '.join(facts)}")] if facts else []
     raise error("E251", f"{message} (`{node.condition.span.text}`)", node.span, notes=notes)
 
@@ -160,25 +160,11 @@ def _plain(value: Any) -> bool:
     return isinstance(value, int | float | str | bool)
 
 
-def _names(node: Any) -> list[str]:
-    """The variables of a condition, in order."""
-    found: dict[str, None] = {}
-    pending = [node]
-    while pending:
-        item = pending.pop()
-        if isinstance(item, syntax.Name):
-            found[item.text] = None
-        elif is_tuple(item):
-            pending += reversed(item)
-        elif isinstance(item, syntax.Node):
-            pending += [getattr(item, f) for f in reversed(item.__dataclass_fields__) if f != "span"]
-    return list(found)
-
-
 @executes(syntax.Constraint)
 def _constraint(node: syntax.Constraint, frame: Frame) -> None:
-    if node not in frame.build.constraints:  # a body that is built for each mode says it twice
-        frame.build.constraints.append(node)
+    if all(known.condition is not node.condition for known in frame.build.constraints):  # one body for each mode
+        scope = {name: frame.scope[name] for name in names(node.condition) if name in frame.scope}
+        frame.build.constraints.append(Constraint(node.condition, scope, frame.globals))
 
 
 @executes(syntax.AnnotatedStatement)
