@@ -28,7 +28,7 @@ from architrave.passes.reparam import (
     pre_rmsnorm,
 )
 from architrave.passes.sparsify import ensemble, mask, scap, skip_zeros, sparse, topk_activations
-from architrave.passes.structure import cut, drop
+from architrave.passes.structure import cut, drop, grow_branches, grow_deeper, grow_wider
 
 __all__ = [
     "alds",
@@ -48,6 +48,9 @@ __all__ = [
     "equalize",
     "expand",
     "freeze_norm",
+    "grow_branches",
+    "grow_deeper",
+    "grow_wider",
     "hoist",
     "insert",
     "integer",

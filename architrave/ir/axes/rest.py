@@ -36,7 +36,12 @@ class Rest:
     def groups(self, axis: int, groups: int) -> int:
         """In how many of `groups` equal parts of an axis something is left."""
         kept, size = self.kept[axis], self.before.shape[axis]
-        return groups if kept is None or not isinstance(size, int) else len(np.unique(kept // (size // groups)))
+        if kept is None or not isinstance(size, int):
+            return groups
+        parts = kept // (size // groups)
+        # A part that is there several times, never twice in a row, counts as often.
+        repeated = len(np.unique(kept)) < len(kept)
+        return 1 + int(np.count_nonzero(np.diff(parts))) if repeated else len(np.unique(parts))
 
 
 @dataclass(frozen=True)

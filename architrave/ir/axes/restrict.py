@@ -26,14 +26,14 @@ Chosen = Mapping[Group, Coordinates]
 """For each group that is cut or permuted its units, in their new order."""
 
 
-def restricted(groups: Groups, chosen: Chosen) -> Graph:
-    """The network with only the `chosen` units of some groups.
+def restricted(groups: Groups, chosen: Chosen, *, repeated: bool = False) -> Graph:
+    """The network with only the `chosen` units of some groups; with `repeated` a unit may be there several times.
 
     Raises E920 for a group that may not be cut, E921 where no unit is left or one is named that is not there or twice,
     E922 for an operator that cannot be made smaller.
     """
     for group, units in chosen.items():
-        _check(group, units)
+        _check(group, units, repeated)
     return _Restriction({group.axis: units for group, units in chosen.items()}).graph(groups.scope)
 
 
@@ -71,7 +71,7 @@ def _start(first: Initial | Graph, rest: Rest) -> Initial | Graph:
     return replace(first, outputs=(value,))
 
 
-def _check(group: Group, units: Coordinates) -> None:
+def _check(group: Group, units: Coordinates, repeated: bool) -> None:
     if group.whole is not None:
         raise error("E920", f"`{group.name}` cannot be cut: {group.whole}")
     if len(units) == 0:
@@ -80,7 +80,7 @@ def _check(group: Group, units: Coordinates) -> None:
     if len(inside) < len(units):
         wrong = int(np.setdiff1d(units, inside)[0])
         raise error("E921", f"`{group.name}` has units 0 to {group.size - 1}, and no {wrong}")
-    if len(np.unique(units)) < len(units):
+    if not repeated and len(np.unique(units)) < len(units):
         raise error("E921", f"a unit of `{group.name}` is kept twice")
 
 

@@ -51,12 +51,12 @@ class Cut(Pass):
             journal.refused("cut", Declined(f"`{group.name}`: {group.whole}", node))
 
 
-def cut(found: Groups, chosen: Chosen) -> Rewritten:
+def cut(found: Groups, chosen: Chosen, *, repeated: bool = False) -> Rewritten:
     """The network with only the chosen units of some groups, and how its weights come from the old ones.
 
-    Raises E920 to E922 as `restricted` does.
+    With `repeated` a unit may be chosen several times. Raises E920 to E922 as `restricted` does.
     """
-    after = restricted(found, chosen)
+    after = restricted(found, chosen, repeated=repeated)
     kept = tuple(_kept(found, weight, chosen) for weight in found.graph.weights)
     prepare = Graph(f"{found.graph.name}_prepare", (), kept, weights=found.graph.weights)
     return Rewritten(after, Prepare(prepare, tuple(map(path_of, after.weights))))
