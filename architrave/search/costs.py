@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeAlias
 
+from architrave.dsl.elaborate.constraints import Constraint
 from architrave.dsl.space import Domain
 from architrave.ir.cost import Sizes
 from architrave.ir.graph import Graph
@@ -35,7 +36,7 @@ class Costs:
     named: Named
     arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
     sizes: Sizes = field(default_factory=dict[str, Any])
-    _tables: dict[Labels, Table] = field(default_factory=dict[Labels, Table])
+    _tables: dict[Labels, tuple[Table, tuple[Constraint, ...]]] = field(default_factory=dict[Any, Any])
 
     @cached_property
     def space(self) -> Space:
@@ -53,14 +54,11 @@ class Costs:
 
     def table(self, member: Member) -> Table:
         """The table of all members that share the choices of numbers of one."""
-        key = tuple((path, member[path]) for path in self.static if path in member)
-        if key not in self._tables:
-            self._tables[key] = table(self.graph(dict(key)), self.sizes)
-        return self._tables[key]
+        return self._known(member)[0]
 
-    def graph(self, decisions: Member) -> Graph:
-        """The graph with some decisions taken, which keeps all others that a graph can keep."""
-        return self.named.elaborate(self.arguments, decisions, keep_choices=True).graph
+    def constraints(self, member: Member) -> tuple[Constraint, ...]:
+        """What the model demands of those members."""
+        return self._known(member)[1]
 
     def member_graph(self, member: Member) -> Graph:
         """The graph of a member, as if there were no choices. Raises E952."""
@@ -74,6 +72,13 @@ class Costs:
         """
         found = [self._extent(self.space.domains, fixed, quantity) for fixed in self._assignments()]
         return min(low for low, _ in found), max(high for _, high in found)
+
+    def _known(self, member: Member) -> tuple[Table, tuple[Constraint, ...]]:
+        key = tuple((path, member[path]) for path in self.static if path in member)
+        if key not in self._tables:
+            built = self.named.elaborate(self.arguments, dict(key), keep_choices=True)
+            self._tables[key] = table(built.graph, self.sizes), built.constraints
+        return self._tables[key]
 
     def _extent(self, domains: Domains, fixed: Member, quantity: str) -> Range:
         terms = self.table(fixed).terms[quantity]
