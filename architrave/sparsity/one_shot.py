@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,8 @@ from architrave.passes.sparsify.mask import BakeMasks, Mask, mask_sites
 from architrave.quantize.scores import scores
 from architrave.record.recorder import silent
 from architrave.sparsity.methods import METHODS, check_method
+from architrave.sparsity.pattern import NM
+from architrave.sparsity.permute import Permuted, permuted
 from architrave.sparsity.plan import Plan, Task
 from architrave.sparsity.sizes import Sizes, sizes
 from architrave.train.data import Dataset
@@ -26,8 +28,8 @@ Begin = Callable[[str, int], Callable[[int], object]]
 class Sparse:
     """A network with sparse weights. Without masks it is the network that it was, with zeros among its weights.
 
-    `layers` are its matrices and kernels; `refused` are those that stay dense, by path, with the reason. `before` and
-    `after` are scores on examples with labels, and empty without.
+    `layers` are its matrices and kernels, `permuted` the channels that have another order; `refused` are the
+    weights that stay dense, by path, with the reason. `before` and `after` are scores on examples with labels, and empty without.
     """
 
     plan: Plan
@@ -35,6 +37,7 @@ class Sparse:
     graph: Graph
     weights: Mapping[str, Array]
     layers: list[Sizes]
+    permuted: Sequence[Permuted]
     refused: Mapping[str, str]
     before: Mapping[str, float]
     after: Mapping[str, float]
@@ -87,7 +90,8 @@ def sparsify(
     """
     check_method(plan.method)
     share = plan.share
-    graph, held = masked(network, weights, plan.only)
+    ordered, moved = _ordered(network, weights, plan)
+    graph, held = masked(network, ordered, plan.only)
     task = Task(graph, held, plan, data)
     begin(f"choosing {share:.1%} of the weights ({plan.method})", len(task.layers))
     chosen = METHODS[plan.method](task)
@@ -109,7 +113,17 @@ def sparsify(
         after,
         final,
         found,
+        moved,
         {**reasons, **task.refused},
         scored("the dense network", network, weights),
         scored("the sparse network", baked.graph, plain),
     )
+
+
+def _ordered(network: Graph, weights: Mapping[str, Any], plan: Plan) -> tuple[Mapping[str, Any], Sequence[Permuted]]:
+    """The weights with channels in the order that suits the pattern, where the plan asks for that. Raises E926."""
+    if not plan.permute:
+        return weights, ()
+    if not isinstance(plan.pattern, NM):
+        raise error("E926", f"channels are permuted for patterns such as `2:4`, not for `{plan.pattern}`")
+    return permuted(network, weights, plan.pattern)

@@ -23,7 +23,7 @@ class Plan:
     """How weights are made sparse: how many stay, which, and by what.
 
     `density` is the share that stays; a pattern N:M has its own. `examples` are those that a method which needs data is
-    given, `batch` of them at once, and `backend` computes.
+    given, `batch` of them at once, and `backend` computes. With `permute` channels first get an order that suits N:M.
     """
 
     density: float | None = None
@@ -35,6 +35,7 @@ class Plan:
     examples: int = 64
     batch: int = 4
     backend: str = "torch"
+    permute: bool = False
 
     @property
     def share(self) -> float:
