@@ -18,10 +18,9 @@ import numpy as np
 
 from architrave.ir.arrays import Array
 from architrave.ir.source import error
-from architrave.passes import apply
-from architrave.record.gradients import Gradients
-from architrave.sparsity.masks import Layer, Masks, layers, masks, with_masks
+from architrave.sparsity.masks import Layer, Masks, masks, with_masks
 from architrave.sparsity.selection import largest
+from architrave.sparsity.slopes import Slopes
 from architrave.sparsity.training import assign
 from architrave.train import Trainer
 
@@ -90,13 +89,14 @@ class RigL(Rewiring):
     Making All Tickets Winners" (2020).
     """
 
-    _gradients: DenseGradients | None = field(default=None, init=False, repr=False)
+    _slopes: Slopes | None = field(default=None, init=False, repr=False)
 
     def slopes(self, trainer: Trainer, batch: Sequence[Any]) -> dict[str, Array]:
         """The gradients on a batch by whole weights."""
-        if self._gradients is None or self._gradients.trainer is not trainer:
-            self._gradients = DenseGradients(trainer)
-        return self._gradients(batch)
+        network = trainer.network
+        if self._slopes is None or self._slopes.network is not network:
+            self._slopes = Slopes(network, trainer.recipe.objective, trainer.target, trainer.backend)
+        return self._slopes.mean(trainer.weights(), [batch], (trainer.seed, trainer.steps))
 
     def share(self, step: int) -> float:
         """The share that goes after so many steps."""
@@ -112,26 +112,6 @@ class RigL(Rewiring):
 
 
 REWIRING: Mapping[str, type[Rewiring]] = {"set": SET, "rigl": RigL}
-
-
-class DenseGradients:
-    """The gradients of a trainer's loss by whole weights, where the masks hide them, too; in training mode."""
-
-    def __init__(self, trainer: Trainer) -> None:
-        """It is compiled once, for the network of the trainer. Raises E924 where that has no masks."""
-        self.trainer = trainer
-        paths = [layer.path for layer in layers(trainer.network)]
-        loss = trainer.recipe.objective.attached(apply(trainer.network, "bake-masks").graph, trainer.target)
-        self._program = Gradients(loss, paths, trainer.backend, training=True)
-
-    def __call__(self, batch: Sequence[Any]) -> dict[str, Array]:
-        """For the numbers as they are now, masked. Raises E911 where a gradient is not finite."""
-        weights = self.trainer.weights()
-        hidden = {
-            p: np.where(m, weights[p], 0).astype(weights[p].dtype)
-            for p, m in masks(self.trainer.network, weights).items()
-        }
-        return self._program.mean({**weights, **hidden}, [batch], key=(self.trainer.seed, self.trainer.steps))
 
 
 def erdos_renyi_masks(weights: Sequence[Layer], epsilon: float, seed: int = 0) -> dict[str, Array]:

@@ -14,6 +14,7 @@ from architrave.passes import apply
 from architrave.record.gradients import Gradients
 from architrave.sparsity.masks import masks
 from architrave.sparsity.plan import Task
+from architrave.sparsity.slopes import Slopes
 from architrave.train.objective import Objective
 
 
@@ -22,9 +23,9 @@ def snip(task: Task) -> dict[str, Array]:
 
     Lee, Ajanthan and Torr, "SNIP: Single-shot Network Pruning based on Connection Sensitivity" (2019).
     """
-    gradients, batches = _of_loss(task)
-    slopes, numbers = gradients.mean(task.weights, batches), _numbers(task)
-    return {path: np.abs(numbers[path] * slope) for path, slope in slopes.items()}
+    slopes, batches = _of_loss(task)
+    found, numbers = slopes.mean(task.weights, batches), _numbers(task)
+    return {layer.path: np.abs(numbers[layer.path] * found[layer.path]) for layer in task.layers}
 
 
 def grasp(task: Task) -> dict[str, Array]:
@@ -32,10 +33,10 @@ def grasp(task: Task) -> dict[str, Array]:
 
     Wang, Zhang and Grosse, "Picking Winning Tickets Before Training by Preserving Gradient Flow" (2020).
     """
-    gradients, batches = _of_loss(task)
-    slopes = gradients.mean(task.weights, batches)
-    bent, numbers = gradients.products(task.weights, batches, slopes), _numbers(task)
-    return {path: numbers[path] * product for path, product in bent.items()}
+    slopes, batches = _of_loss(task)
+    found = slopes.products(task.weights, batches, slopes.mean(task.weights, batches))
+    numbers = _numbers(task)
+    return {layer.path: numbers[layer.path] * found[layer.path] for layer in task.layers}
 
 
 @dataclass(frozen=True)
@@ -65,13 +66,11 @@ class SynFlow:
         return weights
 
 
-def _of_loss(task: Task) -> tuple[Gradients, list[tuple[Array, ...]]]:
-    """Gradients of the loss by whole weights, in training mode, and the batches that they are taken on."""
+def _of_loss(task: Task) -> tuple[Slopes, list[tuple[Array, ...]]]:
+    """The gradients of the usual loss, and the batches that they are taken on."""
     data = task.examples()
-    dense = apply(task.graph, "bake-masks").graph
-    loss = Objective.usual(data).attached(dense, data.target_type(dense))
-    paths = [layer.path for layer in task.layers]
-    return Gradients(loss, paths, task.plan.backend, training=True), list(data.parts(task.plan.batch))
+    slopes = Slopes(task.graph, Objective.usual(data), data.target_type(task.graph), task.plan.backend)
+    return slopes, list(data.parts(task.plan.batch))
 
 
 def _numbers(task: Task) -> dict[str, Array]:

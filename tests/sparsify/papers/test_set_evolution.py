@@ -13,7 +13,7 @@ import architrave
 from architrave.ir.arrays import Array
 from architrave.ir.source import ArchitraveError
 from architrave.passes import apply
-from architrave.sparsity.dynamic import SET, DenseGradients, Rewiring, RigL, degrees, erdos_renyi_masks
+from architrave.sparsity.dynamic import SET, Rewiring, RigL, degrees, erdos_renyi_masks
 from architrave.sparsity.execution import sparse_execution
 from architrave.sparsity.masks import layers, masks, with_masks
 from architrave.train import AdamW, Dataset, Loop, Objective, Recipe, Schedule, Trainer, run
@@ -114,7 +114,7 @@ def test_what_set_drops_is_nearest_to_zero_on_either_side() -> None:
 def test_what_rigl_grows_has_the_largest_gradients(backend: str) -> None:
     one, batch = trainer(backend, "float64"), data().arrays
     one.train(*batch)
-    slopes = DenseGradients(one)(batch)
+    slopes = RigL(every=1).slopes(one, batch)
     before = one.states()
     RigL(every=1, fraction=0.2)(one, batch)
     after = one.states()
