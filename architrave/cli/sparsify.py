@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from architrave.cli.execution import execution_facts, show_execution
 from architrave.cli.help import examples
 from architrave.cli.places import Places, network_text
 from architrave.cli.quantize import counting
 from architrave.cli.report import json_option, print_json
-from architrave.cli.selection import Selection, model_options
+from architrave.cli.selection import Selection, check_sizes, model_options, sizes_option
 from architrave.cli.settings import config_option
 from architrave.ir.source import printable
 
 if TYPE_CHECKING:
+    from architrave.sparsity.execution import SparseExecution
     from architrave.sparsity.one_shot import Sparse
 
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     "architrave sparsify net.arch --weights net.safetensors --density 0.1",
     "architrave sparsify net.arch --weights net.safetensors --pattern 2:4 -o few.arch",
     "architrave sparsify net.arch --weights net.safetensors --density 0.5 --method random",
+    "architrave sparsify net.arch --weights net.safetensors --density 0.1 --execution --at N=16",
 )
 @click.command("sparsify")
 @click.argument("name", metavar="MODEL")
@@ -45,6 +49,8 @@ if TYPE_CHECKING:
 )
 @click.option("--only", default="", metavar="SELECTOR", help="Whose weights: layer3.*, op:conv, is:pointwise, !head.")
 @click.option("--keep-masks", is_flag=True, help="Leave the masks in the network, for training on.")
+@click.option("--execution", is_flag=True, help="Have layers multiply what stays alone where --backend is faster so.")
+@sizes_option("--at", "Sizes of symbolic dimensions for that, N=16; 1 by default.")
 @click.option("--data", metavar="DATA", help="Examples to score by and on, as `train --data` takes them.")
 @click.option("--held-out", type=click.FloatRange(0, 1), default=0.2, show_default=True, help="Share to score on.")
 @click.option(
@@ -64,8 +70,9 @@ def command(name: str, as_json: bool, **options: Any) -> int:
     Masks are chosen by scores, for all weights of convolutions, linear layers and products of
     matrices. The network that is written is the one that was read, with zeros in its weights;
     with --keep-masks the masks stay in it, so that `architrave train` goes on with the same
-    zeros. Says what is left of each weight, and what it takes in each format. Files are written
-    whole, and all of them or none.
+    zeros. With --execution linear layers and 1x1 convolutions are timed here, and hold their
+    weights without zeros where they get faster. Says what is left of each weight, and what it
+    takes in each format. Files are written whole, and all of them or none.
     """
     from architrave.sparsity.one_shot import sparsify
     from architrave.sparsity.pattern import pattern
@@ -73,6 +80,8 @@ def command(name: str, as_json: bool, **options: Any) -> int:
     from architrave.train.data import open_data
     from architrave.weights import load, read_metadata
 
+    if options["execution"] and options["keep_masks"]:
+        raise click.UsageError("--keep-masks is for training on, and --execution for running: leave out one of both")
     places = _places(options)
     plan = Plan(
         options["density"],
@@ -89,17 +98,20 @@ def command(name: str, as_json: bool, **options: Any) -> int:
     data = options["data"]
     places.check(selection.named.module.path, data if data is not None and Path(data).is_file() else None)
     network = selection.graph()
+    check_sizes(network, options["sizes"])
     weights = load(options["weights"], network)
     train, test = (None, None) if data is None else open_data(data, network, options["held_out"])
     with counting(quiet=as_json) as begin:
         found = sparsify(network, weights, plan, train, test=test, keep_masks=options["keep_masks"], begin=begin)
-    text = network_text(found.graph) if places.network is not None else None
+    stored = _stored(found, options["sizes"]) if options["execution"] else None
+    text = network_text((stored or found).graph) if places.network is not None else None
     about = {**read_metadata(options["weights"]), "sparsity": f"{1 - found.density:.6g}", "method": plan.method}
-    places.write(text, found.weights, about)
+    places.write(text, (stored or found).weights, about)
     if as_json:
-        print_json("sparsify", True, {**_facts(found), **places.to_json(None)})
+        print_json("sparsify", True, {**_facts(found), "execution": execution_facts(stored), **places.to_json(None)})
         return 0
     _show(found)
+    show_execution(stored)
     for path in places.files:
         click.echo(f"wrote {path}", err=True)
     return 0
@@ -113,6 +125,12 @@ def _places(options: dict[str, Any]) -> Places:
     if output is None and weights_out is None:
         return Places(None, False, None, options["weights"])
     return Places.of(output, options["weights"], weights_out)
+
+
+def _stored(found: Sparse, sizes: Mapping[str, int]) -> SparseExecution:
+    from architrave.sparsity.execution import sparse_execution
+
+    return sparse_execution(found.graph, found.weights, found.plan.backend, sizes=sizes)
 
 
 def _facts(found: Sparse) -> dict[str, Any]:

@@ -68,32 +68,34 @@ def sparse_execution(
     backend: str = "torch",
     *,
     sizes: Mapping[str, int] | None = None,
+    held: int = 0,
     timer: Timer = seconds,
 ) -> SparseExecution:
     """Have each linear layer and 1x1 convolution multiply what is not 0 of its weight alone, where that is faster.
 
     Each is timed here with `backend`, on inputs of the `sizes` that symbols have (1 for those that are not given),
     dense and with its zeros left out; dense it stays unless it gets faster. Nothing is left out but zeros: the function
-    is the same. Masks are baked first. Raises E929 for sizes of no symbol.
+    is the same. Masks are baked first. `held` are the bytes of weights that other networks take beside this one, for
+    which caches have less room. Raises E929 for sizes of no symbol.
     """
     bound = {**dict.fromkeys(graph.symbols, 1), **(sizes or {})}
     if unknown := [name for name in bound if name not in graph.symbols]:
         known = ", ".join(graph.symbols) or "none"
         raise error("E929", f"`{graph.name}` has no symbolic size `{unknown[0]}`", hint=f"it has {known}")
     baked = Pipeline((BakeMasks(),)).run(graph)
-    held = baked.weights(weights)
-    watch = _Watch(bound, backend, sum(w.nbytes for w in held.values()), timer)
+    new = baked.weights(weights)
+    watch = _Watch(bound, backend, held + sum(w.nbytes for w in new.values()), timer)
     found = list(layers(baked.graph))
-    choices = [watch.choice(layer, held) for layer in found]
+    choices = [watch.choice(layer, new) for layer in found]
     plan = {layer.weight: c.storage for layer, c in zip(found, choices, strict=True) if c.storage is not None}
     after = lowered(baked.graph, plan)
     if not isinstance(after, Rewritten):
-        return SparseExecution(baked.graph, held, choices, backend)
+        return SparseExecution(baked.graph, new, choices, backend)
     for layer, storage in zip(found, (c.storage for c in choices), strict=True):
         if storage is not None:
-            parts = stored_weights(held.pop(layer.path), storage)
-            held |= {layer.path + suffix: part for suffix, part in parts.items()}
-    return SparseExecution(after.graph, held, choices, backend)
+            parts = stored_weights(new.pop(layer.path), storage)
+            new |= {layer.path + suffix: part for suffix, part in parts.items()}
+    return SparseExecution(after.graph, new, choices, backend)
 
 
 @dataclass

@@ -32,7 +32,13 @@ Timer = Callable[[Op, "tuple[int, ...]", Array, "Sequence[Blocks]", str, int], "
 
 
 def seconds(
-    op: Op, shape: tuple[int, ...], weight: Array, storages: Sequence[Blocks], backend: str, held: int
+    op: Op,
+    shape: tuple[int, ...],
+    weight: Array,
+    storages: Sequence[Blocks],
+    backend: str,
+    held: int,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> list[float]:
     """The seconds that a layer takes for an input of a shape: dense, then stored in each of some ways.
 
@@ -50,8 +56,8 @@ def seconds(
         parts = stored_weights(weight, storage)
         given = {path + suffix: part.copy() for path in paths for suffix, part in parts.items()}
         runs.append(_run(after.graph, given, inputs, backend))
-    loops = [max(1, math.ceil(LEAST / max(_once(run, 1), 1e-7))) for run in runs]
-    rounds = [[_once(run, n) / copies for run, n in zip(runs, loops, strict=True)] for _ in range(ROUNDS)]
+    loops = [max(1, math.ceil(LEAST / max(_once(run, 1, clock), 1e-7))) for run in runs]
+    rounds = [[_once(run, n, clock) / copies for run, n in zip(runs, loops, strict=True)] for _ in range(ROUNDS)]
     return [statistics.median(each) for each in zip(*rounds, strict=True)]
 
 
@@ -83,8 +89,8 @@ def _run(graph: Graph, weights: Mapping[str, Array], inputs: Sequence[Array], ba
     return run
 
 
-def _once(run: Callable[[], object], times: int) -> float:
-    begin = time.perf_counter()
+def _once(run: Callable[[], object], times: int, clock: Callable[[], float]) -> float:
+    begin = clock()
     for _ in range(times):
         run()
-    return (time.perf_counter() - begin) / times
+    return (clock() - begin) / times

@@ -56,6 +56,8 @@ def test_what_is_said(cli: Cli, trained: Path, options: str, said: str) -> None:
         (f"{BASE} --density 0.5 --weights nan.safetensors", "error[E807]"),
         (f"{BASE} --density 0.5 --only nothing", "nothing in `Net` can be masked"),
         (f"{BASE} --density 0.5 -o net.arch", "error[E705]"),
+        (f"{BASE} --density 0.5 --execution --keep-masks", "leave out one of both"),
+        (f"{BASE} --density 0.5 --execution --at M=3", "error[E702]"),
         ("sparsify still.arch --weights still.safetensors --density 0.5", "nothing in `Still` can be masked"),
         (f"{TRAIN} --sparsity 1", "error[E925]"),
         (f"{TRAIN} --sparsity 0.5 --sparsity-option metod=random", "did you mean `method`?"),
@@ -81,6 +83,22 @@ def test_the_network_stays_and_its_weights_have_zeros(cli: Cli, trained: Path) -
     weights = architrave.load_weights("few.safetensors", graph)
     assert graph == architrave.load("net.arch")
     assert sum(np.count_nonzero(w) for w in weights.values() if w.ndim == 2) == 14
+
+
+def test_layers_without_zeros_compute_the_same(cli: Cli, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("architrave.sparsity.execution.GAIN", 0.0)  # whatever the times are
+    line = [*BASE.split(), "--density", "0.25"]
+    cli(*line, "-o", "few.arch")
+    outcome = cli(*line, "-o", "stored.arch", "--execution", "--at", "N=4")
+    assert (outcome.code, "execution, timed with numpy" in outcome.out) == (0, True), outcome
+    assert "linear_sparse" in (trained / "stored.arch").read_text(encoding="utf-8")
+    graphs = [architrave.load(f"{name}.arch") for name in ("few", "stored")]
+    x = np.random.default_rng(0).standard_normal((3, 4)).astype(np.float32)
+    few, stored = (
+        architrave.compile(g, "numpy")(architrave.load_weights(f"{name}.safetensors", g), x)
+        for g, name in zip(graphs, ("few", "stored"), strict=True)
+    )
+    assert np.abs(few - stored).max() < 1e-6
 
 
 def test_masks_may_stay_for_training_on(cli: Cli, trained: Path) -> None:
