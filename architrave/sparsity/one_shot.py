@@ -28,8 +28,8 @@ Begin = Callable[[str, int], Callable[[int], object]]
 class Sparse:
     """A network with sparse weights. Without masks it is the network that it was, with zeros among its weights.
 
-    `layers` are its matrices and kernels, `permuted` the channels that have another order; `refused` are the
-    weights that stay dense, by path, with the reason. `before` and `after` are scores on examples with labels, and empty without.
+    `layers` are its matrices and kernels, `permuted` the channels that have another order, and `refused`
+    the weights that stay dense, by path, with the reason. `before` and `after` are scores on examples with labels.
     """
 
     plan: Plan
