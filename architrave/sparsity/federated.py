@@ -1,0 +1,217 @@
+"""Sparse networks that learn where the examples are: what server and devices compute, but not how that is sent.
+
+Huang, Zhang, Wu and Chen, "Distributed Pruning Towards Tiny Neural Networks in Federated Learning" (2023), FedTiny:
+
+    candidates = magnitude_candidates(graph, weights, density=0.01, count=10)
+    best = best_candidate(graph, candidates, devices)
+    for number in range(rounds):
+        # Each device trains by itself, with an ordinary `Trainer`.
+        weights = average(graph, trained, [len(data) for data in devices])
+        numbers = moved(graph, weights, blocks(graph, 5)[number % 5], share)
+        buffers = [top_gradients(graph, weights, data, numbers) for data in devices]
+        weights = adjusted(graph, weights, numbers, buffers, [len(data) for data in devices])
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from architrave.ir.arrays import Array
+from architrave.ir.graph import Graph
+from architrave.ir.source import error, printable
+from architrave.record.running import reestimate
+from architrave.sparsity.density import rounded, solved, total
+from architrave.sparsity.dynamic import movable, smallest
+from architrave.sparsity.masks import Layer, layers, masks, with_masks
+from architrave.sparsity.selection import check_scores, largest
+from architrave.sparsity.slopes import Slopes
+from architrave.train import Dataset, Evaluation, Objective
+
+Weights = dict[str, Array]
+
+
+def magnitude_candidates(
+    graph: Graph, weights: Mapping[str, Any], density: float, count: int = 10, spread: float = 0.5, seed: int = 0
+) -> list[Weights]:
+    """The weights under `count` choices of masks, each with exactly `round(density * N)` of the largest numbers.
+
+    They differ in how many each weight keeps: the same share in the first, shares times `exp` of normal numbers with
+    the deviation `spread` in the others. Raises E925 for a density, E927 for weights that are NaN.
+    """
+    rng: Any = np.random.default_rng(seed)
+    found = layers(graph)
+    wanted = total(sum(layer.size for layer in found), density)
+    scores = {layer.path: np.abs(np.asarray(weights[layer.path], np.float64)) for layer in found}
+    check_scores(found, scores)
+    candidates: list[Weights] = []
+    for i in range(count):
+        noise = np.zeros(len(found)) if i == 0 else rng.normal(0.0, spread, len(found))
+        numbers = _numbers(found, wanted, dict(zip(scores, np.exp(noise).tolist(), strict=True)))
+        new = {path: largest(score, numbers[path]) for path, score in scores.items()}
+        candidates.append(with_masks(graph, weights, new))
+    return candidates
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The best of several candidates: which, its weights with running averages of all devices, and all losses."""
+
+    index: int
+    weights: Weights
+    losses: tuple[float, ...]
+
+
+def best_candidate(
+    graph: Graph,
+    candidates: Sequence[Mapping[str, Any]],
+    devices: Sequence[Dataset],
+    objective: Objective | None = None,
+    *,
+    batch: int = 32,
+    backend: str = "torch",
+) -> Choice:
+    """The candidate with the least loss over all devices, once each has taken running averages on its examples.
+
+    No weight is trained: devices send running averages, the server averages them, and devices send losses. The loss
+    is the usual one for the targets unless `objective` says otherwise. Raises E925 for no candidates or devices.
+    """
+    if not candidates or not devices:
+        raise error("E925", "a choice takes a candidate and a device, or more of both")
+    sizes = [len(data) for data in devices]
+    chosen = objective or Objective.usual(devices[0])
+    evaluation = Evaluation(graph, chosen, devices[0].target_type(graph), backend)
+    adapted: list[Weights] = []
+    losses: list[float] = []
+    for candidate in candidates:
+        local = [reestimate(graph, candidate, _inputs(data, batch), backend=backend) for data in devices]
+        adapted.append(average(graph, local, sizes))
+        found = [evaluation.run(adapted[-1], data)["loss"] for data in devices]
+        losses.append(float(np.average(found, weights=sizes)))
+    if not np.isfinite(losses).any():
+        raise error("E927", "the loss of every candidate is NaN or infinite")
+    best = int(np.nanargmin(losses))
+    return Choice(best, adapted[best], tuple(losses))
+
+
+def average(graph: Graph, trained: Sequence[Mapping[str, Any]], examples: Sequence[float]) -> Weights:
+    """The weights of all devices, averaged by how many examples each has; all have the masks of the first.
+
+    McMahan and others, "Communication-Efficient Learning of Deep Networks from Decentralized Data" (2017). What is no
+    float is that of the first. Raises E924 for masks that differ, E925 for numbers of examples that do not fit.
+    """
+    shares = _shares(examples, len(trained))
+    first, *others = trained
+    for path, mask in masks(graph, first).items():
+        if any(not np.array_equal(mask, masks(graph, other)[path]) for other in others):
+            raise error(
+                "E924", f"devices have different masks of `{printable(path)}`", hint="send masks before training"
+            )
+    return {path: _averaged([each[path] for each in trained], shares) for path in first}
+
+
+def blocks(graph: Graph, count: int) -> list[list[str]]:
+    """The weights with masks in `count` blocks of neighbours, the last of the network first, by path."""
+    paths = [layer.path for layer in layers(graph)]
+    parts = np.array_split(np.arange(len(paths)), min(count, len(paths)))
+    return [[paths[i] for i in part] for part in reversed(parts)]
+
+
+def moved(graph: Graph, weights: Mapping[str, Any], block: Sequence[str], share: float) -> dict[str, int]:
+    """How many numbers of each weight of a block an adjustment moves: a share of those there are, if as many are not.
+
+    FedTiny takes `0.15 * (1 + cos(pi * round / rounds))`.
+    """
+    found = masks(graph, weights)
+    return {path: movable(found[path], share) for path in block}
+
+
+Buffer = Mapping[str, tuple[Array, Array]]
+"""For each weight the flat places of the largest gradients of masked numbers, and these gradients: no more than few."""
+
+
+def top_gradients(
+    graph: Graph,
+    weights: Mapping[str, Any],
+    data: Dataset,
+    numbers: Mapping[str, int],
+    objective: Objective | None = None,
+    *,
+    batch: int = 32,
+    backend: str = "torch",
+) -> dict[str, tuple[Array, Array]]:
+    """What a device sends: for each weight as many of the largest gradients where its mask is false.
+
+    Raises E911 for gradients that are NaN or infinite.
+    """
+    slopes = Slopes(graph, objective or Objective.usual(data), data.target_type(graph), backend)
+    found, held = slopes.mean(weights, list(data.parts(batch))), masks(graph, weights)
+    sent: dict[str, tuple[Array, Array]] = {}
+    for path, number in numbers.items():
+        sizes = np.where(held[path], -np.inf, np.abs(found[path]))
+        places = np.flatnonzero(largest(sizes, number))
+        sent[path] = places, found[path].ravel()[places]
+    return sent
+
+
+def adjusted(
+    graph: Graph,
+    weights: Mapping[str, Any],
+    numbers: Mapping[str, int],
+    buffers: Sequence[Buffer],
+    examples: Sequence[float],
+) -> Weights:
+    """The weights after as many of each have gone, the smallest, and as many grown, from 0.
+
+    Those grow whose gradients, averaged over the devices by their examples, are largest; what a device has not sent
+    counts as 0. Where fewer places were sent, fewer move. Raises E924 for places that a weight does not have, E925 for
+    numbers of examples that do not fit.
+    """
+    held = masks(graph, weights)
+    shares = _shares(examples, len(buffers))
+    new: dict[str, Array] = {}
+    for path, number in numbers.items():
+        mask, slopes = held[path], np.zeros(held[path].size)
+        for buffer, share in zip(buffers, shares, strict=True):
+            places, values = buffer[path]
+            if places.size and not 0 <= places.min() <= places.max() < mask.size:
+                raise error("E924", f"a device has sent gradients by places that `{printable(path)}` does not have")
+            slopes[places] += share * values
+        sizes = np.where(mask, 0, np.abs(slopes.reshape(mask.shape)))
+        count = min(number, int(np.count_nonzero(sizes)))
+        gone = smallest(np.abs(weights[path]), mask, count)
+        new[path] = (mask & ~gone) | largest(sizes, count)
+    return with_masks(graph, with_masks(graph, weights, held), new)
+
+
+def _numbers(found: Sequence[Layer], wanted: int, factors: Mapping[str, float]) -> dict[str, int]:
+    """How many numbers each weight keeps, in proportion to its size and a factor."""
+    sizes = {layer.path: layer.size for layer in found}
+    shares = solved(found, sizes, wanted, lambda layer: factors[layer.path])
+    return rounded({path: shares[path] * size for path, size in sizes.items()}, wanted)
+
+
+def _shares(examples: Sequence[float], devices: int) -> Array:
+    """The share of each device in all examples."""
+    counts = np.asarray(examples, np.float64)
+    if len(counts) != devices or not devices or not (counts >= 0).all() or not 0 < counts.sum() < math.inf:
+        raise error("E925", f"{devices} devices cannot have {list(examples)} examples", hint="one number for each")
+    return counts / counts.sum()
+
+
+def _inputs(data: Dataset, batch: int) -> list[tuple[Array, ...]]:
+    return [arrays[: len(data.inputs)] for arrays in data.parts(batch)]
+
+
+def _averaged(arrays: Sequence[Any], shares: Array) -> Array:
+    first = np.asarray(arrays[0])
+    if first.dtype.kind != "f":
+        return first
+    total = np.zeros(first.shape)
+    for array, share in zip(arrays, shares, strict=True):
+        total = total + share * np.asarray(array, np.float64)
+    return total.astype(first.dtype)
