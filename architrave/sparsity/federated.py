@@ -175,13 +175,14 @@ def adjusted(
     shares = _shares(examples, len(buffers))
     new: dict[str, Array] = {}
     for path, number in numbers.items():
-        mask, slopes = held[path], np.zeros(held[path].size)
+        mask = held[path]
+        slopes: Array = np.zeros(mask.size)
         for buffer, share in zip(buffers, shares, strict=True):
             places, values = buffer[path]
             if places.size and not 0 <= places.min() <= places.max() < mask.size:
                 raise error("E924", f"a device has sent gradients by places that `{printable(path)}` does not have")
             slopes[places] += share * values
-        sizes = np.where(mask, 0, np.abs(slopes.reshape(mask.shape)))
+        sizes: Array = np.where(mask, 0, np.abs(slopes).reshape(mask.shape))
         count = min(number, int(np.count_nonzero(sizes)))
         gone = smallest(np.abs(weights[path]), mask, count)
         new[path] = (mask & ~gone) | largest(sizes, count)
@@ -200,7 +201,8 @@ def _shares(examples: Sequence[float], devices: int) -> Array:
     counts = np.asarray(examples, np.float64)
     if len(counts) != devices or not devices or not (counts >= 0).all() or not 0 < counts.sum() < math.inf:
         raise error("E925", f"{devices} devices cannot have {list(examples)} examples", hint="one number for each")
-    return counts / counts.sum()
+    shares: Array = counts / counts.sum()
+    return shares
 
 
 def _inputs(data: Dataset, batch: int) -> list[tuple[Array, ...]]:
