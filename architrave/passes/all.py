@@ -2,7 +2,7 @@
 
 from architrave.passes import hoist, mode
 from architrave.passes.cleanup import constants, dead, duplicates, invariant, simplify
-from architrave.passes.factorize import alds, cp, svd, tucker
+from architrave.passes.factorize import alds, cp, freeze, lora, svd, tucker
 from architrave.passes.quantize import (
     binary,
     blockwise,
@@ -47,6 +47,7 @@ __all__ = [
     "ensemble",
     "equalize",
     "expand",
+    "freeze",
     "freeze_norm",
     "grow_branches",
     "grow_deeper",
@@ -56,6 +57,7 @@ __all__ = [
     "integer",
     "invariant",
     "l_mul",
+    "lora",
     "mask",
     "merge",
     "mode",

@@ -15,6 +15,7 @@ from architrave.ir.graph import Graph, Node, Value, make
 from architrave.ir.initial import initial
 from architrave.ir.mode import specialize
 from architrave.ir.ops.leaves import Param, State, path_of
+from architrave.ir.ops.logic import StopGradient
 from architrave.ir.place import Block, Place, marked
 from architrave.ir.rewrite import rebuild
 from architrave.ir.source import error
@@ -78,8 +79,14 @@ def step_graph(network: Graph, recipe: Recipe, target: TensorType | None = None,
 def learning(network: Graph, recipe: Recipe) -> dict[str, Rule]:
     """What holds for each weight that learns, by path and in the order of the network's weights."""
     params = [w for w in network.weights if isinstance(w.op, Param) and w.dtype.is_float]
-    rules = {path_of(w): rule(w, recipe.groups, recipe.decay) for w in params}
+    rules = {path_of(w): rule(w, recipe.groups, recipe.decay) for w in params if not _is_frozen(network, w)}
     return {path: found for path, found in rules.items() if found.rate}
+
+
+def _is_frozen(network: Graph, weight: Value) -> bool:
+    """Whether no gradient flows to a weight, whoever takes it: it would only decay."""
+    users = network.users.get(weight.node, ())
+    return bool(users) and all(isinstance(user.op, StopGradient) for user in users)
 
 
 class _Step:
