@@ -37,6 +37,16 @@ class Objective:
             return cls()
         return cls("cross_entropy" if data.target.dtype.kind in "iu" else "mse")
 
+    @property
+    def held(self) -> Mapping[str, Any]:
+        """Weights by path that the loss has of its own, and what they are at first: those of a teacher."""
+        return {}
+
+    @property
+    def judge(self) -> Objective:
+        """What a network is judged by when it does not learn."""
+        return self
+
     def attached(self, network: Graph, target: TensorType | None = None) -> Graph:
         """The network with `target` as its last input and the loss as its only output. Raises E542, E543."""
         if not self.loss:

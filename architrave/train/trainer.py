@@ -63,6 +63,8 @@ class Trainer:
         self.program: Program = compile(self.graph, backend)
         self._dtype = np.dtype(dtype)
         self._held = init(self.graph, seed, dtype)
+        brought = {path: w for path, w in recipe.objective.held.items() if path in self._held}
+        self._held |= {path: np.asarray(w, self._held[path].dtype) for path, w in brought.items()}
         if weights is not None:
             self._held |= fit(weights, network, dtype)
         self._session: Session | None = None
@@ -119,7 +121,7 @@ class Trainer:
     @cached_property
     def evaluation(self) -> Evaluation:
         """The network in inference mode, with the loss."""
-        return Evaluation(self.network, self.recipe.objective, self.target, self.backend)
+        return Evaluation(self.network, self.recipe.objective.judge, self.target, self.backend)
 
     def _started(self, given: Sequence[Array]) -> Session:
         if self._session is None:

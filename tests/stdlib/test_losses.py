@@ -38,6 +38,17 @@ def torch_ctc(x: Tensor, y: Tensor, n: Tensor, m: Tensor, reduction: str) -> Ten
     return F.ctc_loss(x.log_softmax(-1).transpose(0, 1), y, n, m, reduction=reduction)
 
 
+def torch_distances(x: Tensor) -> Tensor:
+    d = torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist")
+    return d / d[d > 0].mean()
+
+
+def torch_angles(x: Tensor) -> Tensor:
+    way = F.normalize(x.unsqueeze(0) - x.unsqueeze(1), dim=2)
+    return torch.bmm(way, way.transpose(1, 2))
+
+
+SMALLER = np.random.default_rng(4).normal(size=(6, 3))
 LENGTHS = {"n": np.array([7, 6, 5, 7]), "m": np.array([3, 2, 1, 3])}
 FEATURES = np.random.default_rng(3).normal(size=(4, 3, 5))
 CASES = {
@@ -134,6 +145,18 @@ CASES = {
     "spatial_transfer(x, p)": Case(
         {"x": FEATURES, "p": FEATURES[:, :2] + 0.5},
         lambda *both: torch.sub(*(F.normalize((v**2).sum(1), dim=1) for v in both)).norm(dim=1).mean(),
+    ),
+    "gram(x, p)": Case(
+        {"x": X, "p": SMALLER},
+        lambda x, p: torch.sub(*(F.normalize(v @ v.T, dim=1) for v in (x, p.detach()))).square().mean() + 0 * p.sum(),
+    ),
+    "relational_distance(x, p)": Case(
+        {"x": X, "p": SMALLER},
+        lambda x, p: F.smooth_l1_loss(torch_distances(x), torch_distances(p.detach())) + 0 * p.sum(),
+    ),
+    "relational_angle(x, p)": Case(
+        {"x": X, "p": SMALLER},
+        lambda x, p: F.smooth_l1_loss(torch_angles(x), torch_angles(p.detach())) + 0 * p.sum(),
     ),
     "ctc(x, y, n, m)": Case({"x": WIDE, "y": TEXT, **LENGTHS}, lambda *a: torch_ctc(*a, reduction="mean")),
     'ctc(x, y, n, m, reduction = "none")': Case(
