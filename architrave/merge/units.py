@@ -30,12 +30,12 @@ def vector(group: Group, weights: Mapping[str, Array]) -> Array:
 
 
 def permuted(groups: Groups, weights: Mapping[str, Array], chosen: Chosen) -> dict[str, Array]:
-    """The weights with the units of groups in another order: the same function. Raises E934 where it is not."""
+    """The weights with the units of groups in another order: the same function. Raises E946 where it is not."""
     for group, units in chosen.items():
         if group.ordered is not None:
-            raise error("E934", f"the units of `{group.name}` cannot be permuted: {group.ordered}")
+            raise error("E946", f"the units of `{group.name}` cannot be permuted: {group.ordered}")
         if not np.array_equal(np.sort(units), np.arange(group.size)):
-            raise error("E934", f"this is no order of the {group.size} units of `{group.name}`")
+            raise error("E946", f"this is no order of the {group.size} units of `{group.name}`")
     return taken(groups, weights, chosen)
 
 
