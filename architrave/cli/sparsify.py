@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     help="How many each weight keeps: each, er, erk, erk+, global.",
 )
 @click.option("--only", default="", metavar="SELECTOR", help="Whose weights: layer3.*, op:conv, is:pointwise, !head.")
+@click.option("--permute", is_flag=True, help="Give channels an order first in which N:M leaves more.")
 @click.option("--keep-masks", is_flag=True, help="Leave the masks in the network, for training on.")
 @click.option("--execution", is_flag=True, help="Have layers multiply what stays alone where --backend is faster so.")
 @sizes_option("--at", "Sizes of symbolic dimensions for that, N=16; 1 by default.")
@@ -93,6 +94,7 @@ def command(name: str, as_json: bool, **options: Any) -> int:
         options["count"],
         options["batch"],
         options["backend"],
+        options["permute"],
     )
     selection = Selection(name, **{k: options.pop(k) for k in ("model", "arguments", "decisions")})
     data = options["data"]
@@ -142,6 +144,7 @@ def _facts(found: Sparse) -> dict[str, Any]:
         "numbers": found.size,
         "nonzeros": found.nonzeros,
         "density": found.density,
+        "permuted": {each.group: each.order.tolist() for each in found.permuted},
         "layers": [
             {
                 "path": layer.path,
@@ -175,6 +178,8 @@ def _show(found: Sparse) -> None:
     show(rows)
     for path, reason in found.refused.items():
         click.echo(f"dense: {printable(path)}: {printable(reason)}")
+    for each in found.permuted:
+        click.echo(f"permuted: {printable(each.group)}: {each.after / each.before - 1:+.2%} of magnitude left")
     for path in found.empty:
         click.secho(f"empty: nothing is left of {printable(path)}; another distribution leaves some", fg="yellow")
     for name, value in found.before.items():

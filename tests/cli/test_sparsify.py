@@ -31,6 +31,7 @@ def trained(cli: Cli, folder: Path) -> Path:
         ("--density 0.25", "all                 56    14   25.00%"),
         ("--density 0.25 --distribution erk --method random --seed 3", "Net: random, unstructured"),
         ("--pattern 1:2", "Net: magnitude, 1:2"),
+        ("--pattern 2:4 --permute", "permuted: hidden.weight:0: +"),
         ("--density 0.5 --pattern block:4x2", "dense: head.weight: blocks of 4x2 do not divide 3 outputs and 8 inputs"),
         ("--density 0.5 --only head", "hidden.weight       32    32  100.00%"),
         ("--density 0.5 --data points.npz", "accuracy: "),
@@ -52,6 +53,7 @@ def test_what_is_said(cli: Cli, trained: Path, options: str, said: str) -> None:
         (f"{BASE} --density 0.5 --distribution erq", "did you mean"),
         (f"{BASE} --density 0.5 --pattern 4:2", "error[E926]"),
         (f"{BASE} --density 0.4 --pattern 2:4", "`2:4` leaves a density of 0.5, not of 0.4"),
+        (f"{BASE} --density 0.5 --permute", "channels are permuted for patterns such as `2:4`"),
         (f"{BASE} --pattern 2:3", "no weight can be made sparse as `2:3`: `hidden.weight`: 3 does not divide"),
         (f"{BASE} --density 0.5 --weights nan.safetensors", "error[E807]"),
         (f"{BASE} --density 0.5 --only nothing", "nothing in `Net` can be masked"),
@@ -113,7 +115,7 @@ def test_masks_may_stay_for_training_on(cli: Cli, trained: Path) -> None:
         assert not np.array_equal(before[path], after[path])
 
 
-@pytest.mark.parametrize("method", ["magnitude", "random", "set", "rigl"])
+@pytest.mark.parametrize("method", ["magnitude", "random", "snip", "set", "rigl"])
 def test_training_comes_to_the_share_that_is_asked_for(cli: Cli, trained: Path, method: str) -> None:
     outcome = cli(*TRAIN.split(), "--sparsity", "0.75", "--sparsity-option", f"method={method}")
     assert outcome.code == 0, outcome
