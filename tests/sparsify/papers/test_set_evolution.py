@@ -15,9 +15,12 @@ from architrave.ir.source import ArchitraveError
 from architrave.passes import apply
 from architrave.sparsity.dynamic import SET, Rewiring, RigL, degrees, erdos_renyi_masks
 from architrave.sparsity.execution import sparse_execution
-from architrave.sparsity.masks import layers, masks, with_masks
-from architrave.train import AdamW, Dataset, Loop, Objective, Recipe, Schedule, Trainer, run
+from architrave.sparsity.masks import density, layers, masks, with_masks
+from architrave.sparsity.methods import METHODS
+from architrave.sparsity.plan import Plan, Task
+from architrave.train import AdamW, Dataset, Loop, Objective, Recipe, Schedule, Trainer, open_data, run
 from architrave.train.step import MEMORY
+from tests.sparsify.networks import DIGITS
 
 NETWORK = architrave.loads("""
 from std.linear import linear
@@ -181,3 +184,23 @@ def test_csr_gives_what_masked_dense_code_gives(backend: str) -> None:
         architrave.compile(g, backend)(w, *data().inputs) for g, w in ((graph, weights), (stored.graph, stored.weights))
     )
     assert np.abs(dense - sparse).max() < 1e-6 * max(1, np.abs(dense).max())
+
+
+def test_digits_from_scratch() -> None:
+    """A perceptron that never has more than a tenth of its weights comes within 1.5 points of the dense one."""
+    network = architrave.load(DIGITS / "mlp.arch")
+    train, test = open_data("digits", network)
+    assert test is not None
+    masked, target, epochs = apply(network, "mask"), train.target_type(network), 20
+    steps = epochs * train.steps(32)
+    schedule, recipe = Schedule(1e-2, steps, "cosine", 40), Recipe(AdamW(), Objective("cross_entropy"), decay=0.05)
+    dense = masked.weights(architrave.init(network))
+    plan = Plan(0.1, "random", distribution="erk")
+    sparse = METHODS["random"](Task(masked.graph, dense, plan))
+    found = []
+    for start, refresh in ((dense, []), (sparse, [SET(train.steps(32) // 2, until=0.75 * steps)])):
+        one = Trainer(masked.graph, recipe, schedule, target, weights=start)
+        weights = run(one, train, Loop(epochs, 32, refresh=refresh)).weights
+        found.append(one.evaluation.run(weights, test)["accuracy"])
+    assert density(masks(masked.graph, weights)) == pytest.approx(0.1, abs=1e-4)
+    assert found[1] > found[0] - 0.015
