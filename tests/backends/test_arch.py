@@ -47,6 +47,10 @@ def assert_kept(graph: Graph, library: Library | None = None) -> str:
     return text
 
 
+SHARING = ("NanoFlow",)
+"""Networks whose layers are applied several times, with weights that no block of the library takes."""
+
+
 @pytest.mark.parametrize("name", sorted(SMALL))
 def test_standard_models(name: str) -> None:
     graph = load(name, **SMALL[name])
@@ -56,7 +60,7 @@ def test_standard_models(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(SMALL))
 def test_standard_models_with_imports(name: str) -> None:
     text = assert_kept(load(name, **SMALL[name]), applied)
-    assert "from std." in text
+    assert "from std." in text or name in SHARING
     assert text.count("\n") <= write(load(name, **SMALL[name])).count("\n")
 
 

@@ -31,6 +31,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "MobileNetV2": {"classes": 5, "width": 0.25, "stages": [(1, 16, 1, 1), (6, 24, 2, 2)], "size": 32},
     "NFNetF0": {"classes": 5, "depths": [1, 2], "widths": [16, 24], "stem": 16, "group_width": 4, "size": 32},
     "NFResNet50": {"classes": 5, "depths": [1, 2], "widths": [16, 24], "stem": 8, "size": 32},
+    "NanoFlow": {"steps": 2, "channels": 4, "layers": 2, "mels": 3, "height": 4},
+    "NeRF": {"width": 6, "depth": 3, "skip": 1},
     "PHResNet18": {"classes": 5, "n": 2, "width": 4, "depths": [1, 1], "size": 16},
     **{name: {"classes": 5, "depths": [1, 2], "widths": [8, 16], "group_width": 4, "size": 32} for name in REGNETS},
     "RepVGGA0": {"classes": 5, "depths": [1, 2], "widths": [8, 12], "size": 32},
@@ -52,4 +54,5 @@ SMALL: dict[str, dict[str, Any]] = {
     "ViTB16": {"classes": 5, "width": 16, "depth": 1, "heads": 4, "hidden": 24, "patch": 8, "size": 16},
     "ViTS16": {"classes": 5, "width": 12, "depth": 2, "heads": 2, "hidden": 16, "patch": 8, "size": 16},
     "ViTTi16": {"classes": 5, "width": 6, "depth": 2, "heads": 3, "hidden": 8, "patch": 8, "size": 16},
+    "WaveFlow": {"steps": 2, "channels": 4, "layers": 2, "mels": 3, "height": 4},
 }
