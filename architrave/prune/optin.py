@@ -68,7 +68,7 @@ def _relations(value: Value) -> Value:
         rows = build.reshape(value, (*value.shape[:2], product(value.shape[2:])))
     length: Value = build.sqrt(build.sum(rows * rows, axes=(-1,), keep=True))
     unit: Value = rows / build.where(build.equal(length, 0.0), 1.0, length)
-    relations: Value = build.einsum("...ic,...jc->...ij", unit, unit)
+    relations: Value = build.einsum(unit, unit, equation="...ic,...jc->...ij")
     return relations
 
 

@@ -37,10 +37,8 @@ def kind(group: Group) -> str:
     """What its units are: channels of convolutions, heads, the width of heads, or plain units."""
     if any(len(member.weight.shape) > 2 for member in group.members):
         return "channels"
-    for part in (part for member in group.members for part in parts(member.along)):
-        outer, *inner = factors(part)
-        if group.axis in leaves(outer):
-            return "heads" if inner else "units"
-        if any(group.axis in leaves(factor) for factor in inner):
-            return "width"
-    return "units"
+    made = [factors(part) for member in group.members for part in parts(member.along)]
+    products = [(outer, inner) for outer, *inner in made if inner]
+    if any(group.axis in leaves(outer) for outer, _ in products):
+        return "heads"
+    return "width" if any(group.axis in leaves(f) for _, inner in products for f in inner) else "units"
