@@ -180,9 +180,9 @@ def placed_graphs(graph: Graph) -> Iterator[Placed]:
         if count > RUN_LIMIT:
             raise error("E331", f"`{graph.name}` runs more than {RUN_LIMIT:,} operators, too many to list")
         for node in part.graph.nodes:
-            for inner, count in turns(node.op):
+            for inner, often in turns(node.op):
                 built = inner.place.path if inner.place is not None else _path(node)
-                pending.append(Placed(inner, part.times * count, built, part.path(node)))
+                pending.append(Placed(inner, part.times * often, built, part.path(node)))
 
 
 def turns(op: Op) -> tuple[tuple[Graph, Size], ...]:
