@@ -36,43 +36,47 @@ def sparse_times(values: torch.Tensor, columns: torch.Tensor, starts: torch.Tens
     learns = torch.is_grad_enabled() and (x.requires_grad or values.requires_grad)
     if learns or x.dtype not in (torch.float32, torch.float64) or x.numel() == 0 or values.numel() == 0:
         return sparse_to_dense(values, columns, starts, len(x)) @ x
-    if values.dim() == 1:
-        return entries_times(values, columns, starts, x)
-    rows, high = len(starts) - 1, values.shape[1]
-    entries, places, bounds = beside(values, lambda: entries_of(values, columns, starts))
-    y = entries_times(entries, places, bounds, x)
+    few = x.shape[1] <= FEW_COLUMNS and x.device.type == "cpu" and not torch.compiler.is_compiling()
+    times = few_times if few else bags_times
+    if values.dim() == 1 or (few and values.shape[1] == values.shape[2]):
+        return times(values, columns, starts, x)
+    rows, high, wide = len(starts) - 1, values.shape[1], values.shape[2]
+    places, bounds = beside(columns, lambda: places_of(columns, starts, high, wide))
+    y = times(values.transpose(0, 1).reshape(-1), places, bounds, x)
     return y.reshape(high, rows, x.shape[1]).transpose(0, 1).reshape(rows * high, x.shape[1])
 
 
-def entries_times(values: torch.Tensor, columns: torch.Tensor, starts: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+def places_of(columns: torch.Tensor, starts: torch.Tensor, high: int, wide: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Columns and starts of single numbers: those in the first rows of blocks, then those in the second ones, ..."""
+    each = columns[:, None] * wide + torch.arange(wide, dtype=columns.dtype, device=columns.device)
+    rows = torch.arange(high, dtype=starts.dtype, device=starts.device)[:, None] * len(columns) + starts[:-1]
+    bounds = torch.cat([rows.reshape(-1), starts.new_tensor([high * len(columns)])])
+    return each.reshape(-1).repeat(high), bounds * wide
+
+
+def bags_times(values: torch.Tensor, columns: torch.Tensor, starts: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     """A weight of single numbers times x [I, P]: each row is a bag of rows of x, which are weighted and added."""
-    y: torch.Tensor
-    if x.shape[1] <= FEW_COLUMNS and x.device.type == "cpu" and not torch.compiler.is_compiling():
-        y = beside(values, lambda: sparse_tensor(values, columns, starts, len(x))) @ x
-    else:
-        y = F.embedding_bag(
-            columns, x.contiguous(), starts, mode="sum", per_sample_weights=values, include_last_offset=True
-        )
+    y: torch.Tensor = F.embedding_bag(
+        columns, x.contiguous(), starts, mode="sum", per_sample_weights=values, include_last_offset=True
+    )
     return y
 
 
-def entries_of(
-    values: torch.Tensor, columns: torch.Tensor, starts: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The single numbers of blocks: those in the first row of each block, then those in each second one, and so on."""
-    count, high, wide = values.shape
-    each = columns[:, None] * wide + torch.arange(wide, dtype=columns.dtype, device=columns.device)
-    rows = torch.arange(high, dtype=starts.dtype, device=starts.device)[:, None] * count + starts[:-1]
-    bounds = torch.cat([rows.reshape(-1), starts.new_tensor([high * count])]) * wide
-    return values.transpose(0, 1).reshape(-1), each.reshape(-1).repeat(high), bounds
+def few_times(values: torch.Tensor, columns: torch.Tensor, starts: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """PyTorch's own CSR, or BSR of square blocks, times x: it shares the memory of its parts. They are checked once."""
+    count = int(starts[-1])  # none before a checkpoint is loaded
+    high, layout = (1, torch.sparse_csr) if values.dim() == 1 else (values.shape[1], torch.sparse_bsr)
+    parts = starts, columns[:count], values.detach()[:count], ((len(starts) - 1) * high, len(x))
 
+    def checked() -> bool:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Sparse .* tensor support is in beta")
+            torch.sparse_compressed_tensor(*parts, layout=layout, check_invariants=True)
+        return True
 
-def sparse_tensor(values: torch.Tensor, columns: torch.Tensor, starts: torch.Tensor, width: int) -> torch.Tensor:
-    """A weight of single numbers as PyTorch's own CSR."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Sparse .* tensor support is in beta")
-        size, count = (len(starts) - 1, width), int(starts[-1])  # fewer than there are before a checkpoint is loaded
-        return torch.sparse_csr_tensor(starts, columns[:count], values.detach()[:count], size, check_invariants=True)
+    assert beside(starts, checked)
+    y: torch.Tensor = torch.sparse_compressed_tensor(*parts, layout=layout, check_invariants=False) @ x
+    return y
 
 
 def sparse_to_dense(values: torch.Tensor, columns: torch.Tensor, starts: torch.Tensor, width: int) -> torch.Tensor:
