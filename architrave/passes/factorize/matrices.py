@@ -15,18 +15,29 @@ from architrave.ir.ops.shape import Reshape, Transpose, Unsqueeze
 def halves(matrices: Value, rank: int) -> tuple[Value, Value]:
     """[G, M, N] -> [G, M, rank] and [G, rank, N], whose products come nearest: Eckart and Young (1936).
 
-    The singular values are shared evenly, so that both are of one size and learn alike.
+    The singular values are shared evenly, so that both are of one size and learn alike. They are those of the smaller
+    side, by its Gram matrix, and what is left is projected onto them: at full rank nothing is lost.
     """
-    u, s, vt = build.svd(matrices)
-    root = apply(Sqrt(), first(s, None, rank))
-    left = first(u, None, None, rank) * apply(Unsqueeze((1,)), root)
-    return left, first(vt, None, rank) * apply(Unsqueeze((2,)), root)
+    m, n = matrices.shape[1:]
+    if isinstance(m, int) and isinstance(n, int) and m > n:
+        right, left = halves(_turned(matrices), rank)
+        return _turned(left), _turned(right)
+    basis = leading(matrices, rank)
+    seen = apply(Matmul(), _turned(basis), matrices)
+    root = apply(Sqrt(), apply(Sqrt(), build.sum(seen * seen, axes=(2,))))
+    # Where nothing is seen, there is nothing to divide.
+    inverse: Value = build.where(root > 0.0, 1.0 / build.where(root > 0.0, root, 1.0), 0.0)
+    return basis * apply(Unsqueeze((1,)), root), seen * apply(Unsqueeze((2,)), inverse)
 
 
-def leading(matrix: Value, rank: int) -> Value:
-    """The first `rank` left singular vectors of a matrix [M, N]: [M, rank]."""
-    u: Value = build.svd(matrix)[0]
-    return first(u, None, rank)
+def leading(matrices: Value, rank: int) -> Value:
+    """The first `rank` left singular vectors of matrices [*G, M, N]: [*G, M, rank], rank at most M."""
+    *lead, size, _ = matrices.shape
+    ascending: Value = build.eigh(apply(Matmul(), matrices, _turned(matrices)))[1]
+    assert isinstance(size, int)
+    starts, stops = (0,) * (len(lead) + 1), (*lead, size)
+    steps = (1,) * (len(lead) + 1)
+    return apply(Slice((*starts, size - 1), (*stops, size - rank - 1), (*steps, -1)), ascending)
 
 
 def contracted(x: Value, axis: int, matrix: Value) -> Value:
@@ -35,12 +46,12 @@ def contracted(x: Value, axis: int, matrix: Value) -> Value:
     return apply(Matmul(), apply(Transpose((*others, axis)), x), matrix)
 
 
-def first(x: Value, *counts: int | None) -> Value:
-    """The first so many elements along each axis; all where None is given, or nothing."""
-    stops = tuple(size if i >= len(counts) else counts[i] or size for i, size in enumerate(x.shape))
-    return apply(Slice((0,) * x.rank, stops, (1,) * x.rank), x)
-
-
 def arranged(x: Value, order: Sequence[int], shape: Sequence[int]) -> Value:
     """The axes in another order, and then another shape."""
     return apply(Reshape(tuple(shape)), apply(Transpose(tuple(order)), x))
+
+
+def _turned(x: Value) -> Value:
+    """The last two axes swapped."""
+    *lead, m, n = range(x.rank)
+    return apply(Transpose((*lead, n, m)), x)
