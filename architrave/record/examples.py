@@ -1,4 +1,4 @@
-"""The examples that a network is quantized by."""
+"""The examples that a network is observed by."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def test_example_runs(cli: Cli, line: str) -> None:
     program, *arguments = shlex.split(line)
     for framework in FRAMEWORKS.get(arguments[0], ()):
         pytest.importorskip(framework)
-    if "inspect" in arguments or arguments[0] in ("quantize", "sparsify", "factorize", "prune"):
+    if "inspect" in arguments or arguments[0] in ("quantize", "sparsify", "activations", "factorize", "prune"):
         cli("weights", "init", "net.arch", "--output", "net.safetensors")
     outcome = cli(*arguments)
     assert program == "architrave"

@@ -33,6 +33,7 @@ REPORTS = {
     "quantize": (
         "quantize net.arch --weights net.safetensors --calibrate points.npz --integer -o few.arch --report few.html"
     ),
+    "activations": "activations net.arch --weights net.safetensors --data points.npz --zero 0.5 -b numpy -o few.arch",
     "sparsify": "sparsify net.arch --weights net.safetensors --density 0.5 -b numpy --output few.arch",
     "factorize": "factorize net.arch --weights net.safetensors --keep 0.9 -o small.arch --report small.html",
     "prune": "prune net.arch --weights net.safetensors --keep 0.6 -b numpy -o small.arch --report small.html",
@@ -43,7 +44,7 @@ REPORTS = {
 
 @pytest.mark.parametrize("name", REPORTS)
 def test_report_has_the_documented_fields(cli: Cli, name: str) -> None:
-    if name in ("weights inspect", "quantize", "sparsify", "factorize", "prune"):
+    if name in ("weights inspect", "quantize", "sparsify", "activations", "factorize", "prune"):
         cli(*REPORTS["weights init"].split())
     outcome = cli(*REPORTS[name].split(), "--json")
     found = outcome.json()
