@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax.experimental import sparse
 
-LARGE = 64  # blocks of at least so many numbers are multiplied as matrices
+LARGE = 64  # blocks of at least so many numbers are multiplied as matrices, by no more columns of x
 
 
 def linear_sparse(x: jax.Array, values: jax.Array, columns: jax.Array, starts: jax.Array) -> jax.Array:
@@ -31,7 +31,8 @@ def sparse_times(values: jax.Array, columns: jax.Array, starts: jax.Array, x: ja
     """A weight [O, I] times x [I, P]."""
     high, wide = values.shape[1:] or (1, 1)
     rows, width = len(starts) - 1, len(x)
-    if x.dtype not in (jnp.float32, jnp.float64) or x.size == 0 or values.size == 0 or high * wide >= LARGE:
+    as_blocks = high * wide >= LARGE >= x.shape[1]
+    if x.dtype not in (jnp.float32, jnp.float64) or x.size == 0 or values.size == 0 or as_blocks:
         return blocks_times(values.reshape(-1, high, wide), columns, starts, x)
     # What the kernel reads must be there.
     starts, columns = jnp.clip(starts, 0, len(columns)), jnp.clip(columns, 0, width // wide - 1)
