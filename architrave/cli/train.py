@@ -14,6 +14,7 @@ from architrave.cli.masks import Sparsity, baked
 from architrave.cli.report import json_option, print_json
 from architrave.cli.selection import Selection, literal, model_options
 from architrave.cli.settings import config_option
+from architrave.cli.teachers import taught, teacher_options
 from architrave.cli.watch import Watch, curves
 from architrave.ir.source import error, printable
 
@@ -67,6 +68,7 @@ SHAPES = ("constant", "cosine", "linear", "step", "exponential", "one-cycle")
 @click.option("--weights", metavar="FILE", help="Write the weights; with --patience, the best.")
 @click.option("--plot", metavar="FILE", help="Draw the curves as PNG.")
 @click.option("--report", metavar="FILE", help="Write a page with curves and numbers as HTML.")
+@teacher_options
 @config_option
 @model_options
 @json_option
@@ -139,7 +141,7 @@ def _prepared(
             check_labels(part, graph)
     recipe = Recipe(
         optimizer(options["optimizer"], **_given(options["settings"], "-O")),
-        Objective(loss, _given(options["loss_options"], "-L")),
+        taught(Objective(loss, _given(options["loss_options"], "-L")), options, loss or LOSS),
         options["decay"],
         tuple(map(_group, options["groups"])),
         Clipping(options["clip"], options["clip_value"], options["clip_adaptive"]),

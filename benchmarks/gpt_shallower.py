@@ -1,0 +1,82 @@
+"""What leaving out parts of a GPT does to its perplexity: those that llm-drop takes, and the same number from the end.
+
+    python benchmarks/gpt_shallower.py [WEIGHTS]
+
+The GPT of examples/text/gpt.arch, 128 wide and 6 layers deep, learns the Psalms in two epochs, some minutes on a CPU,
+or takes WEIGHTS from there. The perplexity is that of the tenth of the text that is held out; parts are scored on 64
+windows of the rest, and nothing is trained afterwards. OMP_NUM_THREADS=1 keeps it to one thread.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import architrave
+from architrave.ir.cost import parameters
+from architrave.ir.graph import Graph
+from architrave.ir.ops.leaves import path_of
+from architrave.passes import apply
+from architrave.passes.structure.drop import dropped
+from architrave.passes.structure.sublayers import Kind
+from architrave.prune.depth import llm_drop, parts
+from architrave.quantize.scores import scores
+from architrave.train import AdamW, Objective, Recipe, Schedule, Trainer, open_data
+from architrave.train.data import Dataset
+from architrave.weights import load, save
+
+EXAMPLES = Path(__file__).parents[1] / "examples" / "text"
+WIDTH, DEPTH, WINDOWS, BATCH = 128, 6, 64, 16
+KINDS: tuple[tuple[Kind, ...], ...] = (("attention",), ("mlp",), ("attention", "mlp"), ("block",))
+
+
+def trained(graph: Graph, data: Dataset) -> dict[str, Any]:
+    """The weights after two epochs on PyTorch."""
+    steps = 2 * data.steps(16)
+    recipe = Recipe(AdamW(), Objective("cross_entropy"), decay=0.1)
+    trainer = Trainer(
+        graph, recipe, Schedule(2e-3, steps, "cosine", warmup=50), data.target_type(graph), backend="torch"
+    )
+    for epoch in range(2):
+        for arrays in data.epoch(16, 0, epoch):
+            trainer.train(*arrays)
+    return trainer.weights()
+
+
+def main() -> None:
+    graph = architrave.load(EXAMPLES / "gpt.arch", width=WIDTH, depth=DEPTH)
+    data, held_out = open_data(str(EXAMPLES / "psalms.txt"), graph, 0.1)
+    assert isinstance(data, Dataset)
+    assert held_out is not None
+    known = len(sys.argv) > 1 and Path(sys.argv[1]).exists()
+    weights = load(sys.argv[1], graph) if known else trained(graph, data)
+    if len(sys.argv) > 1 and not known:
+        save(sys.argv[1], weights)
+    graph = apply(graph, "inference,clean").graph
+    windows = data.taken(np.linspace(0, len(data) - 1, WINDOWS).astype(int)).arrays[0]
+    batches = [(windows[i : i + BATCH],) for i in range(0, WINDOWS, BATCH)]
+
+    def perplexity(network: Graph) -> float:
+        held = {path_of(w): weights[path_of(w)] for w in network.weights}
+        return math.exp(scores(network, held, held_out)["loss"])
+
+    print(f"all {DEPTH} layers: perplexity {perplexity(graph):.4f}, {parameters(graph):,} parameters\n")
+    print(f"{'left out':<24}{'of':<16}{'parameters':>12}{'llm-drop':>10}{'the last':>10}")
+    for kinds in KINDS:
+        for count in (1, 2, 3):
+            found = llm_drop(graph, weights, batches, count, kinds)
+            last = dropped(graph, parts(graph, kinds)[-count:])
+            chosen = ", ".join(part.name.replace("layer.", "") for part in found.dropped)
+            print(
+                f"{chosen:<24}{' and '.join(kinds):<16}{parameters(found.graph):>12,}"
+                f"{perplexity(found.graph):>10.4f}{perplexity(last):>10.4f}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
