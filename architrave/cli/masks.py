@@ -11,6 +11,8 @@ from architrave.ir.source import error, nearest, printable
 
 if TYPE_CHECKING:
     from architrave.ir.graph import Graph
+    from architrave.sparsity.plan import Plan
+    from architrave.sparsity.schedules import Gradual
     from architrave.train import Dataset, Refresh, Trainer
 
 DEFAULTS: Mapping[str, Any] = {
@@ -59,33 +61,44 @@ class Sparsity:
         from architrave.sparsity.dynamic import REWIRING
         from architrave.sparsity.methods import METHODS, check_method
         from architrave.sparsity.one_shot import masked
-        from architrave.sparsity.pattern import pattern
-        from architrave.sparsity.plan import Plan, Task
-        from architrave.sparsity.schedules import Gradual
+        from architrave.sparsity.plan import Task
         from architrave.sparsity.training import Gradually
 
-        settings = self.settings
-        method = settings["method"]
-        plan = Plan(
-            float(1 - Fraction(str(self.share))),
-            "random" if method in REWIRING else method,
-            pattern(settings["pattern"]),
-            settings["distribution"],
-            settings["only"],
-            seed,
-            settings["examples"],
-            backend=backend,
-        )
+        method = self.settings["method"]
         check_method(method, {**METHODS, **REWIRING})
+        plan = self._plan("random" if method in REWIRING else method, seed, backend)
         if method in REWIRING and str(plan.pattern) != "unstructured":
             raise error("E926", f"`{method}` moves single numbers, not such as `{plan.pattern}`")
         graph, held = masked(network, weights, plan.only)
-        begin, end = (int(settings[name] * steps) for name in ("begin", "end"))
-        every = settings["every"] or max(1, (end - begin) // UPDATES)
+        schedule = self._schedule(plan.share, steps)
         if method not in AT_ONCE and method not in REWIRING:
-            return graph, held, Gradually(plan, Gradual.over(plan.share, begin, end, every), data)
+            return graph, held, Gradually(plan, schedule, data)
         first = METHODS[plan.method](Task(graph, held, plan, data))
-        return graph, first, REWIRING[method](every, until=end) if method in REWIRING else _unchanged
+        rewiring = REWIRING[method](schedule.every, until=schedule.end) if method in REWIRING else None
+        return graph, first, rewiring or _unchanged
+
+    def _plan(self, method: str, seed: int, backend: str) -> Plan:
+        from architrave.sparsity.pattern import pattern
+        from architrave.sparsity.plan import Plan
+
+        share = float(1 - Fraction(str(self.share)))
+        shape, distribution, only, examples = (
+            self.settings[k] for k in ("pattern", "distribution", "only", "examples")
+        )
+        return Plan(share, method, pattern(shape), distribution, only, seed, examples, backend=backend)
+
+    def _schedule(self, density: float, steps: int) -> Gradual:
+        """When masks are chosen in a run of so many steps. Raises E925 where there is no time."""
+        from architrave.sparsity.schedules import Gradual
+
+        begin, end = (int(self.settings[name] * steps) for name in ("begin", "end"))
+        if begin == end:
+            return Gradual.at_once(density, max(1, begin))
+        schedule = Gradual.over(density, begin, end, self.settings["every"] or max(1, (end - begin) // UPDATES))
+        if schedule.end > steps:
+            what = f"masks chosen every {schedule.every} steps are not done within the {steps} of the run"
+            raise error("E925", what, hint="give a smaller `every`, or more epochs")
+        return schedule
 
 
 def _unchanged(trainer: Trainer, batch: Sequence[Any]) -> None:

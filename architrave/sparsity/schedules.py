@@ -36,7 +36,7 @@ class Gradual:
 
     @classmethod
     def over(cls, final: float, begin: int, end: int, every: int, initial: float = 1.0) -> Gradual:
-        """The schedule that is over after at most `end` steps."""
+        """The schedule that is over after at most `end` steps, or after one turn of `every`."""
         return cls(final, begin, every, max(1, (end - begin) // max(1, every)), initial)
 
     @classmethod
@@ -46,14 +46,12 @@ class Gradual:
 
     @property
     def end(self) -> int:
-        """The steps after which masks are chosen for the last time."""
-        return self.begin + self.updates * self.every
+        """The steps after which masks are as they stay."""
+        return self.begin if self.initial == self.final else self.begin + self.updates * self.every
 
     def is_due(self, step: int) -> bool:
-        """Whether masks are chosen after so many steps. A density that stays as it was needs no masks."""
-        if not self.begin <= step <= self.end or (step - self.begin) % self.every:
-            return False
-        return step == self.begin or self.initial != self.final
+        """Whether masks are chosen after so many steps."""
+        return self.begin <= step <= self.end and (step - self.begin) % self.every == 0
 
     def density(self, step: int) -> float:
         """The share of numbers that stay after so many steps; exactly `initial` at first and `final` in the end."""
