@@ -16,6 +16,7 @@ from architrave.passes.sparsify.mask import mask_sites
 from architrave.passes.sparsify.uses import Axes, weight_uses
 from architrave.sparsity.masks import density, kept, layers, masks, with_masks
 from tests.sparsify.networks import SMALL, digits, masked
+from tests.stdlib.small import SMALL as STDLIB
 
 ODD = """
 
@@ -58,8 +59,18 @@ def test_what_cannot_be_masked_is_named() -> None:
     assert reasons == {
         "both": "`both` stays dense: `sum` takes it, too",
         "tied": "`tied` stays dense: `take` takes it, too",
-        "shift": "`shift` stays dense: no contraction takes it",
+        "shift": "`shift` stays dense: `sum` takes it, and no contraction",
     }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", STDLIB)
+def test_networks_of_the_library_have_masks_whose_axes_are_known(name: str) -> None:
+    network = architrave.load(name.lower(), **STDLIB[name])
+    made = apply(network, "mask")
+    assert apply(made.graph, "bake-masks").graph == network
+    found = [] if name == "TernaryBARTBase" else layers(made.graph)
+    assert all(layer.axes is not None and len(layer.axes.inputs) == 1 for layer in found)
 
 
 def test_axes_of_inputs_and_outputs() -> None:

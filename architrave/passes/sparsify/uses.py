@@ -50,7 +50,7 @@ class Use:
     def refusal(self) -> str | None:
         """Why it cannot be masked, None where it can."""
         if not self.contractions:
-            return "no contraction takes it"
+            return f"`{self.others[0].op.name}` takes it, and no contraction" if self.others else "nothing takes it"
         if self.others:
             return f"`{self.others[0].op.name}` takes it, too"
         return None
