@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from architrave.sparsity.execution import sparse_execution
 from architrave.sparsity.masks import density, layers, masks, with_masks
 from architrave.sparsity.methods import METHODS
 from architrave.sparsity.plan import Plan, Task
-from architrave.train import AdamW, Dataset, Loop, Objective, Recipe, Schedule, Trainer, open_data, run
+from architrave.train import AdamW, Dataset, Folder, Loop, Objective, Recipe, Schedule, Trainer, open_data, run
 from architrave.train.step import MEMORY
 from tests.sparsify.networks import DIGITS
 
@@ -219,3 +220,12 @@ def test_rows_of_what_is_there_give_what_the_masked_network_gives(backend: str) 
     held = rows.weights(plain)
     np.testing.assert_allclose(architrave.compile(rows.graph, backend)(held, x), wanted, atol=1e-6)
     assert held["a.weight"].size == np.count_nonzero(plain["a.weight"])
+
+
+@pytest.mark.parametrize("refresh", [SET(every=3), RigL(every=3, until=100)], ids=["SET", "RigL"])
+def test_a_run_that_was_cut_off_comes_to_the_same_masks(refresh: Rewiring, tmp_path: Path) -> None:
+    whole = run(trainer(), data(), Loop(4, 16, refresh=[refresh])).weights
+    run(trainer(), data(), Loop(2, 16, refresh=[refresh], checkpoints=Folder(tmp_path)))
+    resumed = run(trainer(), data(), Loop(4, 16, refresh=[refresh], checkpoints=Folder(tmp_path)), resume=True).weights
+    for path, array in whole.items():
+        np.testing.assert_array_equal(array, resumed[path])
