@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from architrave.ir.source import printable
 if TYPE_CHECKING:
     from architrave.sparsity.execution import SparseExecution
     from architrave.sparsity.one_shot import Sparse
+    from architrave.sparsity.sizes import Sizes
 
 
 @examples(
@@ -161,6 +162,15 @@ def _facts(found: Sparse) -> dict[str, Any]:
     }
 
 
+def _summed(layers: Sequence[Sizes]) -> tuple[str, str, str, str]:
+    """How many numbers there are and stay, their share, and the bytes of the smallest formats."""
+    from architrave.cli.terminal import brief
+
+    size, nonzeros = sum(layer.size for layer in layers), sum(layer.nonzeros for layer in layers)
+    smallest = sum(layer.formats[layer.smallest] for layer in layers)
+    return f"{size}", f"{nonzeros}", f"{nonzeros / max(1, size):.2%}", f"{brief(smallest)}B"
+
+
 def _show(found: Sparse) -> None:
     from architrave.cli.terminal import brief, show, table
 
@@ -173,8 +183,9 @@ def _show(found: Sparse) -> None:
         rows.add_row(
             printable(layer.path), f"{layer.size}", f"{layer.nonzeros}", f"{layer.density:.2%}", size, layer.smallest
         )
-    smallest = sum(layer.formats[layer.smallest] for layer in found.layers)
-    rows.add_row("all", f"{found.size}", f"{found.nonzeros}", f"{found.density:.2%}", f"{brief(smallest)}B", "")
+    for name, layers in {"all": found.layers, "without dense ones": found.chosen}.items():
+        if name == "all" or found.refused:
+            rows.add_row(name, *_summed(layers), "")
     show(rows)
     for path, reason in found.refused.items():
         click.echo(f"dense: {printable(path)}: {printable(reason)}")

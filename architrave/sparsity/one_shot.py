@@ -22,6 +22,7 @@ from architrave.train.data import Dataset
 
 Begin = Callable[[str, int], Callable[[int], object]]
 """Told of a stage of the work and how many parts it has; what it gives is told how many more are done."""
+UNCHOSEN = "it is not among those chosen"
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,11 @@ class Sparse:
     refused: Mapping[str, str]
     before: Mapping[str, float]
     after: Mapping[str, float]
+
+    @property
+    def chosen(self) -> list[Sizes]:
+        """The matrices and kernels that have lost numbers."""
+        return [layer for layer in self.layers if layer.path not in self.refused]
 
     @property
     def size(self) -> int:
@@ -106,7 +112,8 @@ def sparsify(
         return scores(graph, weights, told, backend=plan.backend, progress=begin(f"scoring {what}", len(told)))
 
     found = sizes(baked.graph, plain)
-    reasons = {layer.path: layer.reason for layer in found if layer.reason is not None}
+    sparse_ones = {layer.path for layer in task.layers}
+    dense = {layer.path: layer.reason or UNCHOSEN for layer in found if layer.path not in sparse_ones}
     return Sparse(
         plan,
         network,
@@ -114,7 +121,7 @@ def sparsify(
         final,
         found,
         moved,
-        {**reasons, **task.refused},
+        {**dense, **task.refused},
         scored("the dense network", network, weights),
         scored("the sparse network", baked.graph, plain),
     )

@@ -33,7 +33,9 @@ def trained(cli: Cli, folder: Path) -> Path:
         ("--pattern 1:2", "Net: magnitude, 1:2"),
         ("--pattern 2:4 --permute", "permuted: hidden.weight:0: +"),
         ("--density 0.5 --pattern block:4x2", "dense: head.weight: blocks of 4x2 do not divide 3 outputs and 8 inputs"),
-        ("--density 0.5 --only head", "hidden.weight       32    32  100.00%"),
+        ("--density 0.5 --only head", "hidden.weight            32    32  100.00%"),
+        ("--density 0.5 --only head", "without dense ones       24    12   50.00%"),
+        ("--density 0.5 --only head", "dense: hidden.weight: it is not among those chosen"),
         ("--density 0.5 --data points.npz", "accuracy: "),
     ],
 )
