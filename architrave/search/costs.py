@@ -25,6 +25,15 @@ Range: TypeAlias = tuple[int, int]
 """The least and the most."""
 
 
+@dataclass(frozen=True)
+class _Known:
+    """What is known of all members that share their choices of numbers."""
+
+    graph: Graph
+    table: Table
+    constraints: tuple[Constraint, ...]
+
+
 @dataclass
 class Costs:
     """What the members of a model cost, for sizes of its symbols.
@@ -36,7 +45,7 @@ class Costs:
     named: Named
     arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
     sizes: Sizes = field(default_factory=dict[str, Any])
-    _tables: dict[Labels, tuple[Table, tuple[Constraint, ...]]] = field(default_factory=dict[Any, Any])
+    _known: dict[Labels, _Known] = field(default_factory=dict[Any, Any])
 
     @cached_property
     def space(self) -> Space:
@@ -54,11 +63,15 @@ class Costs:
 
     def table(self, member: Member) -> Table:
         """The table of all members that share the choices of numbers of one."""
-        return self._known(member)[0]
+        return self._of(member).table
 
     def constraints(self, member: Member) -> tuple[Constraint, ...]:
         """What the model demands of those members."""
-        return self._known(member)[1]
+        return self._of(member).constraints
+
+    def graph(self, member: Member) -> Graph:
+        """The graph that keeps the other choices, of all members that share the choices of numbers of one."""
+        return self._of(member).graph
 
     def member_graph(self, member: Member) -> Graph:
         """The graph of a member, as if there were no choices. Raises E952."""
@@ -73,12 +86,12 @@ class Costs:
         found = [self._extent(self.space.domains, fixed, quantity) for fixed in self._assignments()]
         return min(low for low, _ in found), max(high for _, high in found)
 
-    def _known(self, member: Member) -> tuple[Table, tuple[Constraint, ...]]:
+    def _of(self, member: Member) -> _Known:
         key = tuple((path, member[path]) for path in self.static if path in member)
-        if key not in self._tables:
+        if key not in self._known:
             built = self.named.elaborate(self.arguments, dict(key), keep_choices=True)
-            self._tables[key] = table(built.graph, self.sizes), built.constraints
-        return self._tables[key]
+            self._known[key] = _Known(built.graph, table(built.graph, self.sizes), built.constraints)
+        return self._known[key]
 
     def _extent(self, domains: Domains, fixed: Member, quantity: str) -> Range:
         terms = self.table(fixed).terms[quantity]

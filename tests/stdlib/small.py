@@ -29,6 +29,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "MobileOneS0": {"classes": 5, "depths": [1, 2], "widths": [8, 12], "branches": 2, "size": 32},
     "MobileNetV1": {"classes": 5, "width": 0.25, "stages": [(64, 1, 1), (128, 2, 2)], "size": 32},
     "MobileNetV2": {"classes": 5, "width": 0.25, "stages": [(1, 16, 1, 1), (6, 24, 2, 2)], "size": 32},
+    "NASBench201": {"classes": 5, "width": 4, "depth": 1, "size": 8},
     "NFNetF0": {"classes": 5, "depths": [1, 2], "widths": [16, 24], "stem": 16, "group_width": 4, "size": 32},
     "NFResNet50": {"classes": 5, "depths": [1, 2], "widths": [16, 24], "stem": 8, "size": 32},
     "NanoFlow": {"steps": 2, "channels": 4, "layers": 2, "mels": 3, "height": 4},
