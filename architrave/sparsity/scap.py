@@ -35,11 +35,12 @@ def scap(
 ) -> dict[str, Array]:
     """The weights with the mode and the threshold of each input that the pass `scap` centred, by examples.
 
-    The mode is where a kernel density of all elements of the input is largest; 0 without `centre`. The threshold is the
-    least number such that `round(share * N)` of the N elements are nearer to the mode. All inputs are as they are
-    while nothing is taken for 0. `shares` is a number, or has one for kinds of inputs: `{"*.fc2": 0.6, "*": 0.3}`;
-    what none matches stays whole. Three passes over the batches see one batch at a time. Raises E943 for shares that
-    are none, a network without such inputs, and what is not finite; E912 where there are no batches.
+    The mode is where a kernel density of all elements of the input is largest; 0 without `centre`. The threshold is
+    such that `round(share * N)` of the N elements are nearer to the mode; where many are equally near, all of them are
+    or none, whichever comes nearer. All inputs are as they are while nothing is taken for 0. `shares` is a number, or
+    has one for kinds of inputs, `{"*.fc2": 0.6, "*": 0.3}`; what none matches stays whole. Three passes over the
+    batches see one batch at a time. Raises E943 for shares that are none, a network without such inputs, and what is
+    not finite; E912 where there are no batches.
     """
     chosen = {site: share for site in scap_sites(graph) if (share := _share(site, shares)) is not None}
     if not chosen:
@@ -105,14 +106,15 @@ def mode(seen: Histogram) -> float:
     frequent, such as the 0 of a relu. It is the lower edge of a bin.
     """
     centers, counts, width = seen.centers, seen.counts.astype(np.float64), 2.0**seen.exponent
-    total = counts.sum()
+    total = float(counts.sum())
     mean = counts @ centers / total
-    deviation = math.sqrt(counts @ (centers - mean) ** 2 / total)
-    low, high = np.interp([0.25 * total, 0.75 * total], np.cumsum(counts), centers)
-    spread = min(deviation, (high - low) / 1.34) or deviation
-    reach = 0.9 * spread * total**-0.2 / width
+    deviation: float = math.sqrt(counts @ (centers - mean) ** 2 / total)
+    quartiles: Array = np.interp([0.25 * total, 0.75 * total], np.cumsum(counts), centers)
+    spread = min(deviation, float(quartiles[1] - quartiles[0]) / 1.34) or deviation
+    reach: float = 0.9 * spread * total**-0.2 / width
     ends = math.ceil(4 * reach)
-    kernel: Array = np.exp(-0.5 * (np.arange(-ends, ends + 1) / max(reach, 1e-9)) ** 2)
+    taps: Array = np.arange(-ends, ends + 1) / max(reach, 1e-9)
+    kernel: Array = np.exp(-0.5 * taps**2)
     density = np.convolve(counts, kernel, "full")[ends:][: len(counts)]
     peak = int(np.argmax(density))
     first = max(peak - math.ceil(reach), 0)
@@ -129,11 +131,17 @@ def _bin(seen: Histogram, rank: int) -> tuple[float, float]:
 
 
 def _threshold(rank: int, seen: Histogram, inside: Array, bound: tuple[float, float]) -> Array:
-    """The element that `rank` others precede; what follows the last where that is all of them."""
+    """The element that `rank` others precede, or what follows it where more are equal to it than it would leave out.
+
+    What follows the last where `rank` is all of them.
+    """
     if rank >= seen.total:
         return np.asarray(np.nextafter(np.float32(seen.high), np.float32(np.inf)))
     before = int(seen.counts[seen.edges[:-1] < bound[0]].sum())
-    return np.asarray(inside[rank - before])
+    element: Any = inside[rank - before]
+    below = before + np.count_nonzero(inside < element)
+    upto = before + np.count_nonzero(inside <= element)
+    return np.asarray(element if rank - below <= upto - rank else np.nextafter(element, np.inf, dtype=inside.dtype))
 
 
 def _share(site: ScapSite, shares: Shares) -> float | None:

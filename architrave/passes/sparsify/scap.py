@@ -53,7 +53,8 @@ class Scap(Pass):
             with marked(place=node.place, span=node.span):
                 new = made.get(x) or made.setdefault(x, _centred(x, node, taken))
                 shift: Value = new.mode * build.sum(weight, axes=(1,))
-                return kept(node, (new.result, weight, bias[0] + shift if bias else shift))
+                shifted = (bias[0] + shift if bias else shift).named("bias")
+                return kept(node, (new.result, weight, shifted))
 
         after = rebuild(graph, offered)
         if not made:

@@ -81,6 +81,16 @@ def test_the_share_of_zeros_on_the_examples_is_the_one_asked_for(share):
         assert abs(found - share) <= 1 / count
 
 
+@pytest.mark.parametrize(("share", "left"), [(0.4, 0.5), (0.2, 1.0)])
+def test_equal_inputs_go_together(share, left):
+    graph = architrave.loads("from std.linear import linear\nmodel M()(x: [N, 16]) -> [N, 4] = x -> fc: linear(4)")
+    x = np.random.default_rng(0).uniform(1, 2, (50, 16)).astype(np.float32)
+    x[:, ::2] = -0.37
+    made = apply(graph, "scap")
+    new = scap(made.graph, made.weights(architrave.init(graph)), [(x,)], share)
+    assert (np.abs(x - new["fc.x_mode"]) >= new["fc.x_threshold"]).mean() == left
+
+
 def test_kinds_of_inputs_have_shares_of_their_own():
     graph, weights, batches = network()
     made = apply(graph, "inference,scap")
