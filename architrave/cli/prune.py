@@ -124,8 +124,8 @@ def _tuning(options: dict[str, Any]) -> Tuning | None:
 
 
 def _show(found: Pruned) -> None:
-    from architrave.cli.terminal import plural, show, table
-    from architrave.prune.report import change, shape, totals
+    from architrave.cli.terminal import show, table
+    from architrave.prune.report import change, reasons, shape, totals
 
     plan = found.plan
     click.secho(f"{found.network.name}: {plan.method}, {plan.keep:g} of the {plan.by}", bold=True)
@@ -145,7 +145,6 @@ def _show(found: Pruned) -> None:
     show(rows)
     for name in found.dropped:
         click.echo(f"left out: {printable(name)}")
-    for reason in dict.fromkeys(found.refused.values()):
-        names = [printable(name) for name, why in found.refused.items() if why == reason]
-        more = f" and {plural(len(names) - 1, 'more')}" if len(names) > 1 else ""
-        click.echo(f"whole: {names[0]}{more}: {printable(reason)}")
+    for reason, names in reasons(found).items():
+        more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
+        click.echo(f"whole: {printable(names[0])}{more}: {printable(reason)}")

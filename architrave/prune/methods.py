@@ -80,7 +80,7 @@ METHODS: dict[str, Method] = {
     "magnitude": Method(magnitude),
     "magnitude-l1": Method(magnitude_l1),
     "bn-scale": Method(bn_scale, "none", "no batch norm scales it"),
-    "taylor": Method(taylor, "none"),
+    "taylor": Method(taylor),
     "activation": Method(activation, otherwise="no value that is contracted along it is outside of loops"),
     "optin": Method(optin, "none"),
     "random": Method(random, "none"),

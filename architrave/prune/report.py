@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from architrave.ir.arrays import np
@@ -75,6 +76,14 @@ def totals(found: Pruned) -> list[tuple[str, str, str]]:
 def share(before: int, after: int) -> str:
     """How much is left, as text."""
     return f"{after / before:.1%}" if before else ""
+
+
+def reasons(found: Pruned) -> dict[str, list[str]]:
+    """Why groups stay whole, without the places where that is: for each reason their names."""
+    alike: dict[str, list[str]] = {}
+    for name, reason in found.refused.items():
+        alike.setdefault(re.sub(r" at `[^`]*`", "", reason), []).append(name)
+    return alike
 
 
 def shape(layer: Layer, when: int) -> str:
