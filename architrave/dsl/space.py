@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from architrave.dsl.elaborate.core import Decision
-from architrave.dsl.elaborate.model import elaborate
+from architrave.dsl.elaborate.core import Decision, Labels
+from architrave.dsl.elaborate.model import Elaborated, elaborate
 from architrave.dsl.elaborate.values import BlockType
-from architrave.ir.source import error
+from architrave.ir.source import ArchitraveError, error
 
 EXPLORED_LIMIT = 5_000
 """Members that are built to find the choices of a space."""
+
+STATIC = ("static", "list")
+"""Kinds of choices that change the graph itself."""
 
 
 @dataclass
@@ -38,9 +41,10 @@ def members(domains: Mapping[str, Domain]) -> int:
 
 
 def domains(model: BlockType, arguments: Mapping[str, Any] | None = None) -> dict[str, Domain]:
-    """The choices of a model by path. A choice that appears only with one label of another is nested in it.
+    """The choices of a model by path. A choice that exists only with one label of another is nested in it.
 
-    Each alternative is built once, with every other choice at its first alternative.
+    All alternatives of stages and tensors are built, and their types compared; for each label of a choice of numbers
+    the model is built once, with every other such choice at its first alternative. Raises E956 where that fails.
     """
     return _explored(model, arguments or {}, {}, {}, [0])
 
@@ -48,6 +52,22 @@ def domains(model: BlockType, arguments: Mapping[str, Any] | None = None) -> dic
 def space_size(model: BlockType, arguments: Mapping[str, Any] | None = None) -> int:
     """The number of members of a search space; 1 where nothing is left to choose."""
     return members(domains(model, arguments))
+
+
+def built(model: BlockType, arguments: Mapping[str, Any], decisions: Mapping[str, str]) -> Elaborated:
+    """The graph that keeps its choices of stages and tensors, for decisions about numbers.
+
+    Raises E956 where the model is sound and these decisions are not, and what is wrong with the model itself.
+    """
+    try:
+        return elaborate(model, arguments, decisions=decisions, keep_choices=True)
+    except ArchitraveError as problem:
+        if not decisions:
+            raise
+        taken = ", ".join(f"`{path}` is `{label}`" for path, label in decisions.items())
+        what = f"`{model.tree.name.text}` cannot be built where {taken}"
+        hint = "leave the label out, or make what it leads to fit"
+        raise ArchitraveError([*error("E956", what, hint=hint).diagnostics, *problem.diagnostics]) from None
 
 
 def _explored(
@@ -59,30 +79,32 @@ def _explored(
 ) -> dict[str, Domain]:
     met = _met(model, arguments, decided, count)
     fresh = {path: d for path, d in met.items() if path not in known}
-    found: dict[str, Domain] = {}
     everywhere = {**known, **fresh}
+    found = {path: Domain(path, d.kind, d.labels) for path, d in fresh.items()}
     for path, decision in fresh.items():
-        domain = Domain(path, decision.kind, decision.labels)
-        base = dict(met)
+        for within in decision.within:
+            _nest(found, within, found[path])
+    for path, decision in fresh.items():
+        if decision.kind not in STATIC:
+            continue
         for label in decision.labels:
             if label == decision.taken:
                 continue
             inner = _met(model, arguments, {**decided, path: label}, count)
-            gone = [p for p in base if p not in inner]
-            if gone:
-                _nest(domain, decision.taken, {p: fresh[p] for p in gone if p in fresh})
+            for gone in [p for p in fresh if p not in inner]:
+                found[path].nested.setdefault(decision.taken, {}).setdefault(gone, found[gone])
             if any(p not in everywhere for p in inner):
-                domain.nested[label] = _explored(model, arguments, {**decided, path: label}, everywhere, count)
-        found[path] = domain
+                more = _explored(model, arguments, {**decided, path: label}, everywhere, count)
+                found[path].nested.setdefault(label, {}).update(more)
     nested = {p for d in found.values() for inner in d.nested.values() for p in inner}
     return {p: d for p, d in found.items() if p not in nested}
 
 
-def _nest(domain: Domain, label: str, gone: Mapping[str, Decision]) -> None:
-    """Choices that another label makes disappear exist only with this one."""
-    inner = domain.nested.setdefault(label, {})
-    for path, decision in gone.items():
-        inner.setdefault(path, Domain(path, decision.kind, decision.labels))
+def _nest(found: Mapping[str, Domain], within: Labels, domain: Domain) -> None:
+    """A choice that was met inside an alternative exists only where that is taken."""
+    outer = next(((path, label) for path, label in reversed(within) if path in found), None)
+    if outer is not None:
+        found[outer[0]].nested.setdefault(outer[1], {}).setdefault(domain.path, domain)
 
 
 def _met(
@@ -95,4 +117,4 @@ def _met(
             f"the choices of `{model.tree.name.text}` need more than {EXPLORED_LIMIT:,} members to find",
             model.tree.name.span,
         )
-    return dict(elaborate(model, arguments, decisions=decided).choices)
+    return dict(built(model, arguments, decided).choices)

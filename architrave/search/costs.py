@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 from architrave.dsl.elaborate.constraints import Constraint
-from architrave.dsl.space import Domain
+from architrave.dsl.space import STATIC, Domain, built
 from architrave.ir.cost import Sizes
 from architrave.ir.graph import Graph
 from architrave.ir.source import error
@@ -16,8 +16,6 @@ from architrave.models import Named
 from architrave.search.space import Domains, Member, Space
 from architrave.search.table import Labels, Table, Terms, table
 
-STATIC = ("static", "list")
-"""Kinds of choices that change the graph itself."""
 GRAPHS = 4_096
 """How many graphs are built to find the range of a cost."""
 
@@ -69,6 +67,15 @@ class Costs:
         """What the model demands of those members."""
         return self._of(member).constraints
 
+    def check(self) -> None:
+        """See that every member has types that fit, without building them.
+
+        One graph is built for each assignment of the choices of numbers. Raises E956 for one that cannot be built, and
+        E953 where they are too many.
+        """
+        for fixed in self._assignments():
+            built(self.named.type(), self.arguments, self._taken(fixed))
+
     def graph(self, member: Member) -> Graph:
         """The graph that keeps the other choices, of all members that share the choices of numbers of one."""
         return self._of(member).graph
@@ -87,11 +94,14 @@ class Costs:
         return min(low for low, _ in found), max(high for _, high in found)
 
     def _of(self, member: Member) -> _Known:
-        key = tuple((path, member[path]) for path in self.static if path in member)
+        key = tuple(self._taken(member).items())
         if key not in self._known:
-            built = self.named.elaborate(self.arguments, dict(key), keep_choices=True)
-            self._known[key] = _Known(built.graph, table(built.graph, self.sizes), built.constraints)
+            found = built(self.named.type(), self.arguments, dict(key))
+            self._known[key] = _Known(found.graph, table(found.graph, self.sizes), found.constraints)
         return self._known[key]
+
+    def _taken(self, member: Member) -> dict[str, str]:
+        return {path: member[path] for path in self.static if path in member}
 
     def _extent(self, domains: Domains, fixed: Member, quantity: str) -> Range:
         terms = self.table(fixed).terms[quantity]

@@ -36,18 +36,24 @@ def choose(node: syntax.Choice, value_of: Callable[[syntax.Expression, Frame], A
     frame.build.step(node.span, CALL_STEPS)
     since = serial_now()
     by_label = {a.label.text: a for a in node.alternatives}
-    value = _claimed(value_of(by_label[taken].value, frame), f"{segment}.{taken}", by_label[taken], frame)
+
+    def alternative(label: str) -> Any:
+        tree = by_label[label]
+        with frame.build.alternative(path, label):
+            return _claimed(value_of(tree.value, frame), f"{segment}.{label}", tree, frame)
+
+    value = alternative(taken)
     kind = _kind(value)
     kept = frame.build.keep_choices and kind in ("stage", "tensor")
     values = {taken: value}
     for label in labels:
         if label != taken and kept:
-            other = by_label[label]
-            values[label] = _claimed(value_of(other.value, frame), f"{segment}.{label}", other, frame)
+            values[label] = alternative(label)
         elif label != taken:
             values[label] = _trial(by_label[label], value_of, frame)
     _check_kinds(node, values, taken, frame)
-    frame.build.choices[path] = Decision(path, labels, taken, kind, node.span)
+    decision = frame.build.choices.setdefault(path, Decision(path, labels, taken, kind, node.span))
+    decision.within.append(frame.build.within)
     if not kept:
         return value
     others = {label: values[label] for label in labels}
@@ -110,7 +116,10 @@ def _types(value: Any) -> Any:
 @calls(StageChoice)
 def _call_choice(choice: StageChoice, args: Sequence[Any], kwargs: Mapping[str, Any], span: Span, frame: Frame) -> Any:
     since = serial_now()
-    results = {label: call(stage, args, kwargs, span, frame) for label, stage in choice.alternatives.items()}
+    results: dict[str, Any] = {}
+    for label, stage in choice.alternatives.items():
+        with frame.build.alternative(choice.path, label):
+            results[label] = call(stage, args, kwargs, span, frame)
     return _choice_node(choice.path, results, since, span, frame)
 
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeAlias, TypeVar
 
 from architrave.dsl import syntax
 from architrave.dsl.elaborate.limits import (
@@ -47,8 +47,12 @@ class Decision:
     taken: str
     kind: str
     span: Span
+    within: list[Labels] = field(default_factory=list["Labels"])
+    """The alternatives, by path and label from the outermost, inside which it was met, each time that it was."""
 
 
+Labels: TypeAlias = tuple[tuple[str, str], ...]
+"""Labels that must all be taken, by path."""
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -128,6 +132,7 @@ class Build:
     states: States = field(default_factory=States)
     drawn: int = 0  # random numbers asked for
     choices: dict[str, Decision] = field(default_factory=dict[str, Decision])
+    within: Labels = ()  # the alternatives that are being built
     constraints: list[Constraint] = field(default_factory=list["Constraint"])
     claimed: list[Nameable] = field(default_factory=list["Nameable"])  # the instances that got a name
     steps: int = 0
@@ -148,6 +153,16 @@ class Build:
         """Count the work of handling a value, which may be a long list or string. Raises E451, E453."""
         if isinstance(value, list | tuple | str | range):
             self.step(span, 1 + extent(value, span) // ELEMENTS_IN_STEP)
+
+    @contextmanager
+    def alternative(self, path: str, label: str) -> Generator[None]:
+        """Inside, what is built belongs to an alternative of a choice."""
+        before = self.within
+        self.within = (*before, (path, label))
+        try:
+            yield
+        finally:
+            self.within = before
 
     def checkpoint(self, names: Names) -> Checkpoint:
         """Where the build stands, to go back to. It costs the same however much has been built."""
