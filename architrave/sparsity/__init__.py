@@ -2,7 +2,46 @@
 
 The pass `mask` (`architrave.passes`) gives weights masks; what sets them comes from here: weights in, weights out.
 
+    found = sparsify(network, trained, Plan(density=0.1, distribution="erk"))
+    found.graph, found.weights
+
     masked = apply(network, "mask")
-    plan = Plan(density=0.1, method="magnitude", distribution="erk")
-    weights = sparse(masked.graph, masked.weights(trained), plan)
+    gradually = Gradually(Plan(0.1), Gradual.over(0.1, begin=100, end=600, every=10))
+    trainer = Trainer(masked.graph, recipe, schedule, target, weights=masked.weights(trained))
+    run(trainer, data, Loop(epochs, batch, refresh=[gradually]))
 """
+
+from architrave.sparsity.masks import Layer, Masks, layers, with_masks
+from architrave.sparsity.methods import METHODS
+from architrave.sparsity.one_shot import Sparse, sparsify
+from architrave.sparsity.pattern import NM, Block, Pattern, Unstructured
+from architrave.sparsity.plan import Plan, Task, by_scores
+from architrave.sparsity.schedules import Gradual
+from architrave.sparsity.selection import select
+from architrave.sparsity.shuffle import shuffled
+from architrave.sparsity.sizes import Sizes
+from architrave.sparsity.training import Gradually
+from architrave.sparsity.twin import dense_twin
+
+__all__ = [
+    "METHODS",
+    "NM",
+    "Block",
+    "Gradual",
+    "Gradually",
+    "Layer",
+    "Masks",
+    "Pattern",
+    "Plan",
+    "Sizes",
+    "Sparse",
+    "Task",
+    "Unstructured",
+    "by_scores",
+    "dense_twin",
+    "layers",
+    "select",
+    "shuffled",
+    "sparsify",
+    "with_masks",
+]
