@@ -20,6 +20,7 @@ from tests.ir.low_bit import LOW_BIT
 from tests.ir.matrices import MATRICES
 from tests.ir.microscaled import MICROSCALED
 from tests.ir.quantized import QUANTIZED
+from tests.ir.sparse import SPARSE
 from tests.ir.transforms import TRANSFORMS
 
 
@@ -255,6 +256,7 @@ FORMULAS: dict[str, Callable[..., Any]] = {
     **BITS,
     **FUNCTIONS,
     **LOW_BIT,
+    **SPARSE,
     **QUANTIZED,
     **MICROSCALED,
     **INTEGER_FUNCTIONS,

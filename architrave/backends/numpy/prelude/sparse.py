@@ -44,7 +44,7 @@ def blocks_times(values: np.ndarray, columns: np.ndarray, starts: np.ndarray, x:
     """A weight of blocks times x [I, P]: each row of blocks times those rows of x that it needs."""
     _, high, wide = values.shape
     y = np.empty((len(starts) - 1, high, x.shape[1]), np.result_type(values, x))
-    x = x.reshape(len(x) // wide, wide, x.shape[1])
+    x = np.ascontiguousarray(x).reshape(len(x) // wide, wide, x.shape[1])
     across = values.transpose(1, 0, 2)
     for row, (first, last) in enumerate(zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True)):
         weight = across[:, first:last].reshape(high, (last - first) * wide)
