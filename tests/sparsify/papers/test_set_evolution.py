@@ -114,7 +114,7 @@ def test_what_set_drops_is_nearest_to_zero_on_either_side() -> None:
         assert gone.max() <= stays.min()
 
 
-@pytest.mark.parametrize("backend", ["numpy", "torch", "jax"])
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
 def test_what_rigl_grows_has_the_largest_gradients(backend: str) -> None:
     one, batch = trainer(backend, "float64"), data().arrays
     one.train(*batch)
