@@ -207,21 +207,6 @@ def test_digits_from_scratch() -> None:
     assert found[1] > found[0] - 0.015
 
 
-@pytest.mark.parametrize("backend", ["numpy", "torch"])
-def test_rows_of_what_is_there_give_what_the_masked_network_gives(backend: str) -> None:
-    """CSR and masked-dense outputs agree to 1e-6, after masks have evolved."""
-    weights = run(trainer(), data(), Loop(3, 16, refresh=[SET(every=2)])).weights
-    baked = apply(MASKED.graph, "inference,bake-masks")
-    plain = baked.weights(weights)
-    x = data().inputs[0]
-    wanted = architrave.compile(MASKED.graph, "numpy")(weights, x)
-    steps = "".join(f",sparse{{density={plain[f'{name}.weight'].astype(bool).mean()} only={name}}}" for name in "abc")
-    rows = apply(baked.graph, steps[1:])
-    held = rows.weights(plain)
-    np.testing.assert_allclose(architrave.compile(rows.graph, backend)(held, x), wanted, atol=1e-6)
-    assert held["a.weight"].size == np.count_nonzero(plain["a.weight"])
-
-
 @pytest.mark.parametrize("refresh", [SET(every=3), RigL(every=3, until=100)], ids=["SET", "RigL"])
 def test_a_run_that_was_cut_off_comes_to_the_same_masks(refresh: Rewiring, tmp_path: Path) -> None:
     whole = run(trainer(), data(), Loop(4, 16, refresh=[refresh])).weights
