@@ -28,8 +28,8 @@ from architrave.quantize.generated import generated
 from architrave.quantize.gptq import GPTQ
 from architrave.quantize.layerwise import ByHessian, Finish, Method, Nearest, layerwise
 from architrave.quantize.norm_tweaking import NormTweaking
-from architrave.quantize.scores import scores
 from architrave.quantize.smooth import AWQ, migrated
+from architrave.record.scores import scores
 from architrave.train import AdamW, Objective, Recipe, Schedule, Trainer, open_data
 from architrave.train.data import Dataset
 

@@ -24,7 +24,7 @@ from architrave.passes import apply
 from architrave.passes.structure.drop import dropped
 from architrave.passes.structure.sublayers import Kind
 from architrave.prune.depth import llm_drop, parts
-from architrave.quantize.scores import scores
+from architrave.record.scores import scores
 from architrave.train import AdamW, Objective, Recipe, Schedule, Trainer, open_data
 from architrave.train.data import Dataset
 from architrave.weights import load, save

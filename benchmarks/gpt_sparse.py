@@ -16,7 +16,7 @@ import time
 
 import architrave
 from architrave.passes import apply
-from architrave.quantize.scores import scores
+from architrave.record.scores import scores
 from architrave.sparsity.one_shot import sparsify
 from architrave.sparsity.pattern import NM, Pattern, Unstructured
 from architrave.sparsity.plan import Plan

@@ -97,7 +97,7 @@ def _scores(
     """Accuracy and loss of both networks, where there are examples with labels."""
     if data is None:
         return {}, {}
-    from architrave.quantize.scores import scores
+    from architrave.record.scores import scores
 
     before = scores(found.network, weights, data, backend=backend)
     return before, scores(found.graph, found.weights, data, backend=backend)

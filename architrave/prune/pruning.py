@@ -23,8 +23,8 @@ from architrave.prune.select import Price, Removals, fewest, removals
 from architrave.prune.timing import inputs_for, measured, seconds
 from architrave.prune.tuning import Tuning, tuned
 from architrave.prune.units import kind
-from architrave.quantize.scores import scores as examined
 from architrave.record.recorder import silent
+from architrave.record.scores import scores as examined
 from architrave.train.data import Dataset
 
 DEPTH = "llm-drop"

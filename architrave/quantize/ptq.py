@@ -21,13 +21,13 @@ from architrave.quantize.layers import layers as rounded_layers
 from architrave.quantize.methods import MIGRATIONS, check_method, with_rounded_weights
 from architrave.quantize.noise import Layer, layers
 from architrave.quantize.plan import Plan
-from architrave.quantize.scores import scores
 from architrave.quantize.sensitivity import Measure, distance, divergence
 from architrave.quantize.size import Size, size
 from architrave.quantize.smooth import migrated
 from architrave.record.examples import check_examples, drawn_batches
 from architrave.record.recorder import silent
 from architrave.record.running import reestimate
+from architrave.record.scores import scores
 from architrave.train.data import Dataset
 
 Begin = Callable[[str, int], Callable[[int], object]]

@@ -14,8 +14,8 @@ from architrave.ir.source import error, printable
 from architrave.passes.quantize.sites import weight_sites
 from architrave.passes.quantize.widths import Bits, widths, with_widths
 from architrave.quantize.allocate import log_probabilities
-from architrave.quantize.scores import scores
 from architrave.record.recorder import Recorder, silent
+from architrave.record.scores import scores
 from architrave.train.data import Dataset
 
 Measure = Callable[[Graph, Mapping[str, Any]], float]

@@ -1,4 +1,4 @@
-"""What networks compute on examples: inner values batch after batch, histograms of them, running statistics.
+"""What networks compute on examples: inner values batch after batch, histograms, running statistics, scores.
 
 Quantization, sparsity, pruning and merging all choose by it, so that it knows none of them.
 

@@ -11,9 +11,9 @@ from architrave.ir.bind import sizes_of
 from architrave.ir.graph import Graph
 from architrave.passes import Pipeline, Select, apply
 from architrave.passes.sparsify.scap import Scap
-from architrave.quantize.scores import scores
 from architrave.record.examples import check_examples, drawn_batches
 from architrave.record.recorder import silent
+from architrave.record.scores import scores
 from architrave.sparsity.activations import Activities, activities
 from architrave.sparsity.scap import Shares, scap
 from architrave.train.data import Dataset

@@ -11,8 +11,8 @@ from architrave.ir.graph import Graph
 from architrave.ir.source import error
 from architrave.passes import Pipeline, Select
 from architrave.passes.sparsify.mask import BakeMasks, Mask, mask_sites
-from architrave.quantize.scores import scores
 from architrave.record.recorder import silent
+from architrave.record.scores import scores
 from architrave.sparsity.methods import METHODS, check_method
 from architrave.sparsity.pattern import NM
 from architrave.sparsity.permute import Permuted, permuted

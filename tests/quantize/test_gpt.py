@@ -13,7 +13,7 @@ from architrave.passes import apply
 from architrave.quantize.gptq import GPTQ
 from architrave.quantize.layerwise import ByHessian, layerwise
 from architrave.quantize.norm_tweaking import NormTweaking
-from architrave.quantize.scores import scores
+from architrave.record.scores import scores
 from architrave.train import AdamW, Objective, Recipe, Schedule, Trainer, open_data
 from architrave.train.data import Dataset
 

@@ -19,9 +19,9 @@ from architrave.quantize.noise import Ratio, layers
 from architrave.quantize.plan import Plan
 from architrave.quantize.ptq import quantize
 from architrave.quantize.report import coarse, decibels, facts
-from architrave.quantize.scores import scores
 from architrave.quantize.size import size
 from architrave.record.examples import check_examples
+from architrave.record.scores import scores
 from architrave.train import Dataset, Evaluation, Objective
 
 TEXT = """
