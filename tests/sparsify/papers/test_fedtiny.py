@@ -11,15 +11,8 @@ import pytest
 import architrave
 from architrave.ir.source import ArchitraveError
 from architrave.passes import apply
-from architrave.sparsity.federated import (
-    adjusted,
-    average,
-    best_candidate,
-    blocks,
-    magnitude_candidates,
-    moved,
-    top_gradients,
-)
+from architrave.sparsity.adjustment import adjusted, blocks, moved, top_gradients
+from architrave.sparsity.federated import average, best_candidate, magnitude_candidates
 from architrave.sparsity.masks import kept, masks
 from architrave.sparsity.slopes import Slopes
 from architrave.train import SGD, Dataset, Objective, Recipe, Schedule, Trainer
