@@ -22,7 +22,9 @@ from architrave.passes.sparsify.sparse import lowered
 from architrave.passes.sparsify.storage import Blocks
 from architrave.sparsity.stored import bsr, csr
 
-ROUNDS = 15
+ROUNDS, FEWEST = 15, 5
+ENOUGH = 2.0
+"""After so many seconds there are no more rounds than the fewest."""
 LEAST = 2e-3
 """How many seconds one round of one form takes at least."""
 BYTES = 1 << 25
@@ -57,7 +59,9 @@ def seconds(
         given = {path + suffix: part.copy() for path in paths for suffix, part in parts.items()}
         runs.append(_run(after.graph, given, inputs, backend))
     loops = [max(1, math.ceil(LEAST / max(_once(run, 1, clock), 1e-7))) for run in runs]
-    rounds = [[_once(run, n, clock) / copies for run, n in zip(runs, loops, strict=True)] for _ in range(ROUNDS)]
+    rounds, begin = list[list[float]](), clock()
+    while len(rounds) < ROUNDS and (len(rounds) < FEWEST or clock() - begin < ENOUGH):
+        rounds.append([_once(run, n, clock) / copies for run, n in zip(runs, loops, strict=True)])
     return [statistics.median(each) for each in zip(*rounds, strict=True)]
 
 
