@@ -27,8 +27,8 @@ ENOUGH = 2.0
 """After so many seconds there are no more rounds than the fewest."""
 LEAST = 2e-3
 """How many seconds one round of one form takes at least."""
-BYTES = 1 << 25
-"""So many bytes of weights take turns, so that no cache holds what would not be in it when a network runs."""
+BYTES, COPIES = 1 << 25, 16
+"""So many bytes of weights take turns, or so many layers: no cache holds what would not be in it in a network."""
 
 Timer = Callable[[Op, "tuple[int, ...]", Array, "Sequence[Blocks]", str, int], "list[float]"]
 
@@ -47,7 +47,7 @@ def seconds(
     All forms take turns, and the median of some rounds counts. `held` are the bytes of all weights of the network: as
     many, up to `BYTES`, are in use here, so that weights come from where they would.
     """
-    copies = max(1, math.ceil(min(held, BYTES) / weight.nbytes))
+    copies = min(COPIES, max(1, math.ceil(min(held, BYTES) / weight.nbytes)))
     dense, paths = _layers(op, shape, weight, copies)
     rng: Any = np.random.default_rng(0)
     inputs = [rng.standard_normal(shape).astype(weight.dtype) for _ in range(copies)]
