@@ -112,6 +112,11 @@ class Landscape:
     def _evaluation(self) -> Evaluation:
         return Evaluation(self.network, self.objective, self.data.target_type(self.network), self.backend)
 
+    @cached_property
+    def _start(self) -> float:
+        """The loss of the first network, where every way begins."""
+        return self.loss(self.a)
+
     def loss(self, weights: Weights) -> float:
         """The mean loss of all examples."""
         if self.batches:
@@ -122,8 +127,8 @@ class Landscape:
         """The way on which the weights at `paths` are moved. Raises E933."""
         if len(self.shares) < 3 or (self.shares[0], self.shares[-1]) != (0, 1) or sorted(self.shares) != [*self.shares]:
             raise error("E933", "shares go from 0 to 1, with one at least between them")
-        losses = tuple(self.loss(mixed(self.a, self.b, share, paths)) for share in self.shares)
-        return Way(name, tuple(paths), self.shares, losses)
+        losses = (self.loss(mixed(self.a, self.b, share, paths)) for share in self.shares[1:])
+        return Way(name, tuple(paths), self.shares, (self._start, *losses))
 
     def whole(self) -> Way:
         """The way of all weights."""

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from architrave.ir import build
-from architrave.ir.arrays import np
-from architrave.ir.draws import identity
-from architrave.ir.graph import Graph, Node, Value, apply, make
+from architrave.ir.arrays import known
+from architrave.ir.graph import Graph, Node, Value, apply
 from architrave.ir.ops.activation import Relu
 from architrave.ir.ops.contraction import Linear, Matmul
 from architrave.ir.ops.conv import Conv
 from architrave.ir.ops.elementwise import Abs
-from architrave.ir.ops.leaves import Full, Initial
+from architrave.ir.ops.join import Pad
+from architrave.ir.ops.leaves import Arange, Full, Initial
 from architrave.ir.ops.piecewise import HardTanh, Relu6
+from architrave.ir.ops.shape import Reshape
 from architrave.ir.place import Block, marked
 from architrave.ir.rewrite import kept, rebuild
 from architrave.ir.source import error
-from architrave.ir.storage import constant_of
 from architrave.ir.types import TensorType
 from architrave.passes.base import Pass, Rewritten, option
 from architrave.passes.journal import Declined, Journal
@@ -84,10 +84,14 @@ class Deepen(Pass):
 
 
 def passing_on(type: TensorType) -> Value:
-    """The matrix or kernel [C, C, *kernel] that passes each channel on."""
-    shape = tuple(size for size in type.shape if isinstance(size, int))
-    data = identity(0, "", shape, np.dtype(np.float64))
-    return make(constant_of(data, type.dtype, shape), ()).outputs[0]
+    """The matrix or kernel [C, C, *kernel] that passes each channel on, for kernels of odd sizes."""
+    out, given, *kernel = type.shape
+    rows, columns = (apply(Reshape(shape), apply(Arange(out))) for shape in ((out, 1), (1, given)))
+    matrix: Value = build.cast(build.equal(rows, columns), type.dtype)
+    if not kernel:
+        return matrix
+    widths = ((0, 0), (0, 0), *((known(size) // 2, known(size) // 2) for size in kernel))
+    return apply(Pad(widths), apply(Reshape((out, given, *(1 for _ in kernel))), matrix))
 
 
 def channels(node: Node, static: Static) -> int | None:
