@@ -1,4 +1,4 @@
-"""What leaving out parts of a GPT does to its perplexity: those that llm-drop takes, and the same number from the end.
+"""What leaving out parts of a GPT does to its perplexity: those that llm-drop takes, the last and the first.
 
     python benchmarks/gpt_shallower.py [WEIGHTS]
 
@@ -64,15 +64,15 @@ def main() -> None:
         return math.exp(scores(network, held, held_out)["loss"])
 
     print(f"all {DEPTH} layers: perplexity {perplexity(graph):.4f}, {parameters(graph):,} parameters\n")
-    print(f"{'left out':<34}{'of':<18}{'parameters':>12}{'llm-drop':>10}{'the last':>10}")
+    print(f"{'left out':<34}{'of':<18}{'parameters':>12}{'llm-drop':>10}{'the last':>10}{'the first':>10}")
     for kinds in KINDS:
         for count in (1, 2, 3):
-            found = llm_drop(graph, weights, batches, count, kinds)
-            last = dropped(graph, parts(graph, kinds)[-count:])
-            chosen = ", ".join(part.name.replace("layer.", "") for part in found.dropped)
+            found, all_parts = llm_drop(graph, weights, batches, count, kinds), parts(graph, kinds)
+            others = (dropped(graph, chosen) for chosen in (all_parts[-count:], all_parts[:count]))
+            names = ", ".join(part.name.replace("layer.", "") for part in found.dropped)
             print(
-                f"{chosen:<34}{' and '.join(kinds):<18}{parameters(found.graph):>12,}"
-                f"{perplexity(found.graph):>10.4f}{perplexity(last):>10.4f}",
+                f"{names:<34}{' and '.join(kinds):<18}{parameters(found.graph):>12,}"
+                + "".join(f"{perplexity(each):>10.4f}" for each in (found.graph, *others)),
                 flush=True,
             )
 
