@@ -9,7 +9,7 @@ from typing import Any
 from architrave.dsl.elaborate.core import Decision, Labels
 from architrave.dsl.elaborate.model import Elaborated, elaborate
 from architrave.dsl.elaborate.values import BlockType
-from architrave.ir.source import ArchitraveError, error
+from architrave.ir.source import ArchitraveError, Note, error
 
 EXPLORED_LIMIT = 5_000
 """Members that are built to find the choices of a space."""
@@ -43,8 +43,9 @@ def members(domains: Mapping[str, Domain]) -> int:
 def domains(model: BlockType, arguments: Mapping[str, Any] | None = None) -> dict[str, Domain]:
     """The choices of a model by path. A choice that exists only with one label of another is nested in it.
 
-    All alternatives of stages and tensors are built, and their types compared; for each label of a choice of numbers
-    the model is built once, with every other such choice at its first alternative. Raises E956 where that fails.
+    All alternatives of stages and tensors are built, and their types compared. For each label of a choice of numbers
+    the model is built once, with every other such choice at its first alternative. Raises E956 where that fails, and
+    E950 for one path with two domains.
     """
     return _explored(model, arguments or {}, {}, {}, [0])
 
@@ -91,6 +92,7 @@ def _explored(
             if label == decision.taken:
                 continue
             inner = _met(model, arguments, {**decided, path: label}, count)
+            _check_alike(everywhere, inner)
             for gone in [p for p in fresh if p not in inner]:
                 found[path].nested.setdefault(decision.taken, {}).setdefault(gone, found[gone])
             if any(p not in everywhere for p in inner):
@@ -98,6 +100,17 @@ def _explored(
                 found[path].nested.setdefault(label, {}).update(more)
     nested = {p for d in found.values() for inner in d.nested.values() for p in inner}
     return {p: d for p, d in found.items() if p not in nested}
+
+
+def _check_alike(known: Mapping[str, Decision], met: Mapping[str, Decision]) -> None:
+    """Raises E950 for a path that stands for one decision in one member and for another in another."""
+    for path in met.keys() & known.keys():
+        one, other = known[path], met[path]
+        if one.labels != other.labels:
+            both = f"{', '.join(one.labels)}; {', '.join(other.labels)}"
+            notes = [Note("it is chosen here, too", one.span)]
+            hint = "one path is one decision: give them different names"
+            raise error("E950", f"the decision `{path}` has two domains: {both}", other.span, notes=notes, hint=hint)
 
 
 def _nest(found: Mapping[str, Domain], within: Labels, domain: Domain) -> None:

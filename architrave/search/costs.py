@@ -8,13 +8,14 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 from architrave.dsl.elaborate.constraints import Constraint
+from architrave.dsl.elaborate.core import Labels
 from architrave.dsl.space import STATIC, Domain, built
 from architrave.ir.cost import Sizes
 from architrave.ir.graph import Graph
 from architrave.ir.source import error
 from architrave.models import Named
 from architrave.search.space import Domains, Member, Space
-from architrave.search.table import Labels, Table, Terms, table
+from architrave.search.table import Table, Terms, table
 
 GRAPHS = 4_096
 """How many graphs are built to find the range of a cost."""
@@ -73,7 +74,7 @@ class Costs:
         One graph is built for each assignment of the choices of numbers. Raises E956 for one that cannot be built, and
         E953 where they are too many.
         """
-        for fixed in self._assignments():
+        for fixed in [*self._assignments()]:
             built(self.named.type(), self.arguments, self._taken(fixed))
 
     def graph(self, member: Member) -> Graph:
@@ -90,7 +91,7 @@ class Costs:
 
         Raises E953 where parts of the cost depend on decisions that are not nested, or too many graphs on numbers.
         """
-        found = [self._extent(self.space.domains, fixed, quantity) for fixed in self._assignments()]
+        found = [self._extent(self.space.domains, fixed, quantity) for fixed in [*self._assignments()]]
         return min(low for low, _ in found), max(high for _, high in found)
 
     def _of(self, member: Member) -> _Known:

@@ -43,15 +43,8 @@ class Space:
 
     @cached_property
     def labels(self) -> Mapping[str, tuple[str, ...]]:
-        """The labels of every decision that some member has, by path: those of a path are the same wherever it is."""
-        found: dict[str, tuple[str, ...]] = {}
-        for domain in self._all():
-            known = found.setdefault(domain.path, domain.labels)
-            if known != domain.labels:
-                both = f"{', '.join(known)}; {', '.join(domain.labels)}"
-                hint = "one path is one decision: give them different names"
-                raise error("E950", f"the decision `{domain.path}` has two domains: {both}", hint=hint)
-        return found
+        """The labels of every decision that some member has, by path."""
+        return {domain.path: domain.labels for domain in self._all()}
 
     @cached_property
     def kinds(self) -> Mapping[str, str]:

@@ -6,21 +6,20 @@ contraction counts where the labels are taken in which it stands.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
+from architrave.dsl.elaborate.core import Labels
 from architrave.ir.cost import Sizes, turns
 from architrave.ir.dims import Size, substitute
 from architrave.ir.graph import Graph, Node, Value
 from architrave.ir.nested import subgraphs
 from architrave.ir.ops.control import Choice, Control
-from architrave.ir.ops.leaves import Param, State
+from architrave.ir.ops.leaves import Param
 from architrave.ir.source import error
 from architrave.search.space import Member
 
-Labels: TypeAlias = tuple[tuple[str, str], ...]
-"""Labels that must all be taken, by path."""
 Terms: TypeAlias = dict[frozenset[Labels], int]
 """An amount for each condition: that all labels of one of several `Labels` are taken."""
 
@@ -47,76 +46,87 @@ class Table:
 def table(graph: Graph, sizes: Sizes | None = None) -> Table:
     """The costs of the members of a graph, for sizes of its symbols. Raises E330 where multiply-adds need others."""
     found = Table()
-    uses: dict[Value, set[Labels]] = {weight: set() for weight in graph.weights}
     # New states are computed for every alternative, beside the choice: what a member has is what its outputs need.
-    for part in _parts(replace(graph, updates=())):
-        for node in part.graph.nodes:
-            if not isinstance(node.op, Control):
-                part.use(node.operands, uses)
-                amount = part.times * node.op.multiply_adds([v.type for v in node.operands], node.types)
-                _add(found.terms["macs"], frozenset((part.labels,)), substitute(amount, sizes or {}))
-        part.use(part.graph.outputs, uses)
-    for weight, labels in uses.items():
+    whole = replace(graph, updates=())
+    _Count(found.terms["macs"], sizes or {}).inputs(whole, 1, {ALWAYS}, ())
+    # A weight counts where it is declared, even if what it is used for is not needed.
+    uses = _Count(None, {}).inputs(whole, 1, {ALWAYS}, graph.weights)
+    for weight, when in zip(graph.weights, uses, strict=True):
         quantity = "params" if isinstance(weight.op, Param) else "state"
         # What nothing reads counts in every member, as it does in a graph without choices.
-        when = frozenset(labels) if labels and ALWAYS not in labels else frozenset((ALWAYS,))
-        _add(found.terms[quantity], when, weight.type.size)
+        _add(found.terms[quantity], when or {ALWAYS}, weight.type.size)
     return found
 
 
 @dataclass(frozen=True)
-class _Part:
-    """A graph inside the graph: the labels under which it runs, how often, and which weights its inputs are."""
+class _Count:
+    """Counts multiply-adds under the labels with which what they give is needed. It recurses as deep as graphs nest.
 
-    graph: Graph
-    labels: Labels
-    times: Size
-    weights: Mapping[Value, Value]
+    Without anywhere to count them, everything counts as needed with the labels with which it is there.
+    """
 
-    def use(self, values: tuple[Value, ...], uses: dict[Value, set[Labels]]) -> None:
-        for value in values:
-            if (weight := self.weight(value)) is not None:
-                uses[weight].add(self.labels)
+    found: Terms | None
+    sizes: Sizes
 
-    def weight(self, value: Value) -> Value | None:
-        """The weight that a value is."""
-        return value if isinstance(value.op, Param | State) else self.weights.get(value)
+    def inputs(self, graph: Graph, times: Size, when: set[Labels], given: tuple[Value, ...]) -> list[set[Labels]]:
+        """For each of the given leaves, with which labels it is needed, where the outputs are with `when`."""
+        needed = defaultdict[Node, set[Labels]](set)
+        if self.found is None:
+            needed.update({node: set(when) for node in graph.nodes if node.operands})
+        for output in graph.outputs:
+            needed[output.node] |= when
+        for node in reversed(graph.nodes):
+            if now := needed[node]:
+                for operand, labels in zip(node.operands, self._operands(node, times, now), strict=True):
+                    needed[operand.node] |= labels
+        return [needed[leaf.node] for leaf in given]
 
-    def inner(self, node: Node, op: Control) -> Iterator[_Part]:
-        """The graphs inside a node, those of training, which cost nothing to run, too."""
-        often = {id(graph): count for graph, count in turns(op)}
-        for position, (graph, entries) in enumerate(zip(subgraphs(op), op.entries(), strict=True)):
-            given = [None if i is None else self.weight(node.operands[i]) for i in entries]
-            weights = {v: weight for v, weight in zip(graph.inputs, given, strict=True) if weight is not None}
-            if not isinstance(op, Choice):
-                yield _Part(graph, self.labels, self.times * often.get(id(graph), 0), weights)
-            elif (labels := self._with(op.path, op.labels[position])) is not None:
-                yield _Part(graph, labels, self.times, weights)
+    def _operands(self, node: Node, times: Size, when: set[Labels]) -> list[set[Labels]]:
+        if isinstance(node.op, Choice):
+            return self._alternatives(node.op, times, when)
+        if isinstance(node.op, Control):
+            # Those of training, too, which cost nothing to run.
+            often = {id(graph): count for graph, count in turns(node.op)}
+            for graph in subgraphs(node.op):
+                self.inputs(graph, times * often.get(id(graph), 0), when, ())
+        elif self.found is not None:
+            amount = times * node.op.multiply_adds([v.type for v in node.operands], node.types)
+            _add(self.found, when, substitute(amount, self.sizes))
+        return [when] * len(node.operands)
 
-    def _with(self, path: str, label: str) -> Labels | None:
-        """The labels, and one more; None where another one is taken for its decision."""
-        taken = dict(self.labels).get(path)
-        if taken is None:
-            return (*self.labels, (path, label))
-        return self.labels if taken == label else None
+    def _alternatives(self, op: Choice, times: Size, when: set[Labels]) -> list[set[Labels]]:
+        needed: list[set[Labels]] = [set() for _ in op.alternatives[0].inputs]
+        for label, graph in zip(op.labels, op.alternatives, strict=True):
+            inside = {more for labels in when if (more := _with(labels, op.path, label)) is not None}
+            for known, labels in zip(needed, self.inputs(graph, times, inside, graph.inputs), strict=True):
+                known |= labels
+        return [_without(labels, op, when) for labels in needed]
 
 
-def _parts(graph: Graph) -> Iterator[_Part]:
-    pending = [_Part(graph, ALWAYS, 1, {})]
-    while pending:
-        part = pending.pop()
-        yield part
-        for node in part.graph.nodes:
-            if isinstance(node.op, Control):
-                pending += part.inner(node, node.op)
+def _with(labels: Labels, path: str, label: str) -> Labels | None:
+    """The labels, and one more; None where another one is taken for its decision."""
+    taken = dict(labels).get(path)
+    if taken is None:
+        return (*labels, (path, label))
+    return labels if taken == label else None
+
+
+def _without(found: set[Labels], op: Choice, when: set[Labels]) -> set[Labels]:
+    """The same in fewer words: what every label of a choice needs is needed without it."""
+    for labels in when:
+        every = {_with(labels, op.path, label) for label in op.labels} - {None}
+        if every <= found:
+            found = found - every | {labels}
+    return found
 
 
 def _taken(labels: Labels, member: Member) -> bool:
     return all(member.get(path) == label for path, label in labels)
 
 
-def _add(terms: Terms, when: frozenset[Labels], amount: Size) -> None:
+def _add(terms: Terms, when: set[Labels], amount: Size) -> None:
     if not isinstance(amount, int):
         raise error("E330", f"a cost of {amount} is not known", hint="give its symbols sizes")
     if amount:
-        terms[when] = terms.get(when, 0) + amount
+        key = frozenset((ALWAYS,)) if ALWAYS in when else frozenset(when)
+        terms[key] = terms.get(key, 0) + amount

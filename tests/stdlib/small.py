@@ -35,6 +35,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "NanoFlow": {"steps": 2, "channels": 4, "layers": 2, "mels": 3, "height": 4},
     "NeRF": {"width": 6, "depth": 3, "skip": 1},
     "PHResNet18": {"classes": 5, "n": 2, "width": 4, "depths": [1, 1], "size": 16},
+    "PoolingSpace": {"classes": 5, "width": 2, "size": 16},
     **{name: {"classes": 5, "depths": [1, 2], "widths": [8, 16], "group_width": 4, "size": 32} for name in REGNETS},
     "RepVGGA0": {"classes": 5, "depths": [1, 2], "widths": [8, 12], "size": 32},
     "RepViTM09": {"classes": 5, "depths": [1, 2], "widths": [8, 12], "size": 32},
