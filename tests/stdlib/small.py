@@ -11,6 +11,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "BARTBase": {"vocab": 31, "width": 8, "depth": 1, "heads": 2, "hidden": 12, "context": 12},
     "BERTBase": {"vocab": 31, "width": 16, "depth": 2, "heads": 4, "hidden": 24, "context": 12},
     "BiPFTBase": {"vocab": 31, "width": 8, "depth": 1, "heads": 2, "hidden": 12, "context": 12},
+    "Brainformer": {"vocab": 11, "width": 8, "slots": 3, "experts": 2, "tokens": 6},
     "ConvNeXtT": {"classes": 5, "depths": [1, 2], "widths": [8, 12], "size": 32},
     "DLRM": {"tables": [5, 7, 3], "dense": 4, "width": 6, "bottom": [8], "top": [10, 8]},
     "DeiTTi16": {"classes": 5, "width": 6, "depth": 2, "heads": 3, "hidden": 8, "patch": 8, "size": 16},
