@@ -13,7 +13,6 @@ from architrave.factorize.allocate import Choices
 from architrave.factorize.layers import Extent
 from architrave.factorize.spectra import Measure, losses, norm, singular_values
 from architrave.ir.arrays import Array
-from architrave.ir.source import error, nearest
 from architrave.passes.factorize.alds import Alds
 from architrave.passes.factorize.chain import Factorization, Layer
 from architrave.passes.factorize.cp import Cp
@@ -57,10 +56,7 @@ class Method:
 
 
 def method_for(name: str, layer: Layer) -> Method:
-    """The method of a name, or for what it does not take, singular values. Raises E931 for an unknown one."""
-    if name not in METHODS:
-        hint = nearest(name, METHODS) or f"it is one of {', '.join(METHODS)}"
-        raise error("E931", f"there is no method `{name}` to factorize by", hint=hint)
+    """The method of a name; for what it does not take, singular values."""
     return METHODS[name] if METHODS[name].takes(layer) else METHODS["svd"]
 
 
