@@ -97,7 +97,7 @@ def row(name: str, seed: int = 0) -> dict[str, float]:
     found = {
         "dense": dense,
         "at once": dense.at_once(ERK),
-        "tuned": dense.gradually(ERK, 0.0, 0.5, **tuning),
+        "tuned": dense.gradually(ERK, 0.1, 0.7, **tuning),
         "gradual": first.gradually(ERK, 0.1, 0.6, **given),
         "random": first.at_once(replace(ERK, method="random", seed=seed)).trained(**given),
         "2:4": dense.gradually(Plan(pattern=NM(2, 4)), 0.0, 0.5, **tuning),
