@@ -125,7 +125,9 @@ def _with_shares(found: Groups, held: Mapping[Axis, Value]) -> Graph:
         return None if tuple(changed) == operands else make(node.op, changed, node.marks).outputs
 
     after = rebuild(found.graph, rewrite)
-    return replace(after, weights=(*after.weights, *held.values()))
+    nodes = set(after.nodes)
+    used = (share for share in held.values() if share.node in nodes)
+    return replace(after, weights=(*after.weights, *used))
 
 
 def _vector(axis: Axis, held: Mapping[Axis, Value]) -> Value:
