@@ -15,6 +15,7 @@ from architrave.ir.source import error, nearest
 from architrave.prune.activation import activation
 from architrave.prune.optin import optin
 from architrave.prune.plan import Scores, Task
+from architrave.prune.tuning import at_lengths
 from architrave.prune.units import per_unit
 from architrave.record.gradients import Gradients
 from architrave.train.objective import Objective
@@ -47,7 +48,8 @@ def taylor(task: Task) -> Scores:
 
     Molchanov and others, "Importance Estimation for Neural Network Pruning" (2019).
     """
-    graph, data = task.groups.graph, task.examples
+    data = task.examples
+    graph = at_lengths(task.groups.graph, data)
     loss = Objective(task.plan.loss if data.target is not None else "").attached(graph, data.target_type(graph))
     paths = list(dict.fromkeys(m.path for group in task.cut for m in group.members if m.learns))
     progress = task.begin("taking gradients", len(data))

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from architrave.ir.arrays import Array
+from architrave.ir.bind import bind, sizes_of
+from architrave.ir.dims import symbols
 from architrave.ir.graph import Graph
 from architrave.record.recorder import silent
 from architrave.train.data import Dataset
@@ -29,6 +31,13 @@ class Tuning:
     decay: float = 0.0
 
 
+def at_lengths(graph: Graph, data: Dataset) -> Graph:
+    """The network at the sizes of the examples, of which only their number stays open: labels have such sizes, too."""
+    batch = symbols(graph.inputs[0].shape[0])
+    sizes = sizes_of(graph, [x.shape for x in data.inputs])
+    return bind(graph, {name: size for name, size in sizes.items() if name not in batch})
+
+
 def tuned(
     graph: Graph,
     weights: Mapping[str, Any],
@@ -41,7 +50,7 @@ def tuned(
     progress: Callable[[int], object] = silent,
 ) -> dict[str, Array]:
     """The weights after training on. `progress` hears how many steps are done. Raises what a `Trainer` does."""
-    batch = min(tuning.batch, len(data))
+    graph, batch = at_lengths(graph, data), min(tuning.batch, len(data))
     target = data.target_type(graph)
     recipe = Recipe(tuning.optimizer, Objective(loss if target is not None else ""), tuning.decay)
     schedule = Schedule(tuning.rate, tuning.epochs * data.steps(batch), "cosine")

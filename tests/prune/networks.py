@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 import architrave
 from architrave.backends.agree.trial import trial
-from architrave.ir import build
 from architrave.ir.arrays import Array
 from architrave.ir.axes.groups import groups
-from architrave.ir.graph import Graph, Value
+from architrave.ir.bind import bind_type
+from architrave.ir.graph import Graph
 from architrave.ir.interpret import interpret
 from architrave.ir.mode import specialize
 from architrave.ir.ops.leaves import path_of
 from architrave.prune import Pruned, masked
+from architrave.prune.tuning import at_lengths
 from architrave.record import reestimate
 from architrave.train import Dataset, Objective, Recipe, Schedule, Trainer
 from architrave.train.optimizers import SGD
@@ -41,14 +41,13 @@ def weights_of(network: Graph, seed: int = 0) -> dict[str, Array]:
     return {path: np.asarray(array) for path, array in held.items()}
 
 
-def examples(network: Graph, count: int = 6, classes: int = 5) -> Dataset:
-    """Inputs for a network, with labels where it gives scores of classes."""
+def examples(network: Graph, count: int = 6) -> Dataset:
+    """Inputs for a network, and labels for its output, whose last axis is taken to be classes."""
     sizes = {**dict.fromkeys(network.symbols, LENGTH), "N": count}
     inputs = trial(network, sizes, 1, np.float32).inputs
-    output = network.outputs[0]
+    *shape, classes = bind_type(network.outputs[0].type, sizes).shape
     rng: Any = np.random.default_rng(2)
-    labelled = output.rank == 2 and output.shape[-1] == classes
-    return Dataset(inputs, rng.integers(0, classes, count) if labelled else None)
+    return Dataset(inputs, rng.integers(0, classes, shape))
 
 
 def distance(found: Pruned, weights: dict[str, Array]) -> float:
@@ -65,22 +64,14 @@ def distance(found: Pruned, weights: dict[str, Array]) -> float:
 
 def learns(found: Pruned) -> bool:
     """Whether a step of training can be made, to finite weights."""
-    graph = found.graph
-    data = examples(graph)
+    data = examples(found.graph)
+    graph = at_lengths(found.graph, data)
     target = data.target_type(graph)
-    objective = Objective("cross_entropy" if target is not None else "")
-    summed = graph if target is not None else _summed(graph)
-    trainer = Trainer(summed, Recipe(SGD(), objective), Schedule(1e-3, 1), target, weights=found.weights)
+    recipe = Recipe(SGD(), Objective("cross_entropy"))
+    trainer = Trainer(graph, recipe, Schedule(1e-3, 1), target, weights=found.weights)
     loss = trainer.train(*data.arrays)
     after = trainer.weights()
     return bool(np.isfinite(loss)) and all(bool(np.isfinite(array).all()) for array in after.values())
-
-
-def _summed(graph: Graph) -> Graph:
-    """The network whose output is one number, to be minimized."""
-    output = graph.outputs[0]
-    loss: Value = build.mean(output * output)
-    return replace(graph, outputs=(loss,))
 
 
 def _outputs(graph: Graph, weights: Any, inputs: list[Array]) -> tuple[Array, ...]:
