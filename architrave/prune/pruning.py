@@ -20,6 +20,7 @@ from architrave.prune.methods import METHODS, method, scores
 from architrave.prune.plan import Begin, Plan, Task
 from architrave.prune.pruned import Part, Pruned, compared
 from architrave.prune.select import Price, Removals, fewest, removals
+from architrave.prune.starts import restarted
 from architrave.prune.timing import inputs_for, measured, seconds
 from architrave.prune.tuning import Tuning, tuned
 from architrave.prune.units import kind
@@ -97,6 +98,7 @@ class _Run:
             parts |= {g.name: replace(parts[g.name], kept=parts[g.name].kept[units]) for g, units in kept.items()}
             graph, held = restricted(found, kept), taken(found, held, kept)
             held, cut = self.trained(graph, held)
+        graph = restarted(start, graph)
         arrays = {path_of(w): np.asarray(held[path_of(w)]) for w in graph.weights}
         return Pruned(self.plan, network, start, graph, arrays, self.sizes, [*parts.values()], whole_groups, cut=cut)
 
