@@ -6,7 +6,7 @@ from architrave.models import find
 from architrave.search.costs import Costs
 from tests.stdlib.small import SMALL
 
-SPACES = ("Brainformer", "NASBench201", "PoolingSpace")
+SPACES = ("Brainformer", "NASBench201", "NASNetSpace", "PoolingSpace")
 
 
 def costs(name: str) -> Costs:

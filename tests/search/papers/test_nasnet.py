@@ -1,0 +1,67 @@
+"""NASNet: Zoph, Vasudevan, Shlens and Le (2017)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import architrave
+from architrave.ir.cost import multiply_adds, parameters
+from architrave.models import find
+from architrave.search.space import Space
+from tests.search.spaces import costs
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "macs"),
+    [("NASNetAMobile", 5_289_978, 564e6), ("NASNetALarge", 88_753_150, 23.8e9)],
+)
+def test_published_counts(name: str, params: int, macs: float) -> None:
+    graph = architrave.load(name)
+    assert parameters(graph) == params
+    assert multiply_adds(graph, {"N": 1}) == pytest.approx(macs, rel=0.02)
+
+
+@pytest.mark.slow
+def test_size_of_the_space() -> None:
+    """Five blocks take two of all states before them, and each side one of 13 operations."""
+    assert Space.of(find("NASNetSpace"), {"blocks": 2, "depth": 1, "size": 33}).size == (2**2 * 3**2 * 13**4) ** 2
+
+
+def test_states_that_no_block_takes_are_given() -> None:
+    """A normal cell of one block gives the block, and what the block does not take."""
+    found = costs("NASNetSpace")
+    plain = {path: "keep" for path in found.space.labels if path.startswith("operation")}
+    for left, right, states in (("h0", "h1", 1), ("h0", "h0", 2), ("h1", "h1", 2)):
+        member = found.space.decided({**plain, "input.0": left, "input.1": right})
+        head = {str(w.op.path): w.shape for w in found.member_graph(member).weights}["last_linear.weight"]  # type: ignore[attr-defined]  # a weight
+        assert head[1] == states * 4 * found.arguments["width"]
+
+
+STEPS = 4
+
+
+def test_drop_path_is_scheduled() -> None:
+    text = (
+        "from std.nasnet import scheduled_drop_path\n"
+        f"model M()(x: [N, 2]) = x -> path: scheduled_drop_path(0.5, {STEPS})\n"
+    )
+    graph = architrave.loads(text)
+    x = np.ones((4_000, 2))
+    weights = {"path.seen": np.zeros(())}
+    for step in range(6):
+        result = architrave.interpret(graph, [x], weights, training=True, key=(0, step))
+        keep = 1 - 0.5 * min(step / STEPS, 1.0)
+        (y,) = result.outputs
+        assert {*np.unique(y)} <= {0.0, 1 / keep}
+        assert (y[:, 0] == y[:, 1]).all()
+        assert (y > 0).mean() == pytest.approx(keep, abs=0.03)
+        weights = dict(result.updates)
+    np.testing.assert_array_equal(architrave.interpret(graph, [x], weights).outputs[0], x)
+
+
+def test_deeper_branches_are_dropped_more_often() -> None:
+    small = {"classes": 5, "depth": 1, "stem": 4, "width": 8, "size": 33}
+    text = str(architrave.load("NASNetALarge", **small, drop_path=0.5, steps=1))
+    rates = [0.5 * (n + 1) / 5 for n in range(5)]
+    assert all(f"op.full(value = {rate!r}, shape = [])" in text for rate in rates)

@@ -1,0 +1,43 @@
+"""Vision transformers whose members are masks: Liao, Karaman and Sze (2021)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from architrave.ir.choice import choices
+from architrave.ir.mode import specialize
+from architrave.search.feasible import Feasible
+from tests.search.elastic import TOKENS, drawn, output, slices
+
+FOUND = slices(TOKENS)
+WEIGHTS = drawn(FOUND)
+
+
+def members(count: int) -> list[dict[str, str]]:
+    rng: Any = np.random.default_rng(0)
+    return [FOUND.costs.space.sample(rng) for _ in range(count)]
+
+
+def test_a_member_is_the_masked_supernet_only_where_norms_skip_masked_channels() -> None:
+    x = np.random.default_rng(1).standard_normal((2, 5, 6))
+    plain = specialize(FOUND.graph, training=False)
+    assert not choices(plain)
+    for member in [FOUND.smallest, *members(4)]:
+        child = output(FOUND.network(member), FOUND.weights(member, WEIGHTS), x)
+        masks = FOUND.masks(member)
+        masked = {path: w * masks[path] for path, w in WEIGHTS.items()}
+        np.testing.assert_allclose(output(FOUND.masked(member), masked, x), child, rtol=1e-10, atol=1e-10)
+        naive = np.abs(output(plain, masked, x) - child).max()
+        # With all channels active there is nothing to skip.
+        assert (naive > 1e-2) == (member["width"] != FOUND.largest["width"])
+
+
+def test_what_is_found_keeps_the_limit_on_multiply_adds() -> None:
+    limited = slices(TOKENS.replace("x = x -> embed", "constraint macs <= 3e3\n    x = x -> embed"))
+    feasible = Feasible(limited.costs)
+    rng: Any = np.random.default_rng(0)
+    found = [feasible.sample(rng) for _ in range(10)]
+    assert all(limited.costs.of(member)["macs"] <= 3_000 for member in found)
+    assert limited.costs.of(limited.largest)["macs"] > 3_000

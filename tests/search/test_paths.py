@@ -1,0 +1,148 @@
+"""Supernets of which one path is taken at a time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import architrave
+from architrave.ir.source import ArchitraveError
+from architrave.ir.type_parser import parse_type
+from architrave.models import find, find_in_text
+from architrave.passes.search.switched import switched
+from architrave.search.child import child
+from architrave.search.draws import Fair, Single, Uniform
+from architrave.search.space import Space
+from architrave.train import SGD, AdamW, Objective, Recipe, Schedule, Trainer
+from architrave.train.paths import Draw, PathTrainer
+from tests.search.supernets import IMAGES, LABELS, MEMBERS, SPACE, assert_equal_to_its_members, drawn, space
+
+RECIPE = Recipe(AdamW(), Objective("cross_entropy"), decay=0.1)
+
+
+def trainer(draw: Draw, recipe: Recipe = RECIPE, backend: str = "numpy") -> PathTrainer:
+    schedule = Schedule(1e-2, 20)
+    return PathTrainer(switched(space()), draw, recipe, schedule, parse_type("i64[N]"), backend=backend, seed=1)
+
+
+def test_a_member_is_the_supernet_with_its_switches() -> None:
+    assert_equal_to_its_members(switched(space()))
+
+
+def test_cells_that_share_their_choices() -> None:
+    named, arguments = find("NASBench201"), {"width": 2, "depth": 1, "size": 8}
+    supernet = switched(named.elaborate(arguments, keep_choices=True).graph)
+    rng = np.random.default_rng(0)
+    members = [Space.of(named, arguments).sample(rng) for _ in range(3)]
+    assert_equal_to_its_members(supernet, members, rng.normal(size=(3, 3, 8, 8)))
+
+
+def test_a_member_by_itself_is_the_one_of_the_space() -> None:
+    supernet = switched(space())
+    weights = drawn(supernet.graph)
+    for member in MEMBERS[:2]:
+        cut = child(supernet, weights, member)
+        wanted = find_in_text(SPACE).elaborate({}, member).graph
+        assert {w.op.path for w in wanted.weights} == set(cut.weights)  # type: ignore[attr-defined]
+        found = architrave.interpret(wanted, [IMAGES], cut.weights, training=True)
+        again = architrave.interpret(cut.graph, [IMAGES], cut.weights, training=True)
+        np.testing.assert_array_equal(found.outputs[0], again.outputs[0])
+
+
+@pytest.mark.parametrize("member", MEMBERS)
+def test_a_step_changes_what_its_member_reads(member: dict[str, str]) -> None:
+    """Even with weight decay and with what the optimizer remembers of steps before."""
+    found = trainer(Uniform(switched(space()).labels))
+    for _ in range(4):
+        found.train(IMAGES, LABELS)
+    before = found.states()
+    found.draw = Single(member)
+    found.train(IMAGES, LABELS)
+    changed = {path for path, w in found.states().items() if not np.array_equal(w, before[path])}
+    graph = found.supernet.member(member)
+    read = {w.op.path for w in graph.weights}  # type: ignore[attr-defined]
+    changed -= {"optimizer.count", *found.supernet.setting(member)}
+    assert {path.removeprefix("optimizer.mean.").removeprefix("optimizer.square.") for path in changed} <= read
+    # Biases before a batch norm have no gradient, and biases do not decay.
+    assert read - {"stem.bias"} <= changed
+
+
+def test_a_step_of_a_supernet_is_that_of_its_member() -> None:
+    found = trainer(Single(MEMBERS[0]), replace(RECIPE, optimizer=SGD()))
+    first = found.weights()
+    cut = child(found.supernet, first, MEMBERS[0])
+    schedule = Schedule(1e-2, 20)
+    recipe = replace(RECIPE, optimizer=SGD())
+    alone = Trainer(cut.graph, recipe, schedule, parse_type("i64[N]"), seed=1, weights=cut.weights)
+    for _ in range(3):
+        assert found.train(IMAGES, LABELS) == pytest.approx(alone.train(IMAGES, LABELS), rel=1e-5)
+    for path, w in alone.weights().items():
+        np.testing.assert_allclose(found.weights()[path], w, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("backend", ["torch", pytest.param("jax", marks=pytest.mark.slow)])
+def test_backends_train_alike(backend: str) -> None:
+    draw = Uniform(switched(space()).labels)
+    ours, theirs = trainer(draw), trainer(draw, backend=backend)
+    for _ in range(3):
+        assert ours.train(IMAGES, LABELS) == pytest.approx(theirs.train(IMAGES, LABELS), rel=1e-4)
+
+
+def test_one_update_for_a_fair_round() -> None:
+    """Each label has learnt once, and all of them change at the end of the round."""
+    decisions = {"op.1": ("three", "one", "skip")}
+    found = trainer(Fair(decisions, 3), replace(RECIPE, accumulate=3))
+    first = found.weights()
+    for _ in range(2):
+        found.train(IMAGES, LABELS)
+    weights = [path for path in first if path.startswith("op.1.") and path.endswith("conv.weight")]
+    assert all(np.array_equal(found.weights()[path], first[path]) for path in weights)
+    found.train(IMAGES, LABELS)
+    assert not any(np.array_equal(found.weights()[path], first[path]) for path in weights)
+    other = "op.0.one.conv.weight"
+    assert np.array_equal(found.weights()[other], first[other])
+
+
+def test_fair_and_uniform_draws() -> None:
+    decisions = {"a": ("x", "y", "z"), "b": ("p", "q")}
+    fair, uniform = Fair(decisions, 5), Uniform(decisions, 5)
+    for path, labels in decisions.items():
+        n = len(labels)
+        for turn in range(20):
+            assert sorted(fair(turn * n + i)[path] for i in range(n)) == sorted(labels)
+        assert len({tuple(fair(turn * n + i)[path] for i in range(n)) for turn in range(20)}) > 1
+        counts = Counter(uniform(step)[path] for step in range(600))
+        assert all(abs(counts[label] - 600 / n) < 60 for label in labels)
+    assert fair(7) == Fair(decisions, 5)(7)
+    assert uniform(7) == Uniform(decisions, 5)(7)
+
+
+def test_batch_statistics_are_taken_anew() -> None:
+    supernet = switched(space())
+    weights = drawn(supernet.graph)
+    cut = child(supernet, weights, MEMBERS[0], [(IMAGES[:3],), (IMAGES[3:],)])
+    path = "op.0.three.norm.running_mean"
+    assert not np.allclose(cut.weights[path], weights[path])
+    np.testing.assert_array_equal(cut.weights["op.0.three.conv.weight"], weights["op.0.three.conv.weight"])
+
+
+def test_what_is_no_member() -> None:
+    with pytest.raises(ArchitraveError, match=r"E952.*no decision `op.0` with the label `tree`"):
+        switched(space()).setting({"op.0": "tree"})
+
+
+def test_a_choice_in_a_loop() -> None:
+    text = """
+    model Loop()(x: [T, C]) -> [T, C] {
+        scan row in x, axis = 0, carry (h = zeros([C])) {
+            h = (h + row) -> choice op { up: relu, same: identity }
+            emit h as y
+        }
+        return y
+    }
+    """
+    with pytest.raises(ArchitraveError, match=r"E957.*the choice `op` is made in a loop"):
+        switched(find_in_text(text).elaborate({}, keep_choices=True).graph)
