@@ -94,10 +94,10 @@ def test_the_extracted_member_is_plain_text() -> None:
 
 
 CUT = {
-    "E960: is no slice of the largest one's": (
+    "E975: is no slice of the largest one's": (
         "model M()(x: [N, 3, 9]) { k = choice k { a: 2, b: 3 } \n return x -> c: conv1d(4, k, padding = 0) }"
     ),
-    "E960: none of the largest one": (
+    "E975: none of the largest one": (
         "model M()(x: [N, 3, 9]) { n = choice n { a: 1, b: 2 }\n"
         "return if n == 2 { x -> c: conv1d(6, 3) } else { x -> d: conv1d(4, 3) } }"
     ),

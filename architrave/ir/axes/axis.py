@@ -57,6 +57,8 @@ class Axis:
 
 
 Axes = tuple[Axis, ...]
+WINDOW = "moves a window over it"
+"""Why the coordinates of a kernel must stay as they are."""
 
 
 def resolved(axis: Axis) -> Axis:
@@ -118,6 +120,11 @@ def fix(axis: Axis, why: str) -> None:
     """No coordinate of the axis may be cut away, or change its place."""
     keep_whole(axis, why)
     keep_order(axis, why)
+
+
+def slides(axis: Axis) -> bool:
+    """Whether the axis is that of a kernel, which is moved over another axis."""
+    return (axis.ordered or "").endswith(WINDOW)
 
 
 def same(a: Axis, b: Axis, why: str) -> None:

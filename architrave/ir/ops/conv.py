@@ -12,7 +12,7 @@ from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
 from architrave.ir.arrays import Array, known, np
-from architrave.ir.axes.axis import Axes, Axis, multiply
+from architrave.ir.axes.axis import WINDOW, Axes, Axis, multiply
 from architrave.ir.dims import Size, divide, product
 from architrave.ir.graph import Value, apply
 from architrave.ir.op import Gradients, Op, Related, Sample, Values, sample
@@ -94,7 +94,7 @@ class Conv(Op):
         relations.summed(weight[1], 0, 1)
         if bias is not None:
             relations.same(weight[0], bias[0])
-        relations.fixed(weight[2:], "moves a window over it")
+        relations.fixed(weight[2:], WINDOW)
         return ((x[0], weight[0], *moved_over(relations, x, len(x) - 2)[2:]),)
 
     def cut(self, cut: Cut) -> Conv:
@@ -203,7 +203,7 @@ class ConvTranspose(Op):
         out = multiply((groups, weight[1]))
         if bias is not None:
             relations.same(out, bias[0])
-        relations.fixed(weight[2:], "moves a window over it")
+        relations.fixed(weight[2:], WINDOW)
         return ((x[0], out, *moved_over(relations, x, len(x) - 2)[2:]),)
 
     def cut(self, cut: Cut) -> ConvTranspose:
@@ -240,7 +240,7 @@ def kept_groups(groups: Size, cut: Cut) -> Size:
 def moved_over(relations: Relations, x: Axes, rank: int) -> Axes:
     """The axes of a result over whose last `rank` axes a window has moved."""
     spatial = relations.new()[-rank:] if rank else ()
-    relations.fixed((*x[len(x) - rank :], *spatial), "moves a window over it")
+    relations.fixed((*x[len(x) - rank :], *spatial), WINDOW)
     return (*x[: len(x) - rank], *spatial)
 
 

@@ -1,0 +1,1 @@
+"""Spaces as networks that hold all of their members: choices by switches, by weights, by subsets."""
