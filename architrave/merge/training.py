@@ -11,14 +11,16 @@ from architrave.ir.arrays import Array
 from architrave.ir.ops.leaves import path_of
 from architrave.ir.types import TensorType
 from architrave.merge.stitch import Configuration, Family
-from architrave.train import Recipe, Schedule, Trainer
+from architrave.passes.search.switched import switched
+from architrave.train import Recipe, Schedule
+from architrave.train.paths import PathTrainer
 
 
 class FamilyTrainer:
     """The weights of all networks, and what the optimizer remembers of them.
 
-    Each network is compiled when it is first drawn. A step changes what its network reads, and nothing else. Which one
-    it is follows from the seed and the number of the step, on every backend alike.
+    One program computes all networks, and switches say which one learns. A step changes what this one reads, and
+    nothing else. Which one it is follows from the seed and the number of the step, on every backend alike.
     """
 
     def __init__(
@@ -34,21 +36,27 @@ class FamilyTrainer:
         seed: int = 0,
     ) -> None:
         """Start from the weights of the family's graph, as `fitted` gives them. Raises what a `Trainer` does."""
-        self.family, self.recipe, self.schedule, self.target = family, recipe, schedule, target
-        self.backend, self.dtype, self.seed = backend, dtype, seed
-        self.steps = 0
-        self._states: dict[str, Array] = {path: np.asarray(w) for path, w in weights.items()}
-        self._trainers: dict[Configuration, Trainer] = {}
+        self.family, self.seed = family, seed
+        self._trainer = PathTrainer(
+            switched(family.graph),
+            lambda step: family.decisions(self.drawn(step)),
+            recipe,
+            schedule,
+            target,
+            backend=backend,
+            dtype=dtype,
+            seed=seed,
+            weights=weights,
+        )
+
+    @property
+    def steps(self) -> int:
+        """The batches so far."""
+        return self._trainer.steps
 
     def train(self, *arrays: Any) -> float:
         """Let the network that is drawn for this step learn from a batch. Gives its loss before."""
-        trainer = self._trainer(self.drawn(self.steps))
-        known = trainer.states()
-        trainer.restore({path: self._states.get(path, first) for path, first in known.items()}, self.steps)
-        loss = trainer.train(*arrays)
-        self._states |= trainer.states()
-        self.steps += 1
-        return loss
+        return self._trainer.train(*arrays)
 
     def drawn(self, step: int) -> Configuration:
         """The network that learns in a step: each with the same probability."""
@@ -58,20 +66,5 @@ class FamilyTrainer:
 
     def weights(self) -> dict[str, Array]:
         """The weights of the family's graph, by path."""
-        return {path_of(w): self._states[path_of(w)] for w in self.family.graph.weights}
-
-    def _trainer(self, configuration: Configuration) -> Trainer:
-        if configuration not in self._trainers:
-            network = self.family.network(configuration)
-            held = {path_of(w): self._states[path_of(w)] for w in network.weights}
-            self._trainers[configuration] = Trainer(
-                network,
-                self.recipe,
-                self.schedule,
-                self.target,
-                backend=self.backend,
-                dtype=self.dtype,
-                seed=self.seed,
-                weights=held,
-            )
-        return self._trainers[configuration]
+        states = self._trainer.states()
+        return {path_of(w): states[path_of(w)] for w in self.family.graph.weights}

@@ -6,8 +6,9 @@ is verified and compiled like any other, and every backend runs the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from architrave.ir import build
 from architrave.ir.autodiff import value_and_grad
@@ -30,13 +31,22 @@ MEMORY = "optimizer"
 """What the paths of everything that the optimizer remembers begin with."""
 COUNT = f"{MEMORY}.count"
 
+Learning: TypeAlias = Callable[[Mapping[str, Value]], Mapping[str, Value]]
+"""Of all weights and states, by path: for each weight that rests in some steps, a truth value, whether it learns."""
+
+
+def always(weights: Mapping[str, Value]) -> Mapping[str, Value]:
+    """Every weight learns in every step."""
+    return {}
+
 
 @dataclass(frozen=True)
 class Recipe:
     """How a network is trained: everything that the step depends on, but its rate and the data.
 
     `decay` is the weight decay, `accumulate` the number of batches whose gradients are averaged for one update, and
-    with `mixed` the network computes in bfloat16.
+    with `mixed` the network computes in bfloat16. A weight that rests in a step, as `learning` says, does not change,
+    nor does what the optimizer remembers of it; of several batches for one update, one in which it learns is enough.
     """
 
     optimizer: Optimizer
@@ -46,6 +56,7 @@ class Recipe:
     clipping: Clipping = field(default_factory=Clipping)
     accumulate: int = 1
     mixed: bool = False
+    learning: Learning = always
 
 
 def step_graph(network: Graph, recipe: Recipe, target: TensorType | None = None, gradients: bool = False) -> Graph:
@@ -108,6 +119,7 @@ class _Step:
         self.place = place
         self.rate: Value = build.input("rate", "[]")
         self.memory: dict[str, Value] = {}
+        self.active = {path: v for path, v in recipe.learning(weights).items() if path in rules}
 
     def updates(self) -> list[tuple[Value, Value]]:
         """The new value of each weight that learns, and of all that is remembered."""
@@ -119,9 +131,13 @@ class _Step:
         total = {path: sums[path] + g for path, g in self.gradients.items()}
         ready = build.equal(now % self.recipe.accumulate, 0)
         means = {path: g / self.recipe.accumulate for path, g in total.items()}
+        before = {path: self._remembered(f"{MEMORY}.active.{path}", v.type) for path, v in self.active.items()}
+        seen = {path: build.logical_or(before[path], v) for path, v in self.active.items()}
+        forgotten = [(before[path], build.where(ready, False, v)) for path, v in seen.items()]
+        self.active = seen
         updates = self._advanced(means, now // self.recipe.accumulate)
         emptied = [(sums[path], build.where(ready, 0.0, total[path])) for path in sums]
-        return [(count, now), *((old, build.where(ready, new, old)) for old, new in updates), *emptied]
+        return [(count, now), *((old, build.where(ready, new, old)) for old, new in updates), *emptied, *forgotten]
 
     def _advanced(self, gradients: Mapping[str, Value], count: Value) -> list[tuple[Value, Value]]:
         clipped = self.recipe.clipping.clipped(self.weights, gradients)
@@ -143,7 +159,10 @@ class _Step:
             w, g, rate, step = (_cast(v, dtype) for v in (weight, gradient, rate, step))
             new, after = optimizer.advance(Moment(w, g, slots, rate, step, self.rules[path].decay))
             new = _cast(new, weight.dtype)
-        return [(weight, new), *((slots[name], after[name]) for name in slots)]
+        found = [(weight, new), *((slots[name], after[name]) for name in slots)]
+        if path not in self.active:
+            return found
+        return [(old, build.where(self.active[path], new, old)) for old, new in found]
 
     def _remembered(self, path: str, type: TensorType) -> Value:
         if path in self.weights:

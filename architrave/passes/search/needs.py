@@ -1,0 +1,124 @@
+"""Which members of a supernet need a value: those whose switches lead to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+from architrave.ir import build
+from architrave.ir.graph import Graph, Node, Value
+from architrave.ir.ops.leaves import Full, State, path_of
+
+Needs: TypeAlias = frozenset[tuple[Node, bool]]
+"""Selections `where(switch == i, a, b)`, each with the side that needs a value: one of them is enough, together with
+whatever needs that selection."""
+
+Switch: TypeAlias = Callable[[str], Value]
+"""The switch at a path."""
+
+
+@dataclass
+class _Found:
+    """What needs a value so far."""
+
+    always: bool = False
+    sides: set[tuple[Node, bool]] = field(default_factory=set[tuple[Node, bool]])
+
+
+class Needing:
+    """For every node of a supernet, under which switches the outputs need it."""
+
+    def __init__(self, graph: Graph, name: str) -> None:
+        """Switches are the states of that name. New states need nothing."""
+        whole = replace(graph, updates=(), weights=())
+        self.graph, self.ending = graph, f".{name}"
+        self._found = {node: _Found() for node in whole.nodes}
+        for output in whole.outputs:
+            self._found[output.node].always = True
+        for node in reversed(whole.nodes):
+            self._spread(node)
+
+    def conditional(self) -> dict[str, Needs]:
+        """The weights and states that some members lack, by path, with what needs them."""
+        found = ((w, self._found.get(w.node)) for w in self.graph.weights)
+        needed = {path_of(w): need for w, need in found if need is not None and not need.always}
+        return {path: frozenset(need.sides) for path, need in needed.items() if not path.endswith(self.ending)}
+
+    def taken(self, needs: Needs, switch: Switch) -> Value:
+        """Whether the switches lead to what has these needs, a truth value."""
+        known: dict[Node, Value | None] = {}
+        sides = self._sides(switch)
+        pending = [node for node, _ in needs]
+        while pending:
+            node = pending[-1]
+            found = self._found[node]
+            missing = [] if found.always else [outer for outer, _ in found.sides if outer not in known]
+            pending.extend(missing)
+            if not missing:
+                pending.pop()
+                known[node] = None if found.always else _either(found.sides, known, sides)
+        return _either(needs, known, sides)
+
+    def _spread(self, node: Node) -> None:
+        """What needs a node needs its operands: of a selection only the side that is taken."""
+        found = self._found[node]
+        self._simplify(found)
+        if self._switched(node) is None:
+            for operand in node.operands:
+                _join(self._found[operand.node], found.always, found.sides)
+            return
+        _join(self._found[node.operands[0].node], found.always, found.sides)
+        for operand, side in zip(node.operands[1:], (True, False), strict=True):
+            _join(self._found[operand.node], False, {(node, side)})
+
+    def _simplify(self, found: _Found) -> None:
+        """What both sides of a selection need is needed with it."""
+        pending = [] if found.always else [node for node, side in found.sides if side and (node, False) in found.sides]
+        while pending and not found.always:
+            node = pending.pop()
+            outer = self._found[node]
+            found.sides -= {(node, True), (node, False)}
+            _join(found, outer.always, outer.sides)
+            pending += [n for n, side in outer.sides if (n, not side) in found.sides]
+        if found.always:
+            found.sides = set()
+
+    def _switched(self, node: Node) -> tuple[str, int] | None:
+        """The path of the switch by which a node selects, and the position for its first side."""
+        if node.op.name != "where" or node.operands[0].op.name != "equal":
+            return None
+        state, position = node.operands[0].node.operands
+        if not isinstance(state.op, State) or not state.op.path.endswith(self.ending):
+            return None
+        if not isinstance(position.op, Full) or not isinstance(position.op.value, int):
+            return None
+        return state.op.path, position.op.value
+
+    def _sides(self, switch: Switch) -> Callable[[Node, bool], Value]:
+        def side(node: Node, taken: bool) -> Value:
+            found = self._switched(node)
+            assert found is not None, "needs speak of selections alone"
+            path, position = found
+            value: Value = (build.equal if taken else build.not_equal)(switch(path), position)
+            return value
+
+        return side
+
+
+def _join(found: _Found, always: bool, sides: set[tuple[Node, bool]]) -> None:
+    found.always = found.always or always
+    found.sides |= sides
+
+
+def _either(
+    sides: Needs | set[tuple[Node, bool]], known: dict[Node, Value | None], side: Callable[[Node, bool], Value]
+) -> Value:
+    """Whether a selection is needed (always: None) and its side taken, for one of several."""
+    either: Value | None = None
+    for node, which in sorted(sides, key=lambda each: (each[0].serial, each[1])):
+        outer = known[node]
+        both: Value = side(node, which) if outer is None else build.logical_and(outer, side(node, which))
+        either = both if either is None else build.logical_or(either, both)
+    assert either is not None, "what is needed always is not asked for"
+    return either
