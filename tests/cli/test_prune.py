@@ -43,7 +43,7 @@ def test_what_is_written(cli: Cli, trained: Path) -> None:
     network = architrave.load("small.arch")
     weights = architrave.load_weights("small.safetensors", network)
     assert architrave.compile(network, "numpy")(weights, np.ones((2, 4), np.float32)).shape == (2, 3)
-    assert "head: linear(3)" in Path("small.arch").read_text(encoding="utf-8")
+    assert "hidden: linear(4) -> relu -> head: linear(3)" in Path("small.arch").read_text(encoding="utf-8")
     page = Path("small.html").read_text(encoding="utf-8")
     assert "hidden.weight:0  4/8" in page
     assert not re.findall(r'(?:src|href)="http', page.replace("xlink:href", ""))
