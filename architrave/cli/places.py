@@ -54,15 +54,19 @@ class Places:
         written = output is not None or weights_out is not None
         places = cls.of(output, weights, weights_out) if written else cls(None, False, None, weights)
         places = replace(places, page=None if page is None else Path(page))
-        for path in places.files:
+        places.check_writable()
+        return places
+
+    def check_writable(self) -> None:
+        """Raises E520, E568 for what could not be written in the end."""
+        for path in self.files:
             if not path.absolute().parent.is_dir():
                 folder = printable(str(path.parent))
                 raise error("E520", f"cannot write {printable(str(path))}: there is no folder {folder}")
-        if places.page is not None:
+        if self.page is not None:
             from architrave.record.page import check_page
 
             check_page()
-        return places
 
     @property
     def files(self) -> tuple[Path, ...]:

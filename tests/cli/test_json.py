@@ -37,6 +37,7 @@ REPORTS = {
     "sparsify": "sparsify net.arch --weights net.safetensors --density 0.5 -b numpy --output few.arch",
     "factorize": "factorize net.arch --weights net.safetensors --keep 0.9 -o small.arch --report small.html",
     "prune": "prune net.arch --weights net.safetensors --keep 0.6 -b numpy -o small.arch --report small.html",
+    "search": "search two.arch:B --objective params --objective macs --strategy grid -b numpy -o best.arch",
     "weights init": "weights init net.arch --output net.safetensors",
     "weights inspect": "weights inspect net.safetensors net.arch",
 }

@@ -1,0 +1,67 @@
+"""What members are judged by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from architrave.ir import cost
+from architrave.ir.source import error, nearest
+from architrave.prune.timing import inputs_for, seconds
+from architrave.search import proxies
+from architrave.search.candidate import Candidate
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A number of a member: which way is better, how it is found, and which number of an epoch tells of it early."""
+
+    measure: Callable[[Candidate], float]
+    maximize: bool = False
+    early: str | None = None
+
+
+def latency(candidate: Candidate) -> float:
+    """The seconds of one run on the backend of the search, at the sizes by which costs are counted."""
+    sizes, backend = candidate.scene.sizes, candidate.scene.settings.backend
+    inputs = inputs_for(candidate.graph, sizes, ())
+    return seconds([(candidate.graph, candidate.first)], inputs, backend, lambda done: None)[0]
+
+
+def _learnt(name: str) -> Callable[[Candidate], float]:
+    def measure(candidate: Candidate) -> float:
+        row = candidate.learnt.history[-1]
+        if name not in row:
+            raise error("E968", "accuracy is of classes, and the examples have none", hint="take the objective `loss`")
+        return float(row[name])
+
+    return measure
+
+
+def _cost(name: str) -> Callable[[Candidate], float]:
+    return lambda candidate: candidate.scene.costs.of(candidate.member)[name]
+
+
+OBJECTIVES: Mapping[str, Objective] = {
+    "accuracy": Objective(_learnt("val_accuracy"), maximize=True, early="val_accuracy"),
+    "loss": Objective(_learnt("val_loss"), early="val_loss"),
+    "params": Objective(_cost("params")),
+    "macs": Objective(_cost("macs")),
+    "memory": Objective(lambda candidate: cost.memory(candidate.graph, candidate.scene.costs.sizes).peak),
+    "latency": Objective(latency),
+    "synflow": Objective(proxies.synflow, maximize=True),
+    "grad-norm": Objective(proxies.gradient_norm, maximize=True),
+    "snip": Objective(proxies.snip, maximize=True),
+    "naswot": Objective(proxies.naswot, maximize=True),
+}
+
+
+def objectives(names: Sequence[str]) -> dict[str, Objective]:
+    """Objectives by name. Raises E964 for one that there is not, or none, or one that is named twice."""
+    for name in names:
+        if name not in OBJECTIVES:
+            hint = nearest(name, OBJECTIVES) or f"there are {', '.join(OBJECTIVES)}"
+            raise error("E964", f"there is no objective `{name}`", hint=hint)
+    if not names or len(set(names)) < len(names):
+        raise error("E964", "a search has at least one objective, each named once")
+    return {name: OBJECTIVES[name] for name in names}

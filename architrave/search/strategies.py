@@ -1,0 +1,185 @@
+"""Which member is tried next: by chance, in order, by evolution, or by a policy that learns.
+
+A strategy keeps nothing between two proposals: what it goes by are the trials so far. So a search that was cut off goes
+on as if it had not been, and several processes search together.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+
+from architrave.ir.source import error
+from architrave.search.feasible import Feasible
+from architrave.search.space import Member
+
+TRIES = 100
+"""How often a member that breaks a constraint, or was tried before, is drawn anew."""
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A member that was looked at, and its values, of which more is better; None where the trial failed."""
+
+    member: Member
+    values: tuple[float, ...] | None
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What a strategy goes by: the space, a generator of its own, the place in the search, and what was tried."""
+
+    feasible: Feasible
+    rng: Any
+    slot: int
+    tried: Sequence[Tried]
+
+    @cached_property
+    def known(self) -> set[tuple[tuple[str, str], ...]]:
+        """The members that were tried."""
+        return {key(past.member) for past in self.tried}
+
+    @property
+    def scored(self) -> list[tuple[Member, tuple[float, ...]]]:
+        """The members that have values, with them."""
+        return [(past.member, past.values) for past in self.tried if past.values is not None]
+
+    def fresh(self) -> Member:
+        """A member that keeps the constraints, and which was not tried if one is found quickly. Raises E954."""
+        member = self.feasible.sample(self.rng)
+        for _ in range(TRIES):
+            if key(member) not in self.known:
+                break
+            member = self.feasible.sample(self.rng)
+        return member
+
+
+class Strategy(Protocol):
+    """A way to search."""
+
+    def propose(self, turn: Turn) -> Member:
+        """The member to try. Raises E954 where the space has none."""
+        ...
+
+
+@dataclass(frozen=True)
+class Random:
+    """Members drawn at random, each once while there are others."""
+
+    def propose(self, turn: Turn) -> Member:
+        """A member that was not tried."""
+        return turn.fresh()
+
+
+@dataclass(frozen=True)
+class Grid:
+    """All members by their numbers, those that break a constraint left out."""
+
+    def propose(self, turn: Turn) -> Member:
+        """The member whose turn it is."""
+        return next(itertools.islice(keeping(turn.feasible), turn.slot, None))
+
+
+@dataclass(frozen=True)
+class Evolution:
+    """The best of a few of the youngest members has a child; the oldest goes.
+
+    Real, Aggarwal, Huang and Le, "Regularized Evolution for Image Classifier Architecture Search" (2019). With several
+    objectives that one is best which fewest of the others beat in all. A child differs at one decision; with a chance
+    of `crossover` its decisions first come from two parents.
+    """
+
+    population: int = 20
+    tournament: int = 5
+    crossover: float = 0.0
+
+    def propose(self, turn: Turn) -> Member:
+        """A child, or at first a member drawn at random."""
+        alive = turn.scored[-self.population :]
+        if len(turn.tried) < self.population or not alive:
+            return turn.fresh()
+        space = turn.feasible.costs.space
+        for _ in range(TRIES):
+            member = self._parent(alive, turn.rng)
+            if self.crossover and turn.rng.random() < self.crossover:
+                member = space.cross(member, self._parent(alive, turn.rng), turn.rng)
+            member = space.mutate(member, turn.rng)
+            if key(member) not in turn.known and not turn.feasible.broken(member):
+                return member
+        return turn.fresh()
+
+    def _parent(self, alive: Sequence[tuple[Member, tuple[float, ...]]], rng: Any) -> Member:
+        chosen: list[int] = rng.permutation(len(alive))[: self.tournament].tolist()
+        some = [alive[i] for i in chosen]
+        return min(some, key=lambda one: sum(dominates(other[1], one[1]) for other in some))[0]
+
+
+@dataclass(frozen=True)
+class Reinforce:
+    """A policy with a preference for each label, which learns from the rewards of all trials, in their order.
+
+    Williams, "Simple Statistical Gradient-Following Algorithms for Connectionist Reinforcement Learning" (1992), as
+    Zoph and Le use it in "Neural Architecture Search with Reinforcement Learning" (2017), with a policy whose decisions
+    do not depend on one another. Rewards are counted from their moving average, in units of their deviation.
+    """
+
+    rate: float = 0.3
+    decay: float = 0.9
+
+    def propose(self, turn: Turn) -> Member:
+        """A member drawn from the policy. Raises E967 with several objectives."""
+        policy = self.policy(turn)
+        labels, space = turn.feasible.costs.space.labels, turn.feasible.costs.space
+        for _ in range(TRIES):
+            drawn = {path: labels[path][int(turn.rng.choice(len(p), p=_softmax(p)))] for path, p in policy.items()}
+            member = space.decided(drawn, turn.rng)
+            if not turn.feasible.broken(member):
+                return member
+        return turn.fresh()
+
+    def policy(self, turn: Turn) -> dict[str, Any]:
+        """The preferences of each decision after all trials: the logarithms of odds."""
+        labels = turn.feasible.costs.space.labels
+        policy: dict[str, Any] = {path: np.zeros(len(some)) for path, some in labels.items()}
+        rewards = [_one(values) for _, values in turn.scored]
+        scale = float(np.std(rewards)) if rewards and np.std(rewards) > 0 else 1.0
+        baseline = rewards[0] if rewards else 0.0
+        for (member, _), reward in zip(turn.scored, rewards, strict=True):
+            advantage = (reward - baseline) / scale
+            baseline = self.decay * baseline + (1 - self.decay) * reward
+            for path, label in member.items():
+                taken = np.arange(len(labels[path])) == labels[path].index(label)
+                policy[path] = policy[path] + self.rate * advantage * (taken - _softmax(policy[path]))
+        return policy
+
+
+def dominates(a: Sequence[float], b: Sequence[float]) -> bool:
+    """Whether values are nowhere worse and somewhere better than others."""
+    return all(x >= y for x, y in zip(a, b, strict=True)) and tuple(a) != tuple(b)
+
+
+def key(member: Member) -> tuple[tuple[str, str], ...]:
+    """A member as what sets and dictionaries hold."""
+    return tuple(sorted(member.items()))
+
+
+def keeping(feasible: Feasible) -> Any:
+    """The members that keep all constraints, by their numbers."""
+    return (member for member in feasible.costs.space if not feasible.broken(member))
+
+
+def _one(values: Sequence[float]) -> float:
+    if len(values) != 1:
+        hint = "take `evolution`, `nsga2` or `tpe`, or give one objective"
+        raise error("E967", f"`reinforce` has one reward, and there are {len(values)} objectives", hint=hint)
+    return values[0]
+
+
+def _softmax(logits: Any) -> Any:
+    odds = np.exp(logits - logits.max())
+    return odds / odds.sum()
