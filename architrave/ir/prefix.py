@@ -16,8 +16,8 @@ from architrave.ir.place import Place, marked, moved
 def prefixed(graph: Graph, segment: str, inside: Place | None = None, inputs: Sequence[Value] = ()) -> Graph:
     """The network at `segment` inside another place: all of its places, weights, draws and decisions lie below it.
 
-    The weight `conv.weight` becomes `segment.conv.weight`. `inside` is the place of the larger network, a new one unless
-    given; with `inputs` the network is computed from these, which have the types of its own.
+    The weight `conv.weight` becomes `segment.conv.weight`, below the path of `inside`. That is a place of the larger
+    network, a new one unless given; with `inputs` the network is computed from these, which have the types of its own.
     """
     outer = inside or Place("", graph.place.block if graph.place is not None else None)
     block = graph.place.block if graph.place is not None else None
@@ -27,13 +27,15 @@ def prefixed(graph: Graph, segment: str, inside: Place | None = None, inputs: Se
         fresh = inputs or [placeholder(v.hint or "x", v.type) for v in graph.inputs]
     given: Mapping[Value, Value] = dict(zip(graph.inputs, fresh, strict=True))
 
+    path = f"{outer.path}.{segment}" if outer.path else segment
+
     def there(leaf: object) -> object:
         return dataclasses.replace(leaf, place=moved(leaf.place, places)) if isinstance(leaf, Graph) else leaf
 
     def offered(node: Node, op: Op, operands: tuple[Value, ...]) -> Sequence[Value]:
         if node.outputs[0] in given:
             return (given[node.outputs[0]],)
-        op = with_leaves(_below(segment, op), there)
+        op = with_leaves(_below(path, op), there)
         copy = make(op, operands, dataclasses.replace(node.marks, place=moved(node.place, places)))
         copy.hints.update(node.hints)
         return copy.outputs
