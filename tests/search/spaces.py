@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from architrave.models import find
 from architrave.search.costs import Costs
 from tests.stdlib.small import SMALL
 
-SPACES = ("Brainformer", "NASBench201", "NASNetSpace", "PoolingSpace")
+SPACES = (
+    "AutoFormerT",
+    "BigNAS",
+    "Brainformer",
+    "DARTSSpace",
+    "EfficientNetScaling",
+    "HyTra",
+    "NASBench201",
+    "NASNetSpace",
+    "OFAMobileNetV3",
+    "PoolingSpace",
+    "ProxylessNAS",
+    "SortedNet",
+)
 
 
+@cache
 def costs(name: str) -> Costs:
     """A space in its small configuration, for one example."""
     return Costs(find(name), SMALL[name], {"N": 1})
