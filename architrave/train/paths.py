@@ -4,16 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
+from architrave.ir.arrays import Array
+from architrave.ir.graph import Graph, Value
 from architrave.ir.types import TensorType
-from architrave.passes.search.switched import Switched
 from architrave.train.schedules import Schedule
 from architrave.train.step import Recipe
 from architrave.train.trainer import Trainer
 
 Draw: TypeAlias = Callable[[int], Mapping[str, str]]
 """The member that learns in a step: the label of each decision, by path."""
+
+
+class Paths(Protocol):
+    """A supernet of which one member is there at a time, as its switches say."""
+
+    @property
+    def graph(self) -> Graph:
+        """The network; the switches are states of it."""
+        ...
+
+    def setting(self, member: Mapping[str, str]) -> dict[str, Array]:
+        """The switches of a member, by path."""
+        ...
+
+    def learning(self, weights: Mapping[str, Value]) -> dict[str, Value]:
+        """Whether each weight that some members lack is in the one that is there: see `Recipe.learning`."""
+        ...
 
 
 class PathTrainer(Trainer):
@@ -25,7 +43,7 @@ class PathTrainer(Trainer):
 
     def __init__(
         self,
-        supernet: Switched,
+        supernet: Paths,
         draw: Draw,
         recipe: Recipe,
         schedule: Schedule,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -44,6 +44,22 @@ class Needing:
         found = ((w, self._found.get(w.node)) for w in self.graph.weights)
         needed = {path_of(w): need for w, need in found if need is not None and not need.always}
         return {path: frozenset(need.sides) for path, need in needed.items() if not path.endswith(self.ending)}
+
+    def learning(self, weights: Mapping[str, Value]) -> dict[str, Value]:
+        """Whether each weight that some members lack is in the one that is taken; `weights` hold the switches, too."""
+        found = self.conditional().items()
+        return {path: self.taken(needs, weights.__getitem__) for path, needs in found if path in weights}
+
+    def resting(self) -> Graph:
+        """The graph, in which a state that some members lack changes in the others alone."""
+        learning = self.learning({path_of(w): w for w in self.graph.weights})
+
+        def renewed(state: Value, new: Value) -> Value:
+            taken = learning.get(path_of(state))
+            value: Value = new if taken is None else build.where(taken, new, state)
+            return value
+
+        return replace(self.graph, updates=tuple((state, renewed(state, new)) for state, new in self.graph.updates))
 
     def taken(self, needs: Needs, switch: Switch) -> Value:
         """Whether the switches lead to what has these needs, a truth value."""

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from architrave.ir.choice import choices
 from architrave.ir.graph import Graph, Node, Value
+from architrave.ir.op import Op
 from architrave.ir.ops.control import Choice
 from architrave.ir.ops.leaves import Param, State
 from architrave.ir.place import Place, marked, moved
 from architrave.ir.rewrite import kept
 from architrave.ir.source import error
-from architrave.passes.cleanup.duplicates import Duplicates
-from architrave.passes.journal import Journal
 
 
 @dataclass
@@ -37,7 +37,7 @@ def opened(graph: Graph, mix: Mix) -> Graph:
     for a choice in a loop or in what differs in training.
     """
     new: dict[Value, Value] = {}
-    _copy(graph, new, {}, mix)
+    _Opening(mix).copy(graph, new, {})
     updates = ((new[state], new[value]) for state, value in graph.updates)
     whole = with_weights(
         replace(
@@ -51,7 +51,7 @@ def opened(graph: Graph, mix: Mix) -> Graph:
     if left:
         what = f"the choice `{next(iter(left))}` is made in a loop, or differs in training"
         raise error("E957", what, hint="make it outside of `scan`, `while` and `if training`")
-    return Duplicates().apply(whole, Journal())
+    return whole
 
 
 def with_weights(graph: Graph) -> Graph:
@@ -70,25 +70,30 @@ def with_read_weights(graph: Graph) -> Graph:
     )
 
 
-def _copy(graph: Graph, new: dict[Value, Value], places: dict[Place | None, Place | None], mix: Mix) -> None:
-    for node in graph.nodes:
-        if node.outputs[0] in new:
-            continue
-        operands = tuple(new[v] for v in node.operands)
-        place = moved(node.place, places)
-        match node.op:
-            case Choice():
-                results = _mixed(node.op, operands, node, place, mix)
-            case _:
-                results = kept(node, operands, place)
-        new.update(zip(node.outputs, results, strict=True))
+@dataclass
+class _Opening:
+    mix: Mix
+    made: dict[tuple[Op, tuple[Value, ...]], tuple[Value, ...]] = field(default_factory=dict[Any, Any])
+    """What there is already, by operator and operands."""
 
+    def copy(self, graph: Graph, new: dict[Value, Value], places: dict[Place | None, Place | None]) -> None:
+        """The nodes of a graph; `new` has those of its inputs, and gets the others."""
+        for node in graph.nodes:
+            if node.outputs[0] in new:
+                continue
+            operands = tuple(new[v] for v in node.operands)
+            key = (node.op, operands)
+            if not operands or key not in self.made:
+                self.made[key] = self._copied(node, operands, moved(node.place, places))
+            new.update(zip(node.outputs, self.made[key], strict=True))
 
-def _mixed(choice: Choice, operands: tuple[Value, ...], node: Node, place: Place | None, mix: Mix) -> tuple[Value, ...]:
-    found: list[tuple[Value, ...]] = []
-    for graph in choice.alternatives:
-        inner = dict(zip(graph.inputs, operands, strict=True))
-        _copy(graph, inner, {graph.place: place or graph.place}, mix)
-        found.append(tuple(inner[v] for v in graph.outputs))
-    with marked(place=place, span=node.span):
-        return mix.mix(choice, found)
+    def _copied(self, node: Node, operands: tuple[Value, ...], place: Place | None) -> tuple[Value, ...]:
+        if not isinstance(node.op, Choice):
+            return kept(node, operands, place)
+        found: list[tuple[Value, ...]] = []
+        for graph in node.op.alternatives:
+            inner = dict(zip(graph.inputs, operands, strict=True))
+            self.copy(graph, inner, {graph.place: place or graph.place})
+            found.append(tuple(inner[v] for v in graph.outputs))
+        with marked(place=place, span=node.span):
+            return self.mix.mix(node.op, found)

@@ -7,7 +7,7 @@ change in that step: neither weights, nor what an optimizer remembers of them, n
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from architrave.ir import build
@@ -15,7 +15,6 @@ from architrave.ir.arrays import Array, np
 from architrave.ir.choice import choices, decide
 from architrave.ir.graph import Graph, Value
 from architrave.ir.ops.control import Choice
-from architrave.ir.ops.leaves import path_of
 from architrave.ir.source import error, nearest
 from architrave.passes.search.needs import Needing
 from architrave.passes.search.opening import Mix, opened, with_read_weights
@@ -56,9 +55,7 @@ class Switched:
 
     def learning(self, weights: Mapping[str, Value]) -> dict[str, Value]:
         """Whether each weight that some members lack is in the one that is taken: see `Recipe.learning`."""
-        needing = Needing(self.graph, SWITCH)
-        found = needing.conditional()
-        return {path: needing.taken(needs, weights.__getitem__) for path, needs in found.items() if path in weights}
+        return Needing(self.graph, SWITCH).learning(weights)
 
     def member(self, member: Mapping[str, str]) -> Graph:
         """A member by itself: a plain graph with the weights that it reads. Raises E952."""
@@ -82,17 +79,7 @@ def member_graph(source: Graph, member: Mapping[str, str]) -> Graph:
 def switched(source: Graph) -> Switched:
     """The supernet of a graph that keeps its choices. Raises E957, see `opened`."""
     graph = opened(source, _Switching())
-    switches = {path_of(w): w for w in graph.weights}
-    needing = Needing(graph, SWITCH)
-    needs = needing.conditional()
-
-    def renewed(state: Value, new: Value) -> Value:
-        found = needs.get(path_of(state))
-        value: Value = new if found is None else build.where(needing.taken(found, switches.__getitem__), new, state)
-        return value
-
-    updates = tuple((state, renewed(state, new)) for state, new in graph.updates)
-    return Switched(source, replace(graph, updates=updates))
+    return Switched(source, Needing(graph, SWITCH).resting())
 
 
 @dataclass
