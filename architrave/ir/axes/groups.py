@@ -71,7 +71,7 @@ class Group:
 
     @property
     def name(self) -> str:
-        """Where it is found first: `fc1.weight:0` for axis 0, `qkv.weight:0.1` for the second of what that is made of."""
+        """Where it is found first: `fc1.weight:0` for axis 0, `qkv.weight:0.1` for the second part of one."""
         first = next((m for m in self.members if m.axis == 0), self.members[0])
         made_of = list(dict.fromkeys(leaves(first.along)))
         part = f".{made_of.index(self.axis)}" if len(made_of) > 1 else ""
