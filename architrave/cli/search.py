@@ -79,14 +79,14 @@ def command(name: str, as_json: bool, **options: Any) -> int:
     places.check(settings.model.partition(":")[0], settings.data)
     if folder is not None and not Path(folder).absolute().parent.is_dir():
         raise error("E520", f"cannot write {folder}: there is no folder {Path(folder).parent}")
-    found = Search.of(settings)
-    with Board(found, quiet=as_json) as board:
-        _run(found, engine, workers, board)
-    written = _write(found, places, folder)
-    if as_json:
-        print_json("search", True, {**facts(found), "files": written})
-        return 0
-    show_found(found)
+    with Search.of(settings) as found:
+        with Board(found, quiet=as_json) as board:
+            _run(found, engine, workers, board)
+        written = _write(found, places, folder)
+        if as_json:
+            print_json("search", True, {**facts(found), "files": written})
+            return 0
+        show_found(found)
     for path in written:
         click.echo(f"wrote {path}", err=True)
     return 0

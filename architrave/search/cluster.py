@@ -44,7 +44,8 @@ def work(settings: Settings, folder: str) -> None:
     """What a worker does: trials, until there are none. Names of files are as they were in `folder`."""
     with contextlib.suppress(OSError):
         os.chdir(folder)
-    Worker(Search.of(settings)).run()
+    with Search.of(settings) as search:
+        Worker(search).run()
 
 
 def _supervise(ray: Any, search: Search, workers: int, told: Callable[[], object]) -> None:

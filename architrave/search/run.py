@@ -25,7 +25,7 @@ from architrave.search.sampler import decide
 from architrave.search.settings import Settings
 from architrave.search.slots import Slots, is_settled
 from architrave.search.space import Member
-from architrave.search.storage import check_there, guarded, opened
+from architrave.search.storage import check_there, close, guarded, opened
 from architrave.search.strategies import keeping
 from architrave.search.study import Result, front, opened_study, result
 
@@ -37,7 +37,12 @@ PAUSE = 0.5
 
 @dataclass(frozen=True)
 class Search:
-    """A search that is open: its members, its objectives, and its trials in their storage."""
+    """A search that is open: its members, its objectives, and its trials in their storage.
+
+    with Search.of(Settings("net.arch", data="digits", storage="sqlite:///found.db")) as search:
+        Worker(search).run()
+        best = search.front()
+    """
 
     settings: Settings
     scene: Scene
@@ -55,8 +60,18 @@ class Search:
         if settings.strategy == "grid":
             trials = sum(1 for _ in islice(keeping(feasible), trials))
         storage = opened(settings.storage)
-        study = opened_study(scene, feasible, storage)
+        try:
+            study = opened_study(scene, feasible, storage)
+        except BaseException:
+            close(storage)
+            raise
         return cls(settings, scene, feasible, Slots(study, storage, trials), wanted)
+
+    def __enter__(self) -> Search:
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        close(self.slots.storage)
 
     @property
     def study(self) -> Study:
@@ -166,13 +181,6 @@ class Worker:
 
         candidate = Candidate(self.search.scene, member, learnt)
         return {name: float(o.measure(candidate)) for name, o in self.search.objectives.items()}
-
-
-def search(settings: Settings, told: Callable[[], object] = lambda: None) -> Search:
-    """Search in this process until all trials are done."""
-    found = Search.of(settings)
-    Worker(found, told).run()
-    return found
 
 
 @contextlib.contextmanager

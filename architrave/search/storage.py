@@ -49,6 +49,14 @@ def opened(name: str | None) -> Any:
     raise error("E963", f"{printable(name)} is no storage", hint=hint)
 
 
+def close(storage: Any) -> None:
+    """Let go of a storage's connections."""
+    engine = getattr(storage, "engine", None)
+    if engine is not None:
+        storage.scoped_session.remove()
+        engine.dispose()
+
+
 @contextlib.contextmanager
 def guarded(name: str | None) -> Generator[None]:
     """What a storage raises, as errors that say what is wrong with it. Raises E961, E962."""
