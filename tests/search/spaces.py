@@ -15,6 +15,7 @@ SPACES = (
     "DARTSSpace",
     "EfficientNetScaling",
     "HyTra",
+    "NASBench101",
     "NASBench201",
     "NASNetSpace",
     "OFAMobileNetV3",

@@ -36,6 +36,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "MobileOneS0": {"classes": 5, "depths": [1, 2], "widths": [8, 12], "branches": 2, "size": 32},
     "MobileNetV1": {"classes": 5, "width": 0.25, "stages": [(64, 1, 1), (128, 2, 2)], "size": 32},
     "MobileNetV2": {"classes": 5, "width": 0.25, "stages": [(1, 16, 1, 1), (6, 24, 2, 2)], "size": 32},
+    "NASBench101": {"classes": 5, "vertices": 4, "width": 4, "depth": 1, "size": 8},
     "NASBench201": {"classes": 5, "width": 4, "depth": 1, "size": 8},
     "NASNetALarge": {"classes": 5, "depth": 0, "stem": 4, "width": 8, "drop_path": 0.0, "size": 33},
     "NASNetAMobile": {"classes": 5, "depth": 1, "stem": 4, "width": 4, "size": 33},
