@@ -74,7 +74,7 @@ class Slices:
         """Where the weights of a member, by path, stand in those of the largest. Raises E975 for what is no slice."""
         key = tuple(member.items())
         if key not in self._places:
-            self._places[key] = {path: self._within(path, axes) for path, axes in self._pairs(member)}
+            self._places[key] = {path: self._within(path, axes) for path, axes in self._axes_of(member).items()}
         self._places.move_to_end(key)
         while len(self._places) > REMEMBERED:
             self._places.popitem(last=False)
@@ -137,7 +137,7 @@ class Slices:
         found: dict[Axis, Coordinates] = {}
         self.places(member)
         known = {path_of(w): large.scope.axes[w] for w in large.graph.weights}
-        for path, axes in self._pairs(member):
+        for path, axes in self._axes_of(member).items():
             for ours, theirs in zip(known[path], axes, strict=True):
                 chosen = within(ours, theirs) or {}
                 for axis in leaves(ours):
@@ -151,12 +151,10 @@ class Slices:
 
     @cached_property
     def _axes(self) -> dict[str, Axes]:
-        axes = groups(self.graph).scope.axes
-        return {path_of(w): axes[w] for w in self.graph.weights}
+        return axes_by_path(self.graph)
 
-    def _pairs(self, member: Member) -> Iterable[tuple[str, Axes]]:
-        found = groups(self.network(member))
-        return ((path_of(w), found.scope.axes[w]) for w in found.graph.weights)
+    def _axes_of(self, member: Member) -> dict[str, Axes]:
+        return axes_by_path(self.network(member))
 
     def _within(self, path: str, axes: Axes) -> Places:
         name = self.graph.name
@@ -180,6 +178,12 @@ class Slices:
         for path, value in values.items():
             put(found[path], np.ix_(*places[path]), value)
         return found
+
+
+def axes_by_path(graph: Graph) -> dict[str, Axes]:
+    """The axes of each weight of a network."""
+    axes = groups(graph).scope.axes
+    return {path_of(w): axes[w] for w in graph.weights}
 
 
 def extreme(costs: Costs, end: Callable[..., str]) -> dict[str, str]:
