@@ -9,8 +9,8 @@ from typing import Any
 from architrave.dsl.elaborate.function import elaborate_function
 from architrave.dsl.elaborate.values import Fn
 from architrave.dsl.modules import load_file, load_standard
-from architrave.ir.build import cast, input
-from architrave.ir.graph import Graph
+from architrave.ir.build import cast, input, mean
+from architrave.ir.graph import Graph, Value
 from architrave.ir.rewrite import inline
 from architrave.ir.source import error, nearest
 from architrave.ir.types import DType, TensorType
@@ -53,11 +53,38 @@ class Objective:
             return _checked(network, network)
         if target is None:
             raise error("E542", f"the loss `{self.loss}` needs a target", hint="give the type of the targets")
-        output = network.outputs[0]
-        found = elaborate_function(_function(self.loss), [output.type, target], self.arguments)
         given = input("target", target)
-        attached = replace(network, inputs=(*network.inputs, given), outputs=inline(found, (output, given)))
-        return _checked(attached, network)
+        found = self.losses(network.outputs[0], given)
+        return _checked(replace(network, inputs=(*network.inputs, given), outputs=found), network)
+
+    def losses(self, output: Value, target: Value, **arguments: Any) -> tuple[Value, ...]:
+        """What the fn gives, for static arguments beside its own. Raises E542."""
+        found = elaborate_function(_function(self.loss), [output.type, target.type], {**self.arguments, **arguments})
+        return inline(found, (output, target))
+
+
+@dataclass(frozen=True)
+class Weighted(Objective):
+    """A loss that is the mean over examples, each times a number: one more input behind the target, `weight: [N]`.
+
+    The fn must be able to give the loss of each example, with `reduction="none"`.
+    """
+
+    def attached(self, network: Graph, target: TensorType | None = None) -> Graph:
+        """The network with `target` and `weight` as its last inputs. Raises E542, E543."""
+        if not self.loss or target is None:
+            raise error("E542", "examples are weighed by a loss of their targets", hint="name a loss, and give targets")
+        given = input("target", target)
+        (losses,) = self.losses(network.outputs[0], given, reduction="none")
+        weight = input("weight", TensorType(losses.dtype, losses.shape))
+        return _checked(
+            replace(network, inputs=(*network.inputs, given, weight), outputs=(mean(weight * losses),)), network
+        )
+
+    @property
+    def judge(self) -> Objective:
+        """The loss as it is, of examples that count alike."""
+        return Objective(self.loss, self.arguments)
 
 
 def _checked(graph: Graph, network: Graph) -> Graph:

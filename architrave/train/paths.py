@@ -53,13 +53,22 @@ class PathTrainer(Trainer):
         dtype: str = "float32",
         seed: int = 0,
         weights: Mapping[str, Any] | None = None,
+        gradients: bool = False,
     ) -> None:
         """Start from weights of the supernet, with or without switches. Raises what a `Trainer` does."""
         self.supernet, self.draw = supernet, draw
         started = None if weights is None else {**weights, **supernet.setting({})}
         recipe = replace(recipe, learning=supernet.learning)
         super().__init__(
-            supernet.graph, recipe, schedule, target, backend=backend, dtype=dtype, seed=seed, weights=started
+            supernet.graph,
+            recipe,
+            schedule,
+            target,
+            backend=backend,
+            dtype=dtype,
+            seed=seed,
+            weights=started,
+            gradients=gradients,
         )
 
     def train(self, *arrays: Any) -> float:

@@ -14,13 +14,14 @@ from architrave.ir.arrays import Array
 from architrave.ir.bind import sizes_of
 from architrave.ir.graph import Graph
 from architrave.ir.initializers import init
+from architrave.ir.mode import specialize
 from architrave.ir.ops.leaves import path_of
 from architrave.ir.source import error
 from architrave.ir.types import TensorType
 from architrave.train.diagnosis import not_finite
 from architrave.train.evaluation import Evaluation
 from architrave.train.schedules import Schedule
-from architrave.train.step import Recipe, step_graph
+from architrave.train.step import Recipe, learning, step_graph
 from architrave.weights import fit
 
 
@@ -46,10 +47,12 @@ class Trainer:
         dtype: str = "float32",
         seed: int = 0,
         weights: Mapping[str, Any] | None = None,
+        gradients: bool = False,
     ) -> None:
         """Start from `weights`, or from the network's first ones for the seed.
 
-        `target` is the type of the targets, which the loss gets. Raises E400, E502 to E505 and what `step_graph` does.
+        `target` is the type of the targets, which the loss gets. With `gradients` those of the last batch are kept.
+        Raises E400, E502 to E505 and what `step_graph` does.
         """
         self.network = network
         self.recipe = recipe
@@ -59,7 +62,9 @@ class Trainer:
         self.seed = seed
         self.steps = 0
         """The batches that the network has seen."""
-        self.graph = step_graph(network, recipe, target)
+        self.graph = step_graph(network, recipe, target, gradients)
+        self.gradients: dict[str, Array] = {}
+        """Of the last batch, by the path of the weight, before clipping; empty unless they are kept."""
         self.program: Program = compile(self.graph, backend)
         self._dtype = np.dtype(dtype)
         self._held = init(self.graph, seed, dtype)
@@ -90,6 +95,8 @@ class Trainer:
         if not outputs[1]:
             raise not_finite(self.graph, self.steps + 1, loss, converted, self.states(), self.seed)
         self.steps += 1
+        if len(outputs) > 2:
+            self.gradients = dict(zip(self._learning, outputs[2:], strict=True))
         return loss
 
     def weights(self) -> dict[str, Array]:
@@ -122,6 +129,10 @@ class Trainer:
     def evaluation(self) -> Evaluation:
         """The network in inference mode, with the loss."""
         return Evaluation(self.network, self.recipe.objective.judge, self.target, self.backend)
+
+    @cached_property
+    def _learning(self) -> tuple[str, ...]:
+        return tuple(learning(specialize(self.network, training=True), self.recipe))
 
     def _started(self, given: Sequence[Array]) -> Session:
         if self._session is None:

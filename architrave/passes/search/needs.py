@@ -50,6 +50,16 @@ class Needing:
         found = self.conditional().items()
         return {path: self.taken(needs, weights.__getitem__) for path, needs in found if path in weights}
 
+    def alternatives(self) -> dict[str, tuple[str, int]]:
+        """For each weight that one alternative of one decision alone needs, the path of the switch and its position."""
+        found: dict[str, tuple[str, int]] = {}
+        for path, needs in self.conditional().items():
+            ends = {self._alternative(node, side) for node, side in needs}
+            end = ends.pop()
+            if end is not None and not ends:
+                found[path] = end
+        return found
+
     def resting(self) -> Graph:
         """The graph, in which a state that some members lack changes in the others alone."""
         learning = self.learning({path_of(w): w for w in self.graph.weights})
@@ -110,6 +120,15 @@ class Needing:
         if not isinstance(position.op, Full) or not isinstance(position.op.value, int):
             return None
         return state.op.path, position.op.value
+
+    def _alternative(self, node: Node, side: bool) -> tuple[str, int] | None:
+        """Where a switch stands for one side of a selection; None where that may be in several places."""
+        found = self._switched(node)
+        assert found is not None, "needs speak of selections alone"
+        path, position = found
+        if side:
+            return found
+        return (path, 0) if position == 1 else None
 
     def _sides(self, switch: Switch) -> Callable[[Node, bool], Value]:
         def side(node: Node, taken: bool) -> Value:
