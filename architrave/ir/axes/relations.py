@@ -40,9 +40,9 @@ class Scope:
     """
 
     graph: Graph
-    axes: dict[Value, Axes] = field(default_factory=dict)
-    vanishing: set[Value] = field(default_factory=set)
-    inner: dict[Node, tuple[Scope, ...]] = field(default_factory=dict)
+    axes: dict[Value, Axes] = field(default_factory=dict[Value, Axes])
+    vanishing: set[Value] = field(default_factory=set[Value])
+    inner: dict[Node, tuple[Scope, ...]] = field(default_factory=dict[Node, "tuple[Scope, ...]"])
 
 
 class Relations:

@@ -71,7 +71,7 @@ class Matmul(Op):
         return results[0].size * operands[0].shape[-1]
 
     def relate(self, relations: Relations, a: Axes, b: Axes) -> Related:
-        inner = b[-2] if len(b) > 1 else b[-1]
+        inner = b[max(len(b) - 2, 0)]
         relations.same(a[-1], inner)
         relations.summed(inner, 0, 1)
         lead = relations.broadcast(a[:-2], b[:-2])
