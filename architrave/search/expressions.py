@@ -24,14 +24,18 @@ class Kind:
 class Expressions:
     """Every expression by its number: what it is, and the numbers of its operands, which are lower.
 
-    The first ones are leaves, whose colours are given. Hashes of tuples of integers are the same in every process.
+    The first ones are leaves, whose colours are given, and the first of these inputs, whose colours no other has.
+    Hashes of tuples of integers are the same in every process.
     """
 
-    def __init__(self, leaves: Sequence[int]) -> None:
+    def __init__(self, leaves: Sequence[int], inputs: int = 0) -> None:
         self.leaves = len(leaves)
+        self.inputs = inputs
         self.colours = [*leaves]
         """What each is made of."""
         self._made: list[tuple[Kind, tuple[int, ...]]] = []
+        self._leaves: list[int] = []
+        """Operands that are leaves, as often as they are."""
         self._numbers: dict[tuple[int, ...], int] = {}
 
     def number(self, kind: Kind, operands: Sequence[int]) -> int:
@@ -42,11 +46,13 @@ class Expressions:
         found = self._numbers.get(key)
         if found is not None:
             return found
-        colours = [self.colours[operand] for operand in operands]
+        every = self.colours
+        colours = [every[operand] for operand in operands]
         if kind.unordered:
             colours.sort()
-        found = self._numbers[key] = len(self.colours)
-        self.colours.append(hash((kind.colour, *colours)))
+        self._leaves += [operand for operand in operands if operand < self.leaves]
+        found = self._numbers[key] = len(every)
+        every.append(hash((kind.colour, *colours)))
         self._made.append((kind, key[1:]))
         return found
 
@@ -66,7 +72,16 @@ class Expressions:
 
     def digest(self, outputs: Sequence[int]) -> bytes:
         """16 bytes that say what a network with these outputs is."""
-        return digest(*(self.colours[output] for output in outputs), *sorted(self.uses(outputs).values()))
+        made_of = [self.colours[output] for output in outputs]
+        if self._plain():
+            return digest(*made_of)
+        return digest(*made_of, hash(tuple(sorted(self.uses(outputs).values()))))
+
+    def _plain(self) -> bool:
+        """Whether colours tell all expressions apart, and with them the weights, of which each has one use."""
+        made = self.colours[self.leaves :]
+        weights = [leaf for leaf in self._leaves if leaf >= self.inputs]
+        return len({*made}) == len(made) and len({*weights}) == len(weights)
 
     def _flattened(self, kind: Kind, operands: Sequence[int]) -> list[int]:
         """The operands, those of operands of the same kind in their place."""

@@ -28,11 +28,6 @@ class Step:
     results: tuple[Kind, ...]
     """What tells apart the results, where there are several."""
 
-    def results_of(self, at: list[int], into: Expressions) -> list[int]:
-        """The expressions of its results, of those that are in the slots."""
-        whole = into.number(self.kind, [at[slot] for slot in self.operands])
-        return [into.number(result, (whole,)) for result in self.results] or [whole]
-
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Decision:
@@ -86,9 +81,13 @@ class Steps:
         for step in self.steps:
             if isinstance(step, Decision):
                 found = step.steps[member[step.path]].run([at[slot] for slot in step.operands], member, into)
-            else:
-                found = (step if isinstance(step, Step) else step.step(member)).results_of(at, into)
-            at[step.first : step.first + len(found)] = found
+                at[step.first : step.first + len(found)] = found
+                continue
+            now = step if isinstance(step, Step) else step.step(member)
+            whole = into.number(now.kind, [at[slot] for slot in now.operands])
+            at[now.first] = whole
+            for i, result in enumerate(now.results):
+                at[now.first + i] = into.number(result, (whole,))
         return [at[slot] for slot in self.outputs]
 
 
@@ -97,11 +96,12 @@ class Plan:
     """A whole graph: the colours of its inputs and weights, and its steps, which begin with these."""
 
     leaves: tuple[int, ...]
+    inputs: int
     steps: Steps
 
     def digest(self, member: Member) -> bytes:
         """What a member is up to isomorphism, in 16 bytes."""
-        expressions = Expressions(self.leaves)
+        expressions = Expressions(self.leaves, self.inputs)
         outputs = self.steps.run([*range(len(self.leaves))], member, expressions)
         return expressions.digest(outputs)
 
@@ -111,7 +111,7 @@ def planned(graph: Graph, unordered: frozenset[str]) -> Plan:
     rules = {old: _rule(old, new) for old, new in graph.updates}
     inputs = [number_of("input", i, str(v.type)) for i, v in enumerate(graph.inputs)]
     weights = [_leaf(weight, rules.get(weight, 0)) for weight in graph.weights]
-    return Plan((*inputs, *weights), _steps(graph, (*graph.inputs, *graph.weights), unordered))
+    return Plan((*inputs, *weights), len(inputs), _steps(graph, (*graph.inputs, *graph.weights), unordered))
 
 
 def _steps(graph: Graph, given: tuple[Value, ...], unordered: frozenset[str]) -> Steps:
