@@ -56,7 +56,7 @@ class Scene:
         """To train on, and to judge by: the same where none are held out. Raises E968 where there are none."""
         if self.settings.data is None:
             hint = "give data, as for training: digits, an .npz file"
-            raise error("E968", "what is to be found takes examples, and there are none", hint=hint)
+            raise error("E968", "an objective takes examples, and there are none", hint=hint)
         train, held = open_data(self.settings.data, self._first, self.settings.held_out)
         return train, held or train
 

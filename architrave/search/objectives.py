@@ -14,10 +14,14 @@ from architrave.search.candidate import Candidate
 
 @dataclass(frozen=True)
 class Objective:
-    """A number of a member: which way is better, how it is found, and which number of an epoch tells of it early."""
+    """A number of a member: how it is found, and which way is better.
+
+    `examples` says whether it needs any, `early` which number of an epoch tells of it before the last.
+    """
 
     measure: Callable[[Candidate], float]
     maximize: bool = False
+    examples: bool = False
     early: str | None = None
 
 
@@ -43,16 +47,16 @@ def _cost(name: str) -> Callable[[Candidate], float]:
 
 
 OBJECTIVES: Mapping[str, Objective] = {
-    "accuracy": Objective(_learnt("val_accuracy"), maximize=True, early="val_accuracy"),
-    "loss": Objective(_learnt("val_loss"), early="val_loss"),
+    "accuracy": Objective(_learnt("val_accuracy"), maximize=True, examples=True, early="val_accuracy"),
+    "loss": Objective(_learnt("val_loss"), examples=True, early="val_loss"),
     "params": Objective(_cost("params")),
     "macs": Objective(_cost("macs")),
     "memory": Objective(lambda candidate: cost.memory(candidate.graph, candidate.scene.costs.sizes).peak),
     "latency": Objective(latency),
     "synflow": Objective(proxies.synflow, maximize=True),
-    "grad-norm": Objective(proxies.gradient_norm, maximize=True),
-    "snip": Objective(proxies.snip, maximize=True),
-    "naswot": Objective(proxies.naswot, maximize=True),
+    "grad-norm": Objective(proxies.gradient_norm, maximize=True, examples=True),
+    "snip": Objective(proxies.snip, maximize=True, examples=True),
+    "naswot": Objective(proxies.naswot, maximize=True, examples=True),
 }
 
 

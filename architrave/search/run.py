@@ -55,6 +55,9 @@ class Search:
         """Begin a search, or go on with it. Raises what the model, the objectives and the storage do."""
         scene = Scene(settings)
         wanted = objectives(settings.objectives)
+        if any(objective.examples for objective in wanted.values()):
+            # What is wrong with them is said before anything begins.
+            _ = scene.examples
         feasible = Feasible(scene.costs, lambda member: latency(Candidate(scene, member)))
         trials = settings.trials
         if settings.strategy == "grid":
