@@ -70,8 +70,12 @@ def _checked(selection: Selection) -> Checked:
     try:
         named = selection.named
         for model in named.models:
-            built = replace(named, model=model).elaborate(selection.arguments, selection.decisions)
+            one = replace(named, model=model)
+            built = one.elaborate(selection.arguments, selection.decisions)
             result.graphs.append(built.graph)
+            if built.choices:
+                # The alternatives that are not taken must have types that fit, too.
+                one.elaborate(selection.arguments, selection.decisions, keep_choices=True)
         as_declared = not selection.arguments and not selection.decisions
         known = dict(zip(named.models, result.graphs, strict=True)) if as_declared else {}
         result.outcomes += check(named.module, named.model, known)

@@ -1,0 +1,43 @@
+"""What is wrong with a search space is said before anything is searched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.cli.conftest import Cli
+
+MIXED = """from std.linear import linear
+
+model Mixed()(x: [N, 4]) = x -> choice layer { same: linear(4), wider: linear(5) }
+"""
+NUMBERS = """from std.linear import linear
+
+model Numbers()(x: [N, 4]) -> [N, 4] {
+    width = choice width { four: 4, five: 5 }
+    return x + (x -> linear(width))
+}
+"""
+
+
+def test_check_compares_alternatives_that_are_not_taken(cli: Cli) -> None:
+    Path("mixed.arch").write_text(MIXED)
+    found = cli("check", "mixed.arch")
+    assert found.code == 2
+    assert "alternatives `same` and `wider` give different types: ([N, 4]) and ([N, 5])" in found.err
+    assert "mixed.arch:3" in found.err
+
+
+def test_show_choices_tries_every_number(cli: Cli) -> None:
+    Path("numbers.arch").write_text(NUMBERS)
+    assert cli("check", "numbers.arch").code == 0
+    found = cli("show", "numbers.arch", "--choices")
+    assert found.code == 2
+    assert "error[E956]: `Numbers` cannot be built where `width` is `five`" in found.err
+    assert "numbers.arch:5" in found.err
+
+
+def test_choices_of_a_standard_space(cli: Cli) -> None:
+    found = cli("show", "nasbench201", "--choices")
+    assert found.code == 0
+    assert "15,625" in found.out
+    assert "[none]  skip  conv1x1  conv3x3  pool" in found.out
