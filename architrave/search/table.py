@@ -7,6 +7,7 @@ contraction counts where the labels are taken in which it stands.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -36,7 +37,7 @@ class Table:
     def cost(self, quantity: str, member: Member) -> int:
         """Trainable numbers (`params`), numbers in states (`state`) or multiply-adds (`macs`) of a member."""
         found = self.terms[quantity].items()
-        return sum(amount for when, amount in found if any(_taken(labels, member) for labels in when))
+        return sum(amount for when, amount in found if any(taken(labels, member) for labels in when))
 
     def costs(self, member: Member) -> dict[str, int]:
         """Every quantity."""
@@ -48,7 +49,7 @@ def table(graph: Graph, sizes: Sizes | None = None) -> Table:
     found = Table()
     # New states are computed for every alternative, beside the choice: what a member has is what its outputs need.
     whole = replace(graph, updates=())
-    _Count(found.terms["macs"], sizes or {}).inputs(whole, 1, {ALWAYS}, ())
+    found.terms["macs"] = terms(graph, multiply_adds, sizes)
     # A weight counts where it is declared, even if what it is used for is not needed.
     uses = _Count(None, {}).inputs(whole, 1, {ALWAYS}, graph.weights)
     for weight, when in zip(graph.weights, uses, strict=True):
@@ -58,15 +59,28 @@ def table(graph: Graph, sizes: Sizes | None = None) -> Table:
     return found
 
 
+def multiply_adds(node: Node) -> Size:
+    """Those of one node."""
+    return node.op.multiply_adds([v.type for v in node.operands], node.types)
+
+
+def terms(graph: Graph, amount: Callable[[Node], Size], sizes: Sizes | None = None) -> Terms:
+    """What the nodes come to that a member needs, as `amount` says of each. Raises E330 where sizes are missing."""
+    found: Terms = {}
+    _Count(found, sizes or {}, amount).inputs(replace(graph, updates=()), 1, {ALWAYS}, ())
+    return found
+
+
 @dataclass(frozen=True)
 class _Count:
-    """Counts multiply-adds under the labels with which what they give is needed. It recurses as deep as graphs nest.
+    """Counts nodes under the labels with which what they give is needed. It recurses as deep as graphs nest.
 
     Without anywhere to count them, everything counts as needed with the labels with which it is there.
     """
 
     found: Terms | None
     sizes: Sizes
+    amount: Callable[[Node], Size] = multiply_adds
 
     def inputs(self, graph: Graph, times: Size, when: set[Labels], given: tuple[Value, ...]) -> list[set[Labels]]:
         """For each of the given leaves, with which labels it is needed, where the outputs are with `when`."""
@@ -90,8 +104,7 @@ class _Count:
             for graph in subgraphs(node.op):
                 self.inputs(graph, times * often.get(id(graph), 0), when, ())
         elif self.found is not None:
-            amount = times * node.op.multiply_adds([v.type for v in node.operands], node.types)
-            _add(self.found, when, substitute(amount, self.sizes))
+            _add(self.found, when, substitute(times * self.amount(node), self.sizes))
         return [when] * len(node.operands)
 
     def _alternatives(self, op: Choice, times: Size, when: set[Labels]) -> list[set[Labels]]:
@@ -120,7 +133,8 @@ def _without(found: set[Labels], op: Choice, when: set[Labels]) -> set[Labels]:
     return found
 
 
-def _taken(labels: Labels, member: Member) -> bool:
+def taken(labels: Labels, member: Member) -> bool:
+    """Whether a member takes all of the labels."""
     return all(member.get(path) == label for path, label in labels)
 
 
