@@ -12,11 +12,14 @@ algorithm fails.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
+from architrave.dsl.elaborate.core import Labels
 from architrave.ir.graph import Graph
-from architrave.search.costs import Costs
+from architrave.search.costs import KEPT, Costs
 from architrave.search.plan import Plan, planned
 from architrave.search.space import Member
 
@@ -34,15 +37,17 @@ class Canonical:
 
     costs: Costs
     commutative: frozenset[str] = COMMUTATIVE
-    _plans: dict[int, Plan] = field(default_factory=dict[int, Plan])
+    _plans: OrderedDict[Labels, Plan] = field(default_factory=OrderedDict[Any, Any])
 
     def hash(self, member: Member) -> str:
         """32 hexadecimal digits. Raises E952 for what is no member."""
         self.costs.space.check(member)
-        graph = self.costs.graph(member)
-        if id(graph) not in self._plans:
-            self._plans[id(graph)] = planned(graph, self.commutative)
-        return self._plans[id(graph)].digest(member).hex()
+        numbers = self.costs.numbers(member)
+        plan = self._plans.pop(numbers, None) or planned(self.costs.graph(member), self.commutative)
+        self._plans[numbers] = plan
+        if len(self._plans) > KEPT:
+            self._plans.popitem(last=False)
+        return plan.digest(member).hex()
 
     def unique(self, members: Iterable[Member]) -> dict[str, Member]:
         """The first of the members with each hash."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,6 +10,7 @@ from typing import Any, TypeAlias
 
 from architrave.dsl.elaborate.constraints import Constraint
 from architrave.dsl.elaborate.core import Labels
+from architrave.dsl.elaborate.model import Elaborated
 from architrave.dsl.space import STATIC, Domain, built
 from architrave.ir.cost import Sizes
 from architrave.ir.graph import Graph
@@ -19,6 +21,8 @@ from architrave.search.table import Table, Terms, table
 
 GRAPHS = 4_096
 """How many graphs are built to find the range of a cost."""
+KEPT = 64
+"""How many of them are kept."""
 
 Range: TypeAlias = tuple[int, int]
 """The least and the most."""
@@ -28,7 +32,6 @@ Range: TypeAlias = tuple[int, int]
 class _Known:
     """What is known of all members that share their choices of numbers."""
 
-    graph: Graph
     table: Table
     constraints: tuple[Constraint, ...]
 
@@ -45,6 +48,7 @@ class Costs:
     arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
     sizes: Sizes = field(default_factory=dict[str, Any])
     _known: dict[Labels, _Known] = field(default_factory=dict[Any, Any])
+    _built: OrderedDict[Labels, Elaborated] = field(default_factory=OrderedDict[Any, Any])
 
     @cached_property
     def space(self) -> Space:
@@ -75,11 +79,18 @@ class Costs:
         E953 where they are too many.
         """
         for fixed in [*self._assignments()]:
-            built(self.named.type(), self.arguments, self._taken(fixed))
+            built(self.named.type(), self.arguments, dict(self.numbers(fixed)))
 
     def graph(self, member: Member) -> Graph:
-        """The graph that keeps the other choices, of all members that share the choices of numbers of one."""
-        return self._of(member).graph
+        """The graph that keeps the other choices, of all members that share the choices of numbers of one.
+
+        It is the same object for as long as few others are asked for.
+        """
+        return self._elaborated(self.numbers(member)).graph
+
+    def numbers(self, member: Member) -> Labels:
+        """The choices of numbers of a member."""
+        return tuple((path, member[path]) for path in self.static if path in member)
 
     def member_graph(self, member: Member) -> Graph:
         """The graph of a member, as if there were no choices. Raises E952."""
@@ -95,14 +106,18 @@ class Costs:
         return min(low for low, _ in found), max(high for _, high in found)
 
     def _of(self, member: Member) -> _Known:
-        key = tuple(self._taken(member).items())
-        if key not in self._known:
-            found = built(self.named.type(), self.arguments, dict(key))
-            self._known[key] = _Known(found.graph, table(found.graph, self.sizes), found.constraints)
-        return self._known[key]
+        numbers = self.numbers(member)
+        if numbers not in self._known:
+            found = self._elaborated(numbers)
+            self._known[numbers] = _Known(table(found.graph, self.sizes), found.constraints)
+        return self._known[numbers]
 
-    def _taken(self, member: Member) -> dict[str, str]:
-        return {path: member[path] for path in self.static if path in member}
+    def _elaborated(self, numbers: Labels) -> Elaborated:
+        found = self._built.pop(numbers, None) or built(self.named.type(), self.arguments, dict(numbers))
+        self._built[numbers] = found
+        if len(self._built) > KEPT:
+            self._built.popitem(last=False)
+        return found
 
     def _extent(self, domains: Domains, fixed: Member, quantity: str) -> Range:
         terms = self.table(fixed).terms[quantity]
