@@ -85,8 +85,8 @@ def test_jax_gives_the_same_bytes_uncompiled(name: str) -> None:
     assert [y.tobytes() for y in found] == [y.tobytes() for y in compiled]
 
 
-# PyTorch's own compiler imports what PyTorch no longer wants to be used. It takes minutes for one transformer block: its
-# integer softmax and norms become kernels of thousands of operations.
+# PyTorch's own compiler imports what PyTorch no longer wants to be used. It takes minutes for one transformer block,
+# whose integer softmax and norms become kernels of thousands of operations.
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script_method:DeprecationWarning")
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["ResNet18", "MobileNetV2", "ViTB16"])
