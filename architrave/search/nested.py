@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -85,13 +86,28 @@ class SliceTrainer:
         self.dtype, self.compiled = np.dtype(dtype), compiled
         self.learning = tuple(learning(slices.graph, recipe))
         """The paths of what learns."""
-        held = {path_of(w): np.asarray(weights[path_of(w)]) for w in slices.graph.weights}
-        self._held = {p: w.astype(dtype) if w.dtype.kind == "f" else w for p, w in held.items()}
-        network = _updating(slices.graph, self.learning)
-        known = {path: self._held[path] for path in self.learning}
-        plain = replace(recipe, objective=Objective())
-        self._update = Trainer(network, plain, schedule, backend=backend, dtype=dtype, seed=seed, weights=known)
+        self._recipe, self._schedule = replace(recipe, objective=Objective()), schedule
         self._programs: OrderedDict[tuple[Any, ...], Program] = OrderedDict()
+        self._start(weights)
+
+    def _start(self, weights: Mapping[str, Any]) -> None:
+        held = {path_of(w): np.asarray(weights[path_of(w)]) for w in self.slices.graph.weights}
+        self._held = {p: w.astype(self.dtype) if w.dtype.kind == "f" else w for p, w in held.items()}
+        self._update = Trainer(
+            _updating(self.slices.graph, self.learning),
+            self._recipe,
+            self._schedule,
+            backend=self.backend,
+            dtype=self.dtype.name,
+            seed=self.seed,
+            weights={path: self._held[path] for path in self.learning},
+        )
+
+    def beside(self, weights: Mapping[str, Any]) -> SliceTrainer:
+        """The same for other weights, which learn by themselves; compiled programs are shared."""
+        other = copy(self)
+        other._start(weights)
+        return other
 
     @property
     def steps(self) -> int:
@@ -102,14 +118,17 @@ class SliceTrainer:
         """The members that learn in a step; they follow from the seed."""
         return self.draw(self.slices, np.random.default_rng((self.seed, step)))
 
-    def train(self, *arrays: Any) -> list[float]:
-        """Let the members of this step learn from a batch: inputs and target. Gives the loss of each before."""
+    def train(self, *arrays: Any, members: Sequence[Member] | None = None) -> list[float]:
+        """Let the members of this step, or those given, learn from a batch: inputs and target.
+
+        Gives the loss of each before.
+        """
         *inputs, target = arrays
         weights = self.weights()
         total = {path: np.zeros_like(weights[path]) for path in self.learning}
         losses: list[float] = []
         taught, states = False, dict[str, Array]()
-        for member in self.drawn(self.steps):
+        for member in self.drawn(self.steps) if members is None else members:
             program = self._program(member, taught)
             mine = self.slices.weights(member, weights)
             given = [*inputs, target, *self._flowing(program.graph, [*inputs, target])]
