@@ -159,7 +159,7 @@ def _check(settings: Settings) -> None:
     if name not in STRATEGIES:
         hint = nearest(name, STRATEGIES) or f"there are {', '.join(STRATEGIES)}"
         raise error("E966", f"there is no strategy `{name}`", hint=hint)
-    known = _options(name)
+    known = options(name)
     for option, value in settings.options.items():
         if option not in known:
             hint = nearest(option, known) or f"it has {', '.join(known) or 'none'}"
@@ -168,7 +168,8 @@ def _check(settings: Settings) -> None:
             raise error("E966", f"`{option}` of `{name}` is a number that is not negative, and not {value!r}")
 
 
-def _options(name: str) -> tuple[str, ...]:
+def options(name: str) -> tuple[str, ...]:
+    """The options that a strategy has."""
     match name:
         case "tpe":
             return ("n_startup_trials", "n_ei_candidates")
