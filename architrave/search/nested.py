@@ -25,6 +25,7 @@ from architrave.search.slices import Slices
 from architrave.search.space import Member
 from architrave.train import Objective, Recipe, Schedule, Trainer
 from architrave.train.step import learning
+from architrave.weights import fit
 
 Draw: TypeAlias = Callable[[Slices, Any], list[Member]]
 """Which members learn in a step; the second argument is a NumPy generator."""
@@ -80,7 +81,7 @@ class SliceTrainer:
         seed: int = 0,
         compiled: int = COMPILED,
     ) -> None:
-        """Start from weights of the largest member. Raises what a `Trainer` does."""
+        """Start from weights of the largest member. Raises E502 to E505, and what a `Trainer` does."""
         self.slices, self.objective, self.target = slices, recipe.objective, target
         self.draw, self.taught, self.backend, self.seed = draw, taught, backend, seed
         self.dtype, self.compiled = np.dtype(dtype), compiled
@@ -91,8 +92,7 @@ class SliceTrainer:
         self._start(weights)
 
     def _start(self, weights: Mapping[str, Any]) -> None:
-        held = {path_of(w): np.asarray(weights[path_of(w)]) for w in self.slices.graph.weights}
-        self._held = {p: w.astype(self.dtype) if w.dtype.kind == "f" else w for p, w in held.items()}
+        self._held = fit(weights, self.slices.graph, self.dtype)
         self._update = Trainer(
             _updating(self.slices.graph, self.learning),
             self._recipe,

@@ -32,6 +32,7 @@ from architrave.record.running import reestimate
 from architrave.search.child import Child
 from architrave.search.costs import Costs
 from architrave.search.space import Member
+from architrave.weights import fit
 
 Places: TypeAlias = tuple[Coordinates, ...]
 """For each axis of a weight the coordinates that a member has."""
@@ -102,8 +103,11 @@ class Slices:
         *,
         backend: str = "numpy",
     ) -> Child:
-        """A member with its weights; `batches` of inputs give it batch statistics anew. Raises E975."""
-        graph, held = self.network(member), self.weights(member, weights)
+        """A member with its weights; `batches` of inputs give it batch statistics anew.
+
+        Raises E975, and E502 to E505 for weights that are not those of the largest member.
+        """
+        graph, held = self.network(member), self.weights(member, fit(weights, self.graph))
         return Child(graph, held if batches is None else reestimate(graph, held, batches, backend=backend))
 
     def written(self, member: Member, learned: Mapping[str, Any], weights: Mapping[str, Any]) -> dict[str, Array]:

@@ -101,6 +101,7 @@ def test_an_extracted_path_equals_the_supernets() -> None:
             np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_paths_come_near_their_centre_and_are_ranked() -> None:
     few = {path: label for path, label in PATHS[0].items() if path != "layer.3"}
     learned = BlockwiseTrainer(COSTS, BLOCKS, AdamW(), Schedule(1e-2, 40), fixed=few, paths=2, compiled=2)

@@ -35,9 +35,9 @@ def test_a_member_is_the_masked_supernet_only_where_norms_skip_masked_channels()
 
 
 def test_what_is_found_keeps_the_limit_on_multiply_adds() -> None:
-    limited = slices(TOKENS.replace("x = x -> embed", "constraint macs <= 3e3\n    x = x -> embed"))
+    limited = slices(TOKENS.replace("x = x -> embed", "constraint macs <= 6e3\n    x = x -> embed"))
     feasible = Feasible(limited.costs)
     rng: Any = np.random.default_rng(0)
-    found = [feasible.sample(rng) for _ in range(10)]
-    assert all(limited.costs.of(member)["macs"] <= 3_000 for member in found)
-    assert limited.costs.of(limited.largest)["macs"] > 3_000
+    found = [feasible.sample(rng) for _ in range(4)]
+    assert all(limited.costs.of(member)["macs"] <= 6_000 for member in found)
+    assert limited.costs.of(limited.largest)["macs"] > 6_000
