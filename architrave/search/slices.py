@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from architrave.ir.arrays import Array
-from architrave.ir.axes.axis import Axes, Axis, leaves
+from architrave.ir.axes.axis import Axes, Axis, leaves, slides
 from architrave.ir.axes.groups import Groups, groups
 from architrave.ir.axes.places import selected
 from architrave.ir.axes.rest import Coordinates
@@ -28,6 +28,7 @@ from architrave.ir.ops.leaves import path_of
 from architrave.ir.source import error
 from architrave.ir.types import shape_text
 from architrave.passes.search.active import over_active, spelled_out
+from architrave.passes.search.per_example import Masked, per_example
 from architrave.record.running import reestimate
 from architrave.search.child import Child
 from architrave.search.costs import Costs
@@ -132,6 +133,19 @@ class Slices:
         decisions = {path: member[path] for path in choices(self.graph) if path in member}
         found = groups(spelled_out(specialize(decide(self.graph, decisions), training=False)))
         return over_active(found, self.units(member, found))
+
+    def shared(self, members: Sequence[Member]) -> Graph:
+        """The largest member in inference, of which each example is computed by one of `members`: a further input, [N].
+
+        Its weights are whole. Members differ in widths and depth, not in kernels or choices of stages. Raises E976.
+        """
+        decisions = {path: label for path, label in self.largest.items() if path in choices(self.graph)}
+        found = groups(spelled_out(specialize(decide(self.graph, decisions), training=False)))
+        known = {path_of(w) for w in found.graph.weights}
+        masked = [Masked(self.units(member, found), known - self.places(member).keys()) for member in members]
+        for axis in (axis for each in masked for axis in each.units if slides(axis)):
+            raise error("E976", f"`{found[axis].name}` is a kernel, which is the same for all examples of a pass")
+        return per_example(found, masked)
 
     def units(self, member: Member, large: Groups) -> dict[Axis, Coordinates]:
         """The units that a member has of the dimensions of the largest one, where these are fewer.

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
+import architrave
 from architrave.ir.choice import choices
 from architrave.ir.mode import specialize
+from architrave.ir.source import ArchitraveError
 from architrave.search.feasible import Feasible
-from tests.search.elastic import TOKENS, drawn, output, slices
+from tests.search.elastic import IMAGES, TOKENS, drawn, output, slices
 
 FOUND = slices(TOKENS)
 WEIGHTS = drawn(FOUND)
@@ -41,3 +44,23 @@ def test_what_is_found_keeps_the_limit_on_multiply_adds() -> None:
     found = [feasible.sample(rng) for _ in range(4)]
     assert all(limited.costs.of(member)["macs"] <= 6_000 for member in found)
     assert limited.costs.of(limited.largest)["macs"] > 6_000
+
+
+def test_several_members_share_one_pass() -> None:
+    """Each example is computed by a member of its own, masked in what is computed for it."""
+    rng: Any = np.random.default_rng(2)
+    x = rng.standard_normal((6, 5, 6))
+    drawn_members = [FOUND.largest, FOUND.smallest, *members(3)]
+    which = rng.permutation([0, 1, 2, 3, 4, 1])
+    shared = FOUND.shared(drawn_members)
+    (found,) = architrave.interpret(shared, [x, which], WEIGHTS).outputs
+    for n, k in enumerate(which):
+        member = drawn_members[k]
+        alone = output(FOUND.network(member), FOUND.weights(member, WEIGHTS), x[n : n + 1])
+        np.testing.assert_allclose(found[n : n + 1], alone, rtol=1e-10, atol=1e-10)
+
+
+def test_kernels_are_the_same_for_all_examples_of_a_pass() -> None:
+    found = slices(IMAGES)
+    with pytest.raises(ArchitraveError, match="is a kernel"):
+        found.shared([found.largest, found.smallest])
