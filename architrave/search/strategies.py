@@ -7,7 +7,7 @@ on as if it had not been, and several processes search together.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -134,28 +134,39 @@ class Reinforce:
     def propose(self, turn: Turn) -> Member:
         """A member drawn from the policy. Raises E967 with several objectives."""
         policy = self.policy(turn)
-        labels, space = turn.feasible.costs.space.labels, turn.feasible.costs.space
+        space = turn.feasible.costs.space
         for _ in range(TRIES):
-            drawn = {path: labels[path][int(turn.rng.choice(len(p), p=_softmax(p)))] for path, p in policy.items()}
-            member = space.decided(drawn, turn.rng)
+            member = space.decided(drawn(space.labels, policy, turn.rng), turn.rng)
             if not turn.feasible.broken(member):
                 return member
         return turn.fresh()
 
     def policy(self, turn: Turn) -> dict[str, Any]:
-        """The preferences of each decision after all trials: the logarithms of odds."""
-        labels = turn.feasible.costs.space.labels
-        policy: dict[str, Any] = {path: np.zeros(len(some)) for path, some in labels.items()}
-        rewards = [_one(values) for _, values in turn.scored]
-        scale = float(np.std(rewards)) if rewards and np.std(rewards) > 0 else 1.0
-        baseline = rewards[0] if rewards else 0.0
-        for (member, _), reward in zip(turn.scored, rewards, strict=True):
-            advantage = (reward - baseline) / scale
-            baseline = self.decay * baseline + (1 - self.decay) * reward
-            for path, label in member.items():
-                taken = np.arange(len(labels[path])) == labels[path].index(label)
-                policy[path] = policy[path] + self.rate * advantage * (taken - _softmax(policy[path]))
-        return policy
+        """The preferences of each decision after all trials."""
+        rewards = [(member, _one(values)) for member, values in turn.scored]
+        return preferences(turn.feasible.costs.space.labels, rewards, self.rate, self.decay)
+
+
+def preferences(
+    labels: Mapping[str, Sequence[str]], rewards: Sequence[tuple[Member, float]], rate: float = 0.3, decay: float = 0.9
+) -> dict[str, Any]:
+    """What a policy prefers at each decision after some rewards: the logarithms of odds, one for each label."""
+    policy: dict[str, Any] = {path: np.zeros(len(some)) for path, some in labels.items()}
+    known = [reward for _, reward in rewards]
+    scale = float(np.std(known)) if known and np.std(known) > 0 else 1.0
+    baseline = known[0] if known else 0.0
+    for member, reward in rewards:
+        advantage = (reward - baseline) / scale
+        baseline = decay * baseline + (1 - decay) * reward
+        for path, label in member.items():
+            chosen = np.arange(len(labels[path])) == labels[path].index(label)
+            policy[path] = policy[path] + rate * advantage * (chosen - _softmax(policy[path]))
+    return policy
+
+
+def drawn(labels: Mapping[str, Sequence[str]], policy: Mapping[str, Any], rng: Any) -> dict[str, str]:
+    """A label for each decision, as likely as the policy says."""
+    return {path: labels[path][int(rng.choice(len(odds), p=_softmax(odds)))] for path, odds in policy.items()}
 
 
 def dominates(a: Sequence[float], b: Sequence[float]) -> bool:
