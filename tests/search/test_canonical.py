@@ -14,8 +14,9 @@ import architrave
 from architrave.models import find, find_in_text
 from architrave.search.canonical import COMMUTATIVE, Canonical, canonical_hash
 from architrave.search.costs import Costs
+from tests.search.spaces import SPACES, costs
 
-CELLS = Costs(find("nasbench201"), {"width": 4, "depth": 1, "size": 8}, {"N": 1})
+CELLS = costs("NASBench201")
 HEADER = "from std import batch_norm, dropout, linear\n"
 
 SAME = {
@@ -71,10 +72,11 @@ def test_hash_is_the_same_in_every_process() -> None:
     assert hash_of("x -> linear(4) -> relu") == "de0f2ab15ad70d330d7263627f2c34bb"
 
 
-def test_member_has_the_hash_of_the_network_that_it_is() -> None:
-    canonical, rng = Canonical(CELLS), np.random.default_rng(0)
-    for member in (CELLS.space.sample(rng) for _ in range(5)):
-        assert canonical.hash(member) == canonical_hash(CELLS.member_graph(member))
+@pytest.mark.parametrize("name", SPACES)
+def test_member_has_the_hash_of_the_network_that_it_is(name: str) -> None:
+    found, rng = costs(name), np.random.default_rng(0)
+    for member in (found.space.sample(rng) for _ in range(2)):
+        assert Canonical(found).hash(member) == canonical_hash(found.member_graph(member))
 
 
 def test_choices_inside_loops_and_modes() -> None:
@@ -91,10 +93,10 @@ def test_choices_inside_loops_and_modes() -> None:
         return hs
     }
     """
-    costs = Costs(find_in_text(text))
-    hashes = [Canonical(costs).hash(member) for member in costs.space]
+    found = Costs(find_in_text(text))
+    hashes = [Canonical(found).hash(member) for member in found.space]
     assert hashes[0] == hashes[2] != hashes[1]
-    assert hashes == [canonical_hash(costs.member_graph(member)) for member in costs.space]
+    assert hashes == [canonical_hash(found.member_graph(member)) for member in found.space]
 
 
 def cell(member: Mapping[str, str]) -> tuple[nx.MultiDiGraph[int], str]:
@@ -149,11 +151,11 @@ def test_hashes_are_those_of_isomorphic_cells() -> None:
 
 def test_unique_members() -> None:
     text = "from std import linear\nmodel M()(x: [N, 3]) = x -> choice a { f: relu, g: tanh, h: relu }"
-    costs = Costs(find_in_text(text))
-    assert [*Canonical(costs).unique(costs.space).values()] == [{"a": "f"}, {"a": "g"}]
+    found = Costs(find_in_text(text))
+    assert [*Canonical(found).unique(found.space).values()] == [{"a": "f"}, {"a": "g"}]
 
 
 @pytest.mark.slow
 def test_whole_of_nas_bench_201() -> None:
-    costs = Costs(find("nasbench201"), {}, {"N": 1})
-    assert len(Canonical(costs).unique(costs.space)) == 11_640
+    found = Costs(find("nasbench201"), {}, {"N": 1})
+    assert len(Canonical(found).unique(found.space)) == 11_640

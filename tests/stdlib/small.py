@@ -15,7 +15,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "BigNAS": {"classes": 5, "unit": 1, "stages": 2, "size": 16},
     "Brainformer": {"vocab": 11, "width": 8, "slots": 3, "experts": 2, "tokens": 6},
     "ConvNeXtT": {"classes": 5, "depths": [1, 2], "widths": [8, 12], "size": 32},
-    "DARTSSpace": {"classes": 5, "width": 2, "depth": 3, "size": 16},
+    "DARTSSpace": {"classes": 5, "width": 2, "depth": 1, "size": 8},
     "DARTSV2": {"classes": 5, "width": 2, "depth": 3, "size": 16},
     "DLRM": {"tables": [5, 7, 3], "dense": 4, "width": 6, "bottom": [8], "top": [10, 8]},
     "DeiTTi16": {"classes": 5, "width": 6, "depth": 2, "heads": 3, "hidden": 8, "patch": 8, "size": 16},
