@@ -132,6 +132,7 @@ def test_two_processes_share_a_search(own_model: str, storage: str) -> None:
     assert finished(own_model, storage, 10) == []
 
 
+@pytest.mark.slow
 def test_another_process_takes_over(own_model: str, storage: str) -> None:
     victim = begin(own_model, storage, 6, 30.0)
     wait_for(victim, 1)
