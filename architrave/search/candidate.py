@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,6 +11,7 @@ from typing import Any
 from architrave.ir.arrays import Array
 from architrave.ir.graph import Graph
 from architrave.ir.initializers import init
+from architrave.ir.printer import print_graph
 from architrave.ir.source import error
 from architrave.models import Named, find
 from architrave.search.costs import Costs
@@ -46,6 +48,11 @@ class Scene:
             known = ", ".join(symbols) or "none"
             raise error("E968", f"`{self._first.name}` has no symbolic dimension `{strange}`", hint=f"it has {known}")
         return {**dict.fromkeys(symbols, 1), **self.settings.sizes}
+
+    @cached_property
+    def digest(self) -> str:
+        """What tells the network, with every choice at its first label, from another."""
+        return hashlib.sha256(print_graph(self._first).encode()).hexdigest()[:16]
 
     @cached_property
     def _first(self) -> Graph:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 
 @dataclass(frozen=True)
@@ -40,4 +41,5 @@ class Settings:
         """What must be the same for two trials to be compared: as JSON holds it."""
         training = {name: getattr(self, name) for name in ("held_out", "epochs", "batch", "rate", "optimizer")}
         about = {"data": self.data, **training, "seed": self.seed, "backend": self.backend, "pruner": self.pruner}
-        return {**about, "objectives": list(self.objectives), "sizes": dict(self.sizes)}
+        found = {**about, "objectives": self.objectives, "sizes": self.sizes, "arguments": self.arguments}
+        return cast("dict[str, Any]", json.loads(json.dumps(found, default=dict)))

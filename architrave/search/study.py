@@ -55,7 +55,7 @@ def opened_study(scene: Scene, feasible: Feasible, storage: Any) -> Study:
             directions=["maximize" if objective.maximize else "minimize" for objective in wanted.values()],
             load_if_exists=True,
         )
-        about = {"space": feasible.costs.space.fingerprint, **settings.conditions()}
+        about = {"space": feasible.costs.space.fingerprint, "network": scene.digest, **settings.conditions()}
         if ABOUT not in study.user_attrs and not study.get_trials(deepcopy=False):
             study.set_user_attr(ABOUT, about)
         _check(study, about, settings.storage)
@@ -95,7 +95,9 @@ def _check(study: Study, about: Mapping[str, Any], storage: str | None) -> None:
     if found["space"] != about["space"]:
         hint = "give this search a name of its own with --study, or another storage"
         raise error("E960", f"{where} is of another space: its choices are others", hint=hint)
-    other = [f"{name} was {found[name]!r}, and is {value!r}" for name, value in about.items() if found[name] != value]
+    other = [
+        f"{name} was {found.get(name)!r}, and is {value!r}" for name, value in about.items() if found.get(name) != value
+    ]
     if other:
         hint = "go on with the same, or give this search a name of its own with --study"
         raise error("E965", f"{where} was made under other conditions: {'; '.join(other)}", hint=hint)

@@ -293,6 +293,12 @@ def test_a_storage_of_another_space_is_refused(points: str, tmp_path: Path) -> N
             searched(changed)
         assert problem.value.diagnostics[0].code == code
     searched(replace(given, model=SPACE, study="other"))
+    # The choices of another network may be the same.
+    Path(points).write_text(POINTS.replace("head: linear(3)", "head: linear(3, bias = false)"), encoding="utf-8")
+    with pytest.raises(ArchitraveError) as problem:
+        searched(given)
+    assert problem.value.diagnostics[0].code == "E965"
+    assert "network was" in problem.value.diagnostics[0].message
 
 
 def test_a_file_that_is_no_storage(points: str, tmp_path: Path) -> None:
