@@ -52,6 +52,30 @@ def test_a_member_by_itself_is_the_one_of_the_space() -> None:
         np.testing.assert_array_equal(found.outputs[0], again.outputs[0])
 
 
+def test_a_member_reads_as_one_would_write_it() -> None:
+    supernet = switched(space())
+    text = child(supernet, drawn(supernet.graph), MEMBERS[0]).text()
+    assert text.endswith(
+        """\
+block conv_norm()(x: [N, 4, 5, 5]) {
+    return x -> conv: conv2d(4, bias = false) -> norm: batch_norm -> relu
+}
+
+block conv_norm_2()(x: [N, 4, 5, 5]) {
+    return x -> conv: conv2d(4, kernel = 1, bias = false) -> norm: batch_norm -> relu
+}
+
+model Small()(image: [N, 1, 5, 5]) {
+    x = image -> stem: conv2d(4) -> norm: batch_norm
+    return x -> op[0].three: conv_norm
+             -> op[1].one: conv_norm_2
+             -> mean(axis = [2, 3])
+             -> head: linear(3)
+}
+"""
+    )
+
+
 @pytest.mark.parametrize("member", MEMBERS)
 def test_a_step_changes_what_its_member_reads(member: dict[str, str]) -> None:
     """Even with weight decay and with what the optimizer remembers of steps before."""

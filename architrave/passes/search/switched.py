@@ -73,7 +73,9 @@ def completed(name: str, labels: Mapping[str, Sequence[str]], member: Mapping[st
 
 def member_graph(source: Graph, member: Mapping[str, str]) -> Graph:
     """A member of a graph that keeps its choices, with the weights that it reads. Raises E952."""
-    return with_read_weights(decide(source, completed(source.name, choices(source), member)))
+    decided = decide(source, completed(source.name, choices(source), member))
+    # What an alternative and the choice beside it both computed is one.
+    return with_read_weights(opened(decided, Mix()))
 
 
 def switched(source: Graph) -> Switched:
