@@ -57,6 +57,12 @@ def test_standard_models(name: str) -> None:
     assert assert_kept(graph).count("\n") < 5 * str(graph).count("\n")
 
 
+def test_a_network_that_was_built_before_is_written_alike() -> None:
+    first, again = (write(load("NanoFlow", **SMALL["NanoFlow"])) for _ in range(2))
+    assert again == first
+    assert "above = " in first
+
+
 @pytest.mark.parametrize("name", sorted(SMALL))
 def test_standard_models_with_imports(name: str) -> None:
     text = assert_kept(load(name, **SMALL[name]), applied)

@@ -138,9 +138,10 @@ def recall(template: Template, given: dict[str, Any], place: Place, span: Span, 
             op = replace(op, path=place.path + op.path[len(old) :])
         marks = Here(node.span, _moved(node.place, places), node.facts)
         copy = Node(op, tuple([copies[v] for v in node.operands]), node.types, marks)
-        inside = node.place.depth - template.place.depth if node.place is not None else 0
-        # Names that code outside gave belong to the first application alone.
-        copy.hints.update({key: name for key, name in node.hints.items() if key[1] <= inside})
+        inside = node.place.above(template.place) if node.place is not None else 0
+        # Names that code outside gave belong to the first application alone. An instance that was made inside, and
+        # handed on to be applied elsewhere, has a place that is not below; all that names its values is inside.
+        copy.hints.update({key: name for key, name in node.hints.items() if inside is None or key[1] <= inside})
         copies.update(zip(node.outputs, copy.outputs, strict=True))
     _declare(template, copies, place.path, build)
     values = [copies[v] for v in flatten(template.result)]
@@ -164,10 +165,25 @@ def _moved(place: Place | None, places: dict[Place | None, Place]) -> Place | No
         chain.append(place)
         place = place.parent
     if place is None:
-        return chain[0] if chain else None
+        return _apart(chain, places)
     found = places[place]
     for below in reversed(chain):
         found = Place(below.segment, below.block, found, below.span)
+        places[below] = found
+    return found
+
+
+def _apart(chain: list[Place], places: dict[Place | None, Place]) -> Place | None:
+    """The place of a copy whose instance is not below the one that was applied, but was made by it: `net.shared`."""
+    if not chain:
+        return None
+    (old, new), *_ = places.items()
+    found: Place | None = None
+    for below in reversed(chain):
+        segment = below.segment
+        if found is None and old is not None and segment.startswith(f"{old.path}."):
+            segment = new.path + segment[len(old.path) :]
+        found = Place(segment, below.block, found, below.span)
         places[below] = found
     return found
 
