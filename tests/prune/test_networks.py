@@ -13,7 +13,17 @@ from tests.prune.networks import LENGTH, NETWORKS, distance, examples, learns, w
 from tests.stdlib.small import SMALL
 
 HALF = Plan(keep=0.5, by="units", scope="layer", minimum=0.0)
-WITHOUT_BATCH_NORM = ("ConvNeXtT", "ViTS16", "DeiTTi16", "SwinT", "MLPMixerS16", "NFNetF0", "BERTBase", "GPT2Small")
+WITHOUT_BATCH_NORM = (
+    "VGG16",
+    "ConvNeXtT",
+    "ViTS16",
+    "DeiTTi16",
+    "SwinT",
+    "MLPMixerS16",
+    "NFNetF0",
+    "BERTBase",
+    "GPT2Small",
+)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
