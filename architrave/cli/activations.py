@@ -81,8 +81,7 @@ def command(name: str, data: str, as_json: bool, **options: Any) -> int:
         print_json("activations", True, {**_facts(found), **places.to_json(None)})
         return 0
     _show(found)
-    for path in places.files:
-        click.echo(f"wrote {path}", err=True)
+    places.announce()
     return 0
 
 
@@ -99,14 +98,10 @@ def _shares(given: tuple[str, ...]) -> Shares | None:
 
 def _places(options: dict[str, Any], shares: Shares | None) -> Places:
     """Where everything goes."""
-    output, weights_out = options["output"], options["weights_out"]
-    if output == "-":
-        raise click.BadParameter("a network with its weights goes into files", param_hint="--output")
-    if output is None and weights_out is None:
-        return Places(None, False, None, options["weights"])
-    if shares is None:
+    places = Places.of_trained(*(options[k] for k in ("output", "weights", "weights_out")))
+    if places.files and shares is None:
         raise click.BadParameter("without --zero there is no new network to write", param_hint="--output")
-    return Places.of(output, options["weights"], weights_out)
+    return places
 
 
 def _facts(found: SparseInputs) -> dict[str, Any]:

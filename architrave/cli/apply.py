@@ -74,8 +74,7 @@ def command(
         click.echo(text, nl=False)
     show_diagnostics(transformed.journal.warnings)
     applied.show(explain=explain, trace=trace, err=places.piped)
-    for path in places.files:
-        click.echo(f"wrote {path}", err=True)
+    places.announce()
     return 0
 
 

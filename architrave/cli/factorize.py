@@ -67,7 +67,7 @@ def command(name: str, as_json: bool, **options: Any) -> int:
     from architrave.train.data import open_data
     from architrave.weights import load, read_metadata
 
-    places = Places.with_page(*(options[k] for k in ("output", "weights", "weights_out", "report")))
+    places = Places.of_trained(*(options[k] for k in ("output", "weights", "weights_out", "report")))
     plan = Plan(*(options[k] for k in ("method", "keep", "by", "error", "energy", "only")))
     plan.check()
     selection = Selection(name, **{k: options.pop(k) for k in ("model", "arguments", "decisions")})
@@ -86,8 +86,7 @@ def command(name: str, as_json: bool, **options: Any) -> int:
         print_json("factorize", True, {**facts(found), "before": before, "after": after, **places.to_json(None)})
         return 0
     _show(found, before, after)
-    for path in places.files:
-        click.echo(f"wrote {path}", err=True)
+    places.announce()
     return 0
 
 

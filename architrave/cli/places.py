@@ -31,9 +31,7 @@ class Places:
     def of(cls, output: str | None, weights: str | None, weights_out: str | None) -> Places:
         """What the options say."""
         piped = output == "-"
-        network = Path(output) if output is not None and not piped else None
-        if network is not None and network.suffix != ".arch":
-            raise click.BadParameter(f"`{output}` must end in `.arch`, as every network's file", param_hint="--output")
+        network = network_file(output) if output is not None and not piped else None
         if weights_out is not None and weights is None:
             raise click.UsageError("--weights-out needs --weights, the checkpoint that it is computed from")
         if weights is None:
@@ -44,7 +42,7 @@ class Places:
         return cls(network, piped, Path(weights_out) if weights_out is not None else beside, weights)
 
     @classmethod
-    def with_page(cls, output: str | None, weights: str, weights_out: str | None, page: str | None) -> Places:
+    def of_trained(cls, output: str | None, weights: str, weights_out: str | None, page: str | None = None) -> Places:
         """What the options say of a network that needs its weights, and a page about it. Nothing need be written.
 
         Raises E520, E568 for what could not be written in the end.
@@ -99,6 +97,11 @@ class Places:
                 else:
                     temporary.write_text((text if path is self.network else page) or "", encoding="utf-8")
 
+    def announce(self) -> None:
+        """Say which files were written, beside what goes to the output."""
+        for path in self.files:
+            click.echo(f"wrote {path}", err=True)
+
     def to_json(self, text: str | None) -> Mapping[str, str]:
         """The names of what was written, and the text that went into no file."""
         files = {"file": self.network, "weights": self.weights, "report": self.page}
@@ -111,6 +114,14 @@ def _same(a: str | os.PathLike[str], b: str | os.PathLike[str]) -> bool:
     if os.path.exists(a) and os.path.exists(b):
         return os.path.samefile(a, b)
     return os.path.realpath(a) == os.path.realpath(b)
+
+
+def network_file(output: str) -> Path:
+    """Where a network goes. Raises `click.BadParameter` for a name that is none of a network's file."""
+    path = Path(output)
+    if path.suffix != ".arch":
+        raise click.BadParameter(f"`{output}` must end in `.arch`, as every network's file", param_hint="--output")
+    return path
 
 
 def network_text(graph: Graph) -> str:

@@ -87,7 +87,7 @@ def command(name: str, as_json: bool, **options: Any) -> int:
     from architrave.train.data import open_data
     from architrave.weights import load, read_metadata
 
-    places = Places.with_page(*(options[k] for k in ("output", "weights", "weights_out", "report")))
+    places = Places.of_trained(*(options[k] for k in ("output", "weights", "weights_out", "report")))
     plan, tuning = _plan(options), _tuning(options)
     selection = Selection(name, **{k: options.pop(k) for k in ("model", "arguments", "decisions")})
     data = options["data"]
@@ -104,8 +104,7 @@ def command(name: str, as_json: bool, **options: Any) -> int:
         print_json("prune", True, {**facts(found), **places.to_json(None)})
         return 0
     _show(found)
-    for path in places.files:
-        click.echo(f"wrote {path}", err=True)
+    places.announce()
     return 0
 
 

@@ -88,7 +88,7 @@ def command(name: str, data: str, as_json: bool, **options: Any) -> int:
     from architrave.train.data import open_data
     from architrave.weights import load, read_metadata
 
-    places = Places.with_page(*(options[k] for k in ("output", "weights", "weights_out", "report")))
+    places = Places.of_trained(*(options[k] for k in ("output", "weights", "weights_out", "report")))
     plan = _plan(options)
     selection = Selection(name, **{k: options.pop(k) for k in ("model", "arguments", "decisions")})
     places.check(selection.named.module.path, data if Path(data).is_file() else None)
@@ -106,8 +106,7 @@ def command(name: str, data: str, as_json: bool, **options: Any) -> int:
         print_json("quantize", True, {**facts(found), **places.to_json(None)})
         return 0
     _show(found)
-    for path in places.files:
-        click.echo(f"wrote {path}", err=True)
+    places.announce()
     return 0
 
 

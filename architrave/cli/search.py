@@ -9,7 +9,7 @@ import click
 
 from architrave.cli.front import Board, facts, show_found
 from architrave.cli.help import examples
-from architrave.cli.places import Places, network_text
+from architrave.cli.places import Places, network_file, network_text
 from architrave.cli.report import json_option, print_json
 from architrave.cli.selection import Selection, literal, model_options, sizes_option
 from architrave.cli.settings import config_option
@@ -131,9 +131,7 @@ def _settings(name: str, options: dict[str, Any]) -> Settings:
 
 
 def _places(output: str | None, page: str | None) -> Places:
-    network = None if output is None else Path(output)
-    if network is not None and network.suffix != ".arch":
-        raise click.BadParameter(f"`{output}` must end in `.arch`, as every network's file", param_hint="--output")
+    network = None if output is None else network_file(output)
     weights = network.with_suffix(".safetensors") if network is not None else None
     places = Places(network, False, weights, None, None if page is None else Path(page))
     places.check_writable()

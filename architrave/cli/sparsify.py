@@ -84,7 +84,7 @@ def command(name: str, as_json: bool, **options: Any) -> int:
 
     if options["execution"] and options["keep_masks"]:
         raise click.UsageError("--keep-masks is for training on, and --execution for running: leave out one of both")
-    places = _places(options)
+    places = Places.of_trained(*(options[k] for k in ("output", "weights", "weights_out")))
     plan = Plan(
         options["density"],
         options["method"],
@@ -115,19 +115,8 @@ def command(name: str, as_json: bool, **options: Any) -> int:
         return 0
     _show(found)
     show_execution(stored)
-    for path in places.files:
-        click.echo(f"wrote {path}", err=True)
+    places.announce()
     return 0
-
-
-def _places(options: dict[str, Any]) -> Places:
-    """Where everything goes."""
-    output, weights_out = options["output"], options["weights_out"]
-    if output == "-":
-        raise click.BadParameter("a network with its weights goes into files", param_hint="--output")
-    if output is None and weights_out is None:
-        return Places(None, False, None, options["weights"])
-    return Places.of(output, options["weights"], weights_out)
 
 
 def _stored(found: Sparse, sizes: Mapping[str, int]) -> SparseExecution:

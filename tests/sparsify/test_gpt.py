@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import pytest
 
-import architrave
-from architrave.passes import apply
 from architrave.record.scores import scores
 from architrave.sparsity.one_shot import sparsify
 from architrave.sparsity.pattern import NM, Pattern, Unstructured
 from architrave.sparsity.plan import Plan
-from architrave.train import AdamW, Dataset, Objective, Recipe, Schedule, Trainer, open_data
-
-TEXT = Path(__file__).parents[2] / "examples" / "text"
+from tests.psalms import learnt
 
 
 @pytest.mark.slow
 def test_half_of_the_weights() -> None:
     pytest.importorskip("jax")
-    graph = architrave.load(TEXT / "gpt.arch", width=128, depth=2)
-    data, held_out = open_data(str(TEXT / "psalms.txt"), graph, 0.1)
-    assert isinstance(data, Dataset)
-    assert held_out is not None
-    recipe, schedule = Recipe(AdamW(), Objective("cross_entropy"), decay=0.1), Schedule(3e-3, 1068, "cosine", 50)
-    trainer = Trainer(graph, recipe, schedule, data.target_type(graph), backend="jax")
-    for arrays in data.epoch(16, 0, 0):
-        trainer.train(*arrays)
-    weights, graph = trainer.weights(), apply(graph, "inference,clean").graph
+    gpt = learnt(128, 2, 1068, 0.1, "jax")
+    graph, weights, data, held_out = gpt.graph, gpt.weights, gpt.data, gpt.held_out
     exact = math.exp(scores(graph, weights, held_out)["loss"])
 
     def perplexity(method: str, pattern: Pattern | NM) -> float:

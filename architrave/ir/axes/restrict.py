@@ -42,33 +42,35 @@ def taken(groups: Groups, weights: Mapping[str, Array], chosen: Chosen) -> dict[
 
     The arrays have one of the two shapes: those of `groups.graph`. Weights without chosen units are the same arrays.
     """
-    restriction = _Restriction({group.axis: units for group, units in chosen.items()})
     new = dict(weights)
-    for weight in groups.graph.weights:
+    for weight, rest in left(groups, chosen).items():
         path = path_of(weight)
-        for axis, coordinates in enumerate(restriction.rest(groups.scope, weight).kept):
+        for axis, coordinates in enumerate(rest.kept):
             if coordinates is not None:
                 new[path] = np.take(new[path], coordinates, axis)
     return new
 
 
-def coordinates_of(groups: Groups, weight: Value, chosen: Chosen) -> tuple[Coordinates | None, ...]:
-    """For each axis of a weight the coordinates at which its `chosen` units stand; None for all."""
+def left(groups: Groups, chosen: Chosen) -> dict[Value, Rest]:
+    """What is left of each weight of the network."""
     restriction = _Restriction({group.axis: units for group, units in chosen.items()})
-    return restriction.rest(groups.scope, weight).kept
+    return {weight: restriction.rest(groups.scope, weight) for weight in groups.graph.weights}
+
+
+def part(value: Value, rest: Rest) -> Value:
+    """What is left of a value, taken out of it."""
+    for axis, coordinates in enumerate(rest.kept):
+        if coordinates is not None:
+            places = make(constant_of(coordinates, DType.I64, coordinates.shape), ()).outputs[0]
+            value = apply(Take(axis), value, places)
+    return value
 
 
 def _start(first: Initial | Graph, rest: Rest) -> Initial | Graph:
     """What a weight starts with, for what is left of it."""
     if isinstance(first, Initial):
         return first
-    (value,) = first.outputs
-    for axis, coordinates in enumerate(rest.kept):
-        if coordinates is not None:
-            value = apply(
-                Take(axis), value, make(constant_of(coordinates, DType.I64, coordinates.shape), ()).outputs[0]
-            )
-    return replace(first, outputs=(value,))
+    return replace(first, outputs=tuple(part(value, rest) for value in first.outputs))
 
 
 def _check(group: Group, units: Coordinates, repeated: bool) -> None:

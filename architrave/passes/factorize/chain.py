@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -92,10 +91,9 @@ class Factorization(Pass, register=False):
     only: Select = option(Select(), "which layers")
     grow: bool = option(False, "whether layers may get larger")
 
-    @abstractmethod
     def factors(self, layer: Layer, rank: Rank) -> Sequence[Factor] | str:
         """The maps, in the order in which they are applied; or why there are none."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not say what becomes of a layer: define `factors`")
 
     def apply(self, graph: Graph, journal: Journal) -> Rewritten | Graph:
         """Layers whose weight is computed or shared stay as they are, and so do those inside loops and branches."""

@@ -6,13 +6,10 @@ from fnmatch import fnmatchcase
 
 from architrave.ir.arrays import np
 from architrave.ir.axes.groups import Group, Groups, groups
-from architrave.ir.axes.restrict import Chosen, coordinates_of, restricted
-from architrave.ir.graph import Graph, Value, apply, make
-from architrave.ir.ops.index import Take
+from architrave.ir.axes.restrict import Chosen, left, part, restricted
+from architrave.ir.graph import Graph
 from architrave.ir.ops.leaves import path_of
 from architrave.ir.source import error, nearest
-from architrave.ir.storage import constant_of
-from architrave.ir.types import DType
 from architrave.passes.base import Keeps, Pass, Prepare, Rewritten, option
 from architrave.passes.journal import Declined, Journal
 
@@ -57,15 +54,6 @@ def cut(found: Groups, chosen: Chosen, *, repeated: bool = False) -> Rewritten:
     With `repeated` a unit may be chosen several times. Raises E920 to E922 as `restricted` does.
     """
     after = restricted(found, chosen, repeated=repeated)
-    kept = tuple(_kept(found, weight, chosen) for weight in found.graph.weights)
+    kept = tuple(part(weight, rest) for weight, rest in left(found, chosen).items())
     prepare = Graph(f"{found.graph.name}_prepare", (), kept, weights=found.graph.weights)
     return Rewritten(after, Prepare(prepare, tuple(map(path_of, after.weights))))
-
-
-def _kept(found: Groups, weight: Value, chosen: Chosen) -> Value:
-    """The part of a weight that is left."""
-    for axis, coordinates in enumerate(coordinates_of(found, weight, chosen)):
-        if coordinates is not None:
-            places = make(constant_of(coordinates, DType.I64, coordinates.shape), ()).outputs[0]
-            weight = apply(Take(axis), weight, places)
-    return weight
