@@ -14,8 +14,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from architrave.search.run import Search, Worker
-from architrave.search.settings import Settings
+from architrave.search.study.run import Search, Worker
+from architrave.search.study.settings import Settings
 
 SPACE = str(Path(__file__).parents[1] / "examples" / "cells.arch")
 SEEDS = range(5)

@@ -19,9 +19,9 @@ import numpy as np
 import architrave
 from architrave.distil import Logits
 from architrave.models import find_in_text
-from architrave.search.costs import Costs
-from architrave.search.nested import Sandwich, SliceTrainer
-from architrave.search.slices import Slices
+from architrave.search.space.costs import Costs
+from architrave.search.supernet.nested import Sandwich, SliceTrainer
+from architrave.search.supernet.slices import Slices
 from architrave.train import AdamW, Objective, Recipe, Schedule, Trainer, open_data
 from architrave.train.data import Dataset
 from architrave.train.evaluation import Evaluation

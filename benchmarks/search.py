@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from architrave.models import find
-from architrave.search.canonical import Canonical
-from architrave.search.costs import Costs
+from architrave.search.space.canonical import Canonical
+from architrave.search.space.costs import Costs
 
 DRAWN, BUILT = 4_000, 40
 

@@ -14,8 +14,8 @@ from architrave.ir.source import printable
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from architrave.search.run import Search
-    from architrave.search.study import Result
+    from architrave.search.study.results import Result
+    from architrave.search.study.run import Search
 
 ROWS = 12
 """Members of the front that are shown."""

@@ -16,8 +16,8 @@ from architrave.cli.settings import config_option
 from architrave.ir.source import error
 
 if TYPE_CHECKING:
-    from architrave.search.run import Search
-    from architrave.search.settings import Settings
+    from architrave.search.study.run import Search
+    from architrave.search.study.settings import Settings
 
 OPTIMIZERS = ("adam", "adamw", "lamb", "lars", "novograd", "rmsprop", "sgd")
 
@@ -68,8 +68,8 @@ def command(name: str, as_json: bool, **options: Any) -> int:
     With --storage a search goes on when the same command is run again, after Ctrl-C and after a
     crash, and several processes with the same command share it.
     """
-    from architrave.search.run import Search
-    from architrave.search.storage import check_installed
+    from architrave.search.study.run import Search
+    from architrave.search.study.storage import check_installed
 
     check_installed()
     output, page, folder = options.pop("output"), options.pop("report"), options.pop("folder")
@@ -93,10 +93,10 @@ def command(name: str, as_json: bool, **options: Any) -> int:
 
 
 def _run(found: Search, engine: str, workers: int, board: Board) -> None:
-    from architrave.search.run import Worker
+    from architrave.search.study.run import Worker
 
     if engine == "ray":
-        from architrave.search.cluster import run_on_ray
+        from architrave.search.study.cluster import run_on_ray
 
         run_on_ray(found, workers, board.told)
         return
@@ -111,7 +111,7 @@ def _run(found: Search, engine: str, workers: int, board: Board) -> None:
 
 
 def _settings(name: str, options: dict[str, Any]) -> Settings:
-    from architrave.search.settings import Settings
+    from architrave.search.study.settings import Settings
 
     selection = Selection(name, **{k: options.pop(k) for k in ("model", "arguments", "decisions")})
     if name == "-":
@@ -143,7 +143,7 @@ def _write(found: Search, places: Places, folder: str | None) -> list[str]:
     best = found.front()
     written: list[str] = []
     if places.files:
-        from architrave.search.report import page
+        from architrave.search.study.report import page
 
         network = best[0].member if best and places.network is not None else None
         text, weights = _member(found, network) if network is not None else (None, {})
@@ -162,7 +162,7 @@ def _write(found: Search, places: Places, folder: str | None) -> list[str]:
 
 
 def _member(found: Search, member: Any) -> tuple[str, dict[str, Any]]:
-    from architrave.search.candidate import Candidate
+    from architrave.search.study.candidate import Candidate
 
     candidate = Candidate(found.scene, member)
     weights = candidate.learnt.weights if found.settings.data is not None else candidate.first

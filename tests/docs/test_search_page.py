@@ -11,8 +11,8 @@ from tests.docs.pages import ROOT, fences
 
 pytest.importorskip("optuna", reason="optuna is not installed")
 
-from architrave.search.objectives import OBJECTIVES
-from architrave.search.sampler import PRUNERS, STRATEGIES, options
+from architrave.search.study.objectives import OBJECTIVES
+from architrave.search.study.sampler import PRUNERS, STRATEGIES, options
 
 PAGE = ROOT / "docs" / "search.md"
 TEXT = PAGE.read_text(encoding="utf-8")

@@ -9,8 +9,8 @@ import numpy as np
 import architrave
 from architrave.ir.arrays import Array
 from architrave.models import find_in_text
-from architrave.search.costs import Costs
-from architrave.search.slices import Slices
+from architrave.search.space.costs import Costs
+from architrave.search.supernet.slices import Slices
 
 IMAGES = """
 from std.conv import conv2d, global_avg_pool

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from architrave.models import find
-from architrave.search.costs import Costs
+from architrave.search.space.costs import Costs
 from tests.stdlib.small import SMALL
 
 SPACES = (

@@ -9,7 +9,7 @@ import numpy as np
 import architrave
 from architrave.ir.graph import Graph
 from architrave.models import find_in_text
-from architrave.search.child import Supernet, child
+from architrave.search.supernet.child import Supernet, child
 
 SPACE = """
 from std.conv import conv2d, global_avg_pool

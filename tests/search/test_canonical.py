@@ -12,8 +12,8 @@ import pytest
 
 import architrave
 from architrave.models import find, find_in_text
-from architrave.search.canonical import COMMUTATIVE, Canonical, canonical_hash
-from architrave.search.costs import Costs
+from architrave.search.space.canonical import COMMUTATIVE, Canonical, canonical_hash
+from architrave.search.space.costs import Costs
 from tests.search.spaces import SPACES, costs
 
 CELLS = costs("NASBench201")

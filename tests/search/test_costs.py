@@ -8,7 +8,7 @@ import pytest
 from architrave.ir import cost
 from architrave.ir.source import ArchitraveError
 from architrave.models import find_in_text
-from architrave.search.costs import Costs
+from architrave.search.space.costs import Costs
 from tests.search.spaces import SPACES, costs
 from tests.search.test_space import NESTED
 

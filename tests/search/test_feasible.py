@@ -10,8 +10,8 @@ import pytest
 from architrave.ir import cost
 from architrave.ir.source import ArchitraveError
 from architrave.models import find_in_text
-from architrave.search.costs import Costs
-from architrave.search.feasible import Feasible
+from architrave.search.space.costs import Costs
+from architrave.search.space.feasible import Feasible
 
 
 def feasible(*constraints: str, latency: object = None) -> Feasible:

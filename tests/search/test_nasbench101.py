@@ -10,9 +10,9 @@ import pytest
 from architrave.ir.arrays import Array
 from architrave.ir.cost import parameters
 from architrave.models import find
-from architrave.search.canonical import COMMUTATIVE, Canonical
-from architrave.search.costs import Costs
-from architrave.search.feasible import Feasible
+from architrave.search.space.canonical import COMMUTATIVE, Canonical
+from architrave.search.space.costs import Costs
+from architrave.search.space.feasible import Feasible
 
 PUBLISHED = {2: 1, 3: 7, 4: 91, 5: 2_532, 6: 64_542, 7: 423_624}
 """How many cells of up to so many vertices there are, with at most nine edges."""

@@ -11,8 +11,8 @@ from architrave.distil.terms import Logits
 from architrave.ir.arrays import Array
 from architrave.ir.source import ArchitraveError
 from architrave.ir.type_parser import parse_type
-from architrave.search.nested import Draw, Sampled, Sandwich, SliceTrainer
-from architrave.search.space import Member
+from architrave.search.space.members import Member
+from architrave.search.supernet.nested import Draw, Sampled, Sandwich, SliceTrainer
 from architrave.train import SGD, AdamW, Objective, Recipe, Schedule, Trainer
 from tests.search.elastic import IMAGES, TOKENS, drawn, slices
 

@@ -13,9 +13,9 @@ from architrave.ir.source import ArchitraveError
 from architrave.ir.type_parser import parse_type
 from architrave.models import find, find_in_text
 from architrave.passes.search.switched import switched
-from architrave.search.child import child
-from architrave.search.draws import Fair, Single, Uniform
-from architrave.search.space import Space
+from architrave.search.space.members import Space
+from architrave.search.supernet.child import child
+from architrave.search.supernet.draws import Fair, Single, Uniform
 from architrave.train import SGD, AdamW, Objective, Recipe, Schedule, Trainer
 from architrave.train.paths import Draw, PathTrainer
 from tests.search.supernets import IMAGES, LABELS, MEMBERS, SPACE, assert_equal_to_its_members, drawn, space

@@ -17,7 +17,7 @@ import pytest
 
 pytest.importorskip("optuna", reason="optuna is not installed")
 
-from architrave.search.run import Search, Worker
+from architrave.search.study.run import Search, Worker
 from tests.search.postgres import server
 from tests.search.worker import make_slow, settings
 
@@ -46,7 +46,7 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture(autouse=True)
 def slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    from architrave.search import objectives
+    from architrave.search.study import objectives
 
     monkeypatch.setattr(objectives, "OBJECTIVES", dict(objectives.OBJECTIVES))
     make_slow(0.0)

@@ -12,9 +12,9 @@ import pytest
 pytest.importorskip("optuna", reason="optuna is not installed")
 
 from architrave.ir.source import ArchitraveError
-from architrave.search.cluster import run_on_ray
-from architrave.search.run import Search
-from architrave.search.settings import Settings
+from architrave.search.study.cluster import run_on_ray
+from architrave.search.study.run import Search
+from architrave.search.study.settings import Settings
 
 SPACE = str(Path(__file__).parents[2] / "examples" / "space.arch")
 

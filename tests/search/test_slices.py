@@ -10,7 +10,7 @@ import pytest
 import architrave
 from architrave.ir.cost import parameters
 from architrave.ir.source import ArchitraveError
-from architrave.search.slices import Slices
+from architrave.search.supernet.slices import Slices
 from tests.search.elastic import IMAGES, TOKENS, drawn, output, slices
 
 SPACES = {"images": (slices(IMAGES), (2, 3, 8, 8)), "tokens": (slices(TOKENS), (2, 5, 6))}

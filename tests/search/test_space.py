@@ -10,8 +10,8 @@ import pytest
 
 from architrave.ir.source import ArchitraveError
 from architrave.models import find_in_text
-from architrave.search.costs import Costs
-from architrave.search.space import Space
+from architrave.search.space.costs import Costs
+from architrave.search.space.members import Space
 from tests.search.spaces import SPACES, costs
 
 NESTED = """

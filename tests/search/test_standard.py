@@ -10,7 +10,7 @@ import pytest
 import architrave
 from architrave.ir.cost import parameters
 from architrave.models import find
-from architrave.search.costs import Costs
+from architrave.search.space.costs import Costs
 from tests.search.spaces import SPACES, costs
 
 

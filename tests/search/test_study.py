@@ -16,16 +16,16 @@ pytest.importorskip("optuna", reason="optuna is not installed")
 
 from architrave.ir.source import ArchitraveError
 from architrave.models import find
-from architrave.search import objectives, proxies
-from architrave.search.candidate import Candidate, Scene
-from architrave.search.costs import Costs
-from architrave.search.feasible import Feasible
-from architrave.search.objectives import OBJECTIVES, Objective
-from architrave.search.run import Search, Worker
-from architrave.search.sampler import STRATEGIES
-from architrave.search.settings import Settings
-from architrave.search.strategies import Evolution, Grid, Random, Reinforce, Tried, Turn, dominates, key
-from architrave.search.study import Result
+from architrave.search.space.costs import Costs
+from architrave.search.space.feasible import Feasible
+from architrave.search.study import objectives, proxies
+from architrave.search.study.candidate import Candidate, Scene
+from architrave.search.study.objectives import OBJECTIVES, Objective
+from architrave.search.study.results import Result
+from architrave.search.study.run import Search, Worker
+from architrave.search.study.sampler import STRATEGIES
+from architrave.search.study.settings import Settings
+from architrave.search.study.strategies import Evolution, Grid, Random, Reinforce, Tried, Turn, dominates, key
 
 ROOT = Path(__file__).parents[2]
 SPACE = str(ROOT / "examples" / "space.arch")
@@ -309,7 +309,7 @@ def test_a_file_that_is_no_storage(points: str, tmp_path: Path) -> None:
 
 
 def test_a_locked_storage(points: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from architrave.search import storage
+    from architrave.search.study import storage
 
     monkeypatch.setattr(storage, "PATIENCE", 0.1)
     given = settings(points, storage=f"sqlite:///{tmp_path}/s.db", trials=2)

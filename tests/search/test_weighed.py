@@ -14,7 +14,7 @@ from architrave.ir.source import ArchitraveError
 from architrave.ir.type_parser import parse_type
 from architrave.models import find_in_text
 from architrave.passes.search.weighed import Gumbel, weighed
-from architrave.search.differentiable import Differentiable
+from architrave.search.supernet.differentiable import Differentiable
 from architrave.train import SGD, Adam, Objective, Recipe, Schedule
 from tests.search.supernets import IMAGES, assert_equal_to_its_members, drawn, space
 

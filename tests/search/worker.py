@@ -9,11 +9,11 @@ import sys
 import time
 from typing import Any, cast
 
-from architrave.search import objectives
-from architrave.search.candidate import Candidate
-from architrave.search.objectives import Objective
-from architrave.search.run import Search, Worker
-from architrave.search.settings import Settings
+from architrave.search.study import objectives
+from architrave.search.study.candidate import Candidate
+from architrave.search.study.objectives import Objective
+from architrave.search.study.run import Search, Worker
+from architrave.search.study.settings import Settings
 
 
 def settings(model: str, storage: str, trials: int) -> Settings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import comb
 
 from architrave.models import find
-from architrave.search.costs import Costs
+from architrave.search.space.costs import Costs
 from tests.search.spaces import costs
 
 WHOLE = Costs(find("PoolingSpace"), {}, {"N": 1})

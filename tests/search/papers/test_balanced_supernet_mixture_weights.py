@@ -13,10 +13,10 @@ from architrave.ir.cost import parameters
 from architrave.ir.source import ArchitraveError
 from architrave.ir.type_parser import parse_type
 from architrave.models import find
-from architrave.search.balanced import BalancedMixture, balanced
-from architrave.search.costs import Costs
-from architrave.search.nested import Sampled, SliceTrainer
-from architrave.search.slices import Slices
+from architrave.search.space.costs import Costs
+from architrave.search.supernet.balanced import BalancedMixture, balanced
+from architrave.search.supernet.nested import Sampled, SliceTrainer
+from architrave.search.supernet.slices import Slices
 from architrave.train import SGD, Objective, Recipe, Schedule
 from tests.stdlib.small import SMALL
 
@@ -93,6 +93,6 @@ def test_parameters_do_not_depend_on_the_placement() -> None:
 
 
 def test_a_table_of_too_many_members_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("architrave.search.balanced.LARGEST", 35)
+    monkeypatch.setattr("architrave.search.supernet.balanced.LARGEST", 35)
     with pytest.raises(ArchitraveError, match="has 36 members"):
         mixture()

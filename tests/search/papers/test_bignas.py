@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from architrave.models import find
-from architrave.search.costs import Costs
-from architrave.search.nested import Sandwich
-from architrave.search.slices import Slices
+from architrave.search.space.costs import Costs
+from architrave.search.supernet.nested import Sandwich
+from architrave.search.supernet.slices import Slices
 from tests.search.elastic import IMAGES, drawn, output, slices
 
 FOUND = slices(IMAGES)

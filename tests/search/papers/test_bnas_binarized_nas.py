@@ -16,9 +16,9 @@ from architrave.ir.type_parser import parse_type
 from architrave.models import find_in_text
 from architrave.passes.search.narrowed import narrowed
 from architrave.passes.search.weighed import weighed
-from architrave.search.child import child
-from architrave.search.differentiable import Differentiable
-from architrave.search.halving import Judge, Scores, halved, measured, worst_half
+from architrave.search.supernet.child import child
+from architrave.search.supernet.differentiable import Differentiable
+from architrave.search.supernet.halving import Judge, Scores, halved, measured, worst_half
 from architrave.train import SGD, Adam, Objective, Recipe, Schedule
 from tests.search.supernets import assert_equal_to_its_members
 

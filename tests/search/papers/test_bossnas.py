@@ -16,9 +16,9 @@ from architrave.ir.mode import specialize
 from architrave.ir.ops.leaves import Param, path_of
 from architrave.ir.source import ArchitraveError
 from architrave.models import find
-from architrave.search.blockwise import Blocks, Ensemble, end_of
-from architrave.search.bootstrap import BlockwiseTrainer
-from architrave.search.costs import Costs
+from architrave.search.space.costs import Costs
+from architrave.search.supernet.blockwise import Blocks, Ensemble, end_of
+from architrave.search.supernet.bootstrap import BlockwiseTrainer
 from architrave.train import SGD, AdamW, Schedule
 
 COSTS = Costs(find("HyTra"), {"width": 16, "depth": 4, "size": 32, "classes": 3}, {"N": 1})

@@ -8,8 +8,8 @@ import pytest
 import architrave
 from architrave.ir.cost import parameters
 from architrave.models import find
-from architrave.search.activated import activated
-from architrave.search.space import Space
+from architrave.search.space.activated import activated
+from architrave.search.space.members import Space
 from tests.search.spaces import costs
 
 HEADER = "from std.moe import expert_choice, moe, token_choice\nfrom std.combine import mlp\n"

@@ -13,8 +13,8 @@ from architrave.ir.ops.leaves import path_of
 from architrave.ir.source import ArchitraveError
 from architrave.ir.type_parser import parse_type
 from architrave.models import find_in_text
-from architrave.search.child import child
-from architrave.search.mixpath import mixpath
+from architrave.search.supernet.child import child
+from architrave.search.supernet.mixpath import mixpath
 from architrave.train import AdamW, Objective, Recipe, Schedule
 from architrave.train.paths import PathTrainer
 from tests.search.supernets import IMAGES, LABELS, assert_equal_to_its_members, drawn

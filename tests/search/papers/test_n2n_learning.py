@@ -13,7 +13,7 @@ from architrave.ir.interpret import interpret
 from architrave.ir.source import ArchitraveError
 from architrave.ir.verify import verify
 from architrave.models import load
-from architrave.search.n2n import REMOVE, Student, compress, removals, removed, reward, shrinks, shrunk
+from architrave.search.study.n2n import REMOVE, Student, compress, removals, removed, reward, shrinks, shrunk
 
 DIGITS = Path(__file__).parents[3] / "examples" / "digits"
 

@@ -8,7 +8,7 @@ import pytest
 import architrave
 from architrave.ir.cost import multiply_adds, parameters
 from architrave.models import find
-from architrave.search.space import Space
+from architrave.search.space.members import Space
 from tests.search.spaces import costs
 
 

@@ -12,8 +12,8 @@ from architrave.ir.graph import Graph
 from architrave.ir.type_parser import parse_type
 from architrave.models import find_in_text
 from architrave.passes.search.switched import switched
-from architrave.search.draws import Single
-from architrave.search.pa_da import PaDa, example_norms, importance, variance
+from architrave.search.supernet.draws import Single
+from architrave.search.supernet.pa_da import PaDa, example_norms, importance, variance
 from architrave.train import SGD, AdamW, Objective, Recipe, Schedule, Trainer
 from architrave.train.objective import Weighted
 from architrave.train.paths import PathTrainer

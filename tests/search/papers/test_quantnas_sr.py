@@ -15,12 +15,12 @@ from architrave.ir.graph import Graph
 from architrave.ir.type_parser import parse_type
 from architrave.models import find_in_text
 from architrave.passes.search.weighed import weighed
-from architrave.search.bit_ops import bit_ops, bit_terms
-from architrave.search.child import child
-from architrave.search.differentiable import Differentiable
-from architrave.search.penalties import Penalized, entropy, expected, mixture
-from architrave.search.space import Space
-from architrave.search.table import Terms, taken
+from architrave.search.space.members import Space
+from architrave.search.space.table import Terms, taken
+from architrave.search.supernet.bit_ops import bit_ops, bit_terms
+from architrave.search.supernet.child import child
+from architrave.search.supernet.differentiable import Differentiable
+from architrave.search.supernet.penalties import Penalized, entropy, expected, mixture
 from architrave.train import SGD, Adam, Objective, Recipe, Schedule
 from tests.search.supernets import drawn
 

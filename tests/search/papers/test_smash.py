@@ -12,9 +12,9 @@ from architrave.ir.arrays import Array
 from architrave.ir.ops.leaves import path_of
 from architrave.ir.type_parser import parse_type
 from architrave.models import find_in_text
-from architrave.search.costs import Costs
-from architrave.search.nested import Sampled, SliceTrainer
-from architrave.search.smash import Generated
+from architrave.search.space.costs import Costs
+from architrave.search.supernet.nested import Sampled, SliceTrainer
+from architrave.search.supernet.smash import Generated
 from architrave.train import AdamW, Objective, Recipe, Schedule
 
 BANKS = """

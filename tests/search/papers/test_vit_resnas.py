@@ -11,7 +11,7 @@ import architrave
 from architrave.ir.choice import choices
 from architrave.ir.mode import specialize
 from architrave.ir.source import ArchitraveError
-from architrave.search.feasible import Feasible
+from architrave.search.space.feasible import Feasible
 from tests.search.elastic import IMAGES, TOKENS, drawn, output, slices
 
 FOUND = slices(TOKENS)

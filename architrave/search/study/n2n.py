@@ -23,7 +23,7 @@ from architrave.ir.ops.leaves import path_of
 from architrave.ir.source import error, nearest
 from architrave.passes.structure.drop import dropped
 from architrave.passes.structure.sublayers import Sublayer, branches
-from architrave.search.strategies import drawn, preferences
+from architrave.search.study.strategies import drawn, preferences
 
 KEEP, REMOVE = "keep", "remove"
 SHARES = ("1.0", "0.8", "0.6", "0.4", "0.2")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from architrave.ir import cost
 from architrave.ir.source import error, nearest
 from architrave.prune.timing import inputs_for, seconds
-from architrave.search import proxies
-from architrave.search.candidate import Candidate
+from architrave.search.study import proxies
+from architrave.search.study.candidate import Candidate
 
 
 @dataclass(frozen=True)

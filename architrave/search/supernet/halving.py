@@ -12,7 +12,7 @@ from typing import TypeAlias
 from architrave.ir.choice import choices
 from architrave.ir.graph import Graph
 from architrave.passes.search.narrowed import narrowed
-from architrave.search.draws import Fair
+from architrave.search.supernet.draws import Fair
 
 Scores: TypeAlias = Mapping[str, Mapping[str, float]]
 """How good each label of each decision is, higher for better."""

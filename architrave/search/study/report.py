@@ -13,8 +13,8 @@ from optuna.trial import TrialState
 from architrave.backends.arch import write
 from architrave.ir.source import printable
 from architrave.record.page import COLOR, SECOND, figure, rendered, svg
-from architrave.search.run import Search
-from architrave.search.study import Result
+from architrave.search.study.results import Result
+from architrave.search.study.run import Search
 from architrave.stdlib.instances import applied
 
 BEST = 12
@@ -29,7 +29,7 @@ def page(found: Search) -> str:
     """The page. Raises E568."""
     results, best = found.results(), found.front()[:BEST]
     return rendered(
-        "architrave.search",
+        "architrave.search.study",
         name=found.feasible.costs.space.name,
         size=found.feasible.costs.space.size,
         settings=found.settings,

@@ -14,9 +14,9 @@ from architrave.ir.initializers import init
 from architrave.ir.printer import print_graph
 from architrave.ir.source import error
 from architrave.models import Named, find
-from architrave.search.costs import Costs
-from architrave.search.settings import Settings
-from architrave.search.space import Member
+from architrave.search.space.costs import Costs
+from architrave.search.space.members import Member
+from architrave.search.study.settings import Settings
 from architrave.train import Dataset, Loop, Objective, Outcome, Recipe, Schedule, Trainer, open_data, optimizer, run
 from architrave.train.data.dataset import check_labels
 

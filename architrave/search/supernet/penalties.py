@@ -12,7 +12,7 @@ from architrave.ir.ops.leaves import path_of
 from architrave.ir.place import marked
 from architrave.ir.types import TensorType
 from architrave.passes.search.weighed import Weighed, alpha_path
-from architrave.search.table import Terms
+from architrave.search.space.table import Terms
 from architrave.train.objective import Objective
 
 

@@ -19,9 +19,9 @@ from typing import Any
 
 from architrave.dsl.elaborate.core import Labels
 from architrave.ir.graph import Graph
-from architrave.search.costs import KEPT, Costs
-from architrave.search.plan import Plan, planned
-from architrave.search.space import Member
+from architrave.search.space.costs import KEPT, Costs
+from architrave.search.space.members import Member
+from architrave.search.space.plan import Plan, planned
 
 COMMUTATIVE = frozenset({"add", "multiply", "maximum", "minimum"})
 """Operators whose operands have no order, and which may be nested in any way."""

@@ -21,8 +21,8 @@ from architrave.ir.graph import Graph, Value
 from architrave.ir.mode import specialize
 from architrave.ir.ops.leaves import path_of
 from architrave.ir.types import TensorType
-from architrave.search.slices import Slices
-from architrave.search.space import Member
+from architrave.search.space.members import Member
+from architrave.search.supernet.slices import Slices
 from architrave.train import Objective, Recipe, Schedule, Trainer
 from architrave.train.step import learning
 from architrave.weights import fit

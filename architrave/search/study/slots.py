@@ -19,7 +19,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from architrave.search.process import here, is_gone
+from architrave.search.study.process import here, is_gone
 
 DEATHS = 5
 """How many processes may die in one slot before it counts as failed."""

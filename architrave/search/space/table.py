@@ -19,7 +19,7 @@ from architrave.ir.nested import subgraphs
 from architrave.ir.ops.control import Choice, Control
 from architrave.ir.ops.leaves import Param
 from architrave.ir.source import error
-from architrave.search.space import Member
+from architrave.search.space.members import Member
 
 Terms: TypeAlias = dict[frozenset[Labels], int]
 """An amount for each condition: that all labels of one of several `Labels` are taken."""

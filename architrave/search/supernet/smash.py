@@ -24,8 +24,8 @@ from architrave.ir.storage import constant_of
 from architrave.ir.types import DType
 from architrave.models import find_in_text
 from architrave.passes.search.generated import generated, weight_of
-from architrave.search.slices import Slices, axes_by_path
-from architrave.search.space import Member
+from architrave.search.space.members import Member
+from architrave.search.supernet.slices import Slices, axes_by_path
 
 PREFIX = "hypernetwork"
 """What the paths of its weights begin with."""

@@ -13,12 +13,12 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from architrave.ir.source import error, printable
-from architrave.search.candidate import Scene
-from architrave.search.feasible import Feasible
-from architrave.search.objectives import Objective, objectives
-from architrave.search.sampler import Decisions, pruner
-from architrave.search.storage import guarded
-from architrave.search.strategies import dominates
+from architrave.search.space.feasible import Feasible
+from architrave.search.study.candidate import Scene
+from architrave.search.study.objectives import Objective, objectives
+from architrave.search.study.sampler import Decisions, pruner
+from architrave.search.study.storage import guarded
+from architrave.search.study.strategies import dominates
 
 ABOUT = "architrave"
 """The attribute of a study that says what it searches."""

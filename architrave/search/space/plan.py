@@ -11,8 +11,8 @@ from architrave.ir.nested import leaves, subgraphs
 from architrave.ir.op import Op
 from architrave.ir.ops.control import Choice, Control
 from architrave.ir.ops.leaves import Param, State
-from architrave.search.expressions import Expressions, Kind, number_of
-from architrave.search.space import Member
+from architrave.search.space.expressions import Expressions, Kind, number_of
+from architrave.search.space.members import Member
 
 NAMES = ("path", "label")
 """Attributes that are names."""

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from architrave.ir.source import error
-from architrave.search.run import Search, Worker
-from architrave.search.settings import Settings
+from architrave.search.study.run import Search, Worker
+from architrave.search.study.settings import Settings
 
 DEATHS = 10
 """Workers that may die before the search is given up: what it has found stays in its storage."""

@@ -17,7 +17,7 @@ from architrave.ir.ops.activation import Relu
 from architrave.ir.ops.leaves import Param, path_of
 from architrave.ir.source import error
 from architrave.record.gradients import Gradients
-from architrave.search.candidate import Candidate
+from architrave.search.study.candidate import Candidate
 
 EXAMPLES = 32
 

@@ -18,16 +18,16 @@ from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
 from architrave.ir.source import ArchitraveError
-from architrave.search.candidate import Candidate, Scene
-from architrave.search.feasible import Feasible
-from architrave.search.objectives import Objective, latency, objectives
-from architrave.search.sampler import decide
-from architrave.search.settings import Settings
-from architrave.search.slots import Slots, is_settled
-from architrave.search.space import Member
-from architrave.search.storage import check_there, close, guarded, opened
-from architrave.search.strategies import keeping
-from architrave.search.study import Result, front, opened_study, result
+from architrave.search.space.feasible import Feasible
+from architrave.search.space.members import Member
+from architrave.search.study.candidate import Candidate, Scene
+from architrave.search.study.objectives import Objective, latency, objectives
+from architrave.search.study.results import Result, front, opened_study, result
+from architrave.search.study.sampler import decide
+from architrave.search.study.settings import Settings
+from architrave.search.study.slots import Slots, is_settled
+from architrave.search.study.storage import check_there, close, guarded, opened
+from architrave.search.study.strategies import keeping
 
 BEAT = 15.0
 """The seconds between two signs of life of a trial."""

@@ -18,10 +18,10 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from architrave.ir.source import error, nearest
-from architrave.search.feasible import Feasible
-from architrave.search.settings import Settings
-from architrave.search.space import Member, Space
-from architrave.search.strategies import TRIES, Evolution, Grid, Random, Reinforce, Strategy, Tried, Turn
+from architrave.search.space.feasible import Feasible
+from architrave.search.space.members import Member, Space
+from architrave.search.study.settings import Settings
+from architrave.search.study.strategies import TRIES, Evolution, Grid, Random, Reinforce, Strategy, Tried, Turn
 
 OURS: Mapping[str, Callable[..., Strategy]] = {
     "random": Random,

@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 from architrave.dsl.elaborate.constraints import Constraint
 from architrave.ir import cost
 from architrave.ir.source import error
-from architrave.search.costs import Costs
-from architrave.search.space import Member
+from architrave.search.space.costs import Costs
+from architrave.search.space.members import Member
 
 TRIES = 10_000
 """Members that are drawn before a space counts as one without a member that keeps its constraints."""

@@ -16,8 +16,8 @@ from architrave.ir.cost import Sizes
 from architrave.ir.graph import Graph
 from architrave.ir.source import error
 from architrave.models import Named
-from architrave.search.space import Domains, Member, Space
-from architrave.search.table import Table, Terms, table
+from architrave.search.space.members import Domains, Member, Space
+from architrave.search.space.table import Table, Terms, table
 
 GRAPHS = 4_096
 """How many graphs are built to find the range of a cost."""

@@ -19,9 +19,9 @@ from architrave.ir.graph import Graph, Value
 from architrave.ir.place import Block, Place, marked
 from architrave.ir.prefix import prefixed, prefixed_weights
 from architrave.ir.source import error
-from architrave.search.child import Child
-from architrave.search.nested import SliceTrainer
-from architrave.search.space import Member
+from architrave.search.space.members import Member
+from architrave.search.supernet.child import Child
+from architrave.search.supernet.nested import SliceTrainer
 
 SET = "set"
 """What the paths of the sets of weights begin with."""

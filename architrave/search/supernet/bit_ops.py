@@ -7,8 +7,8 @@ from architrave.ir.dims import Size
 from architrave.ir.graph import Graph, Node, Value
 from architrave.ir.mode import specialize
 from architrave.ir.ops.quantize import FakeQuantize
-from architrave.search.space import Member
-from architrave.search.table import Terms, multiply_adds, taken, terms
+from architrave.search.space.members import Member
+from architrave.search.space.table import Terms, multiply_adds, taken, terms
 
 FLOAT_BITS = 32
 """Of numbers that are not rounded."""

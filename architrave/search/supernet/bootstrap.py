@@ -11,9 +11,9 @@ import numpy as np
 from architrave.backends.load import compile
 from architrave.ir.arrays import Array
 from architrave.ir.initializers import init
-from architrave.search.blockwise import TWIN, Blocks, Ensemble
-from architrave.search.costs import Costs
-from architrave.search.space import Member
+from architrave.search.space.costs import Costs
+from architrave.search.space.members import Member
+from architrave.search.supernet.blockwise import TWIN, Blocks, Ensemble
 from architrave.train import Objective, Recipe, Schedule, Trainer
 from architrave.train.optimizers import Optimizer
 

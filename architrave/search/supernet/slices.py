@@ -30,9 +30,9 @@ from architrave.ir.types import shape_text
 from architrave.passes.search.active import over_active, spelled_out
 from architrave.passes.search.per_example import Masked, per_example
 from architrave.record.running import reestimate
-from architrave.search.child import Child
-from architrave.search.costs import Costs
-from architrave.search.space import Member
+from architrave.search.space.costs import Costs
+from architrave.search.space.members import Member
+from architrave.search.supernet.child import Child
 from architrave.weights import fit
 
 Places: TypeAlias = tuple[Coordinates, ...]

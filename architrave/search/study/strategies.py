@@ -15,8 +15,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from architrave.ir.source import error
-from architrave.search.feasible import Feasible
-from architrave.search.space import Member
+from architrave.search.space.feasible import Feasible
+from architrave.search.space.members import Member
 
 TRIES = 100
 """How often a member that breaks a constraint, or was tried before, is drawn anew."""

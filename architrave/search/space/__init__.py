@@ -1,0 +1,1 @@
+"""Search spaces: their members, what these cost, which keep the constraints, and which are one network."""

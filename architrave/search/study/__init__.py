@@ -1,0 +1,1 @@
+"""Searching a space: strategies, and trials in a storage that several processes share."""

@@ -1,0 +1,1 @@
+"""Networks that hold the weights of all members of a space: how they learn, and members cut out of them."""
