@@ -80,6 +80,8 @@ class Fake(Backend):
         self.mistake = mistake
 
     def emit(self, graph: Graph) -> str:
+        if self.mistake == "one mode" and any(node.op.name == "mode" for node in graph.nodes):
+            raise NotImplementedError("a program is of one mode")
         return '"""Nothing."""\n'
 
     def runner(self) -> Runner:
@@ -91,7 +93,7 @@ class Fake(Backend):
 @pytest.fixture(autouse=True)
 def backends(monkeypatch: pytest.MonkeyPatch) -> None:
     """`right` and `also_right`, and one backend for each mistake, under its name."""
-    mistakes = ("tanh", "raises", "dtype", "shape", "state", "gradient", "missing")
+    mistakes = ("tanh", "raises", "dtype", "shape", "state", "gradient", "missing", "one mode")
     fakes = {name: Fake(name) for name in ("right", "also_right")} | {name: Fake(name, name) for name in mistakes}
     for module in ("architrave.backends.load.find", "architrave.backends.agree.verification.backend"):
         monkeypatch.setattr(module, fakes.__getitem__)
@@ -175,6 +177,12 @@ def test_states_are_compared() -> None:
     report = check("right", "state", graph=graph)
     assert {(c.mode, c.kind, c.name) for c in report.failures} >= {("training", "state", "scale.max")}
     assert not any(c.kind == "output" for c in report.failures)
+
+
+def test_states_that_the_program_of_one_mode_leaves_alone_are_kept() -> None:
+    report = check("right", "one mode", graph=running_max(features=3))
+    assert report.ok, str(report)
+    assert ("inference", "state", "one mode") in {(c.mode, c.kind, c.left) for c in report.comparisons}
 
 
 def test_a_framework_that_is_not_installed_is_skipped() -> None:

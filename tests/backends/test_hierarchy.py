@@ -1,5 +1,6 @@
 """Blocks, functions and chains, recovered from flat graphs."""
 
+from architrave.backends.agree import verify
 from architrave.backends.definitions import define
 from architrave.backends.hierarchy import Chain, Region, post_order, recover
 from architrave.ir import build
@@ -164,6 +165,31 @@ def test_equal_blocks_are_defined_once_though_they_share_bodies():
     root = recover(loads(TEXT))
     assert outline(root) == [("layer", 0, 3)]
     assert sorted(d.name for d in set(define(root).values())) == ["M", "Unit", "batch_norm"]
+
+
+IDLE = """
+block Counter()(x: [N, C]) -> [N, C] {
+    state seen: [] = zeros
+    y = exp(x)
+    if training {
+        seen := seen + mean(y)
+    }
+    return x * tanh(y + seen)
+}
+
+model Idle()(x: [N, 4]) -> [N, 4] {
+    results = [x -> a: Counter, x -> b: Counter]
+    return results[0]
+}
+"""
+
+
+def test_a_block_whose_result_nobody_takes_counts_in_what_is_around_it():
+    network = loads(IDLE)
+    root = recover(network)
+    assert [region.path for region in root.regions()] == ["a"]
+    assert [path_of(state) for state, _ in root.updates] == ["b.seen"]
+    assert verify(network, ["numpy"], dtypes=["float64"]).ok
 
 
 def test_a_chosen_mode_keeps_the_hierarchy():

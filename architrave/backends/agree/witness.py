@@ -33,16 +33,23 @@ class Failure:
 
 @dataclass(frozen=True)
 class Witness:
-    """A backend's program for one mode."""
+    """A backend's program for one mode of a network that updates some states."""
 
     backend: str
     program: Program
     training: bool
+    updated: tuple[str, ...]
 
     def run(self, trial: Trial, dtype: Any) -> Result | Failure:
         """The outputs and new states in the given precision."""
         given = in_precision(trial, dtype)
-        return attempt(lambda: self.program.run(given.weights, *given.inputs, training=self.training, key=trial.key))
+        return attempt(lambda: self._run(given))
+
+    def _run(self, given: Trial) -> Result:
+        result = self.program.run(given.weights, *given.inputs, training=self.training, key=given.key)
+        # The program of one mode alone does not give the states that this mode leaves as they are.
+        kept = {path: given.weights[path] for path in self.updated}
+        return Result(result.outputs, kept | result.updates)
 
     def gradients(self, trial: Trial, dtype: Any, cotangents: list[Array | None]) -> Gradients | Failure:
         """The gradients in the given precision."""
@@ -57,14 +64,12 @@ class Witness:
 
 def witness(graph: Graph, backend: str, training: bool) -> Witness | Failure:
     """Compile a graph, both modes in one program where the backend can write that."""
-    whole = attempt(lambda: _program(graph, backend))
-    if isinstance(whole, Program):
-        return Witness(backend, whole, training)
-    one = specialize(graph, training)
-    part = attempt(lambda: _program(one, backend))
-    if isinstance(part, Program):
-        return Witness(backend, part, training)
-    return part
+    updated = tuple(path_of(old) for old, _ in graph.updates)
+    program = attempt(lambda: _program(graph, backend))
+    if isinstance(program, Failure):
+        one = specialize(graph, training)
+        program = attempt(lambda: _program(one, backend))
+    return program if isinstance(program, Failure) else Witness(backend, program, training, updated)
 
 
 def attempt(action: Callable[[], T]) -> T | Failure:

@@ -50,7 +50,7 @@ def recover(graph: Graph, dissolved: Set[Place] = frozenset()) -> Region:
     while True:
         builder = _Builder(graph, gone, graph.place, graph.place, key)
         root = builder.build(0)
-        unfit = builder.torn or _intruded(root)
+        unfit = builder.torn or _intruded(root) | _unread(root)
         if not unfit:
             break
         gone |= unfit
@@ -325,6 +325,11 @@ def _intruded(root: Region) -> set[Place]:
         if path not in inside.get(prefix, ())
         for place in places.get(prefix, ())
     }
+
+
+def _unread(root: Region) -> set[Place]:
+    """The places that give nothing: what they compute, updates of their states, is no value that one could call for."""
+    return {region.place for region in post_order(root) if region.place is not None and not region.outputs}
 
 
 def _declare(root: Region, weights: Iterable[Value]) -> None:
