@@ -22,7 +22,7 @@ from architrave.train.compare import compare_steps
 from architrave.train.data import Batches, Dataset, Stream, open_data
 from architrave.train.evaluation import Evaluation
 from architrave.train.groups import Group
-from architrave.train.loop import Loop, Outcome, Refresh, run
+from architrave.train.loop import Learner, Loop, Outcome, Refresh, run
 from architrave.train.objective import Objective
 from architrave.train.optimizers import (
     LAMB,
@@ -53,6 +53,7 @@ __all__ = [
     "Evaluation",
     "Folder",
     "Group",
+    "Learner",
     "Loop",
     "NovoGrad",
     "Objective",

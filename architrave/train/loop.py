@@ -7,23 +7,64 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from architrave.ir.arrays import Array
+from architrave.ir.graph import Graph
 from architrave.ir.source import error, printable
 from architrave.train import checkpoint
 from architrave.train.checkpoint import Folder, Progress
 from architrave.train.data import Batches, Dataset
-from architrave.train.trainer import Trainer
 
 Row = Mapping[str, Any]
 """One epoch of the history: epoch, step, loss, rate, seconds and, with validation, val_loss and val_accuracy."""
 
-Refresh = Callable[[Trainer, Sequence[Array]], object]
+Refresh = Callable[[Any, Sequence[Array]], object]
 """What changes a network between two steps: it is given the trainer after a step, and the batch of that step.
 
 What it draws follows from the seed and the number of steps alone, so that a run which is cut off goes on as it was.
 """
+
+
+class Learner(Protocol):
+    """What a loop trains: a `Trainer`, or one of a supernet, which holds many networks."""
+
+    seed: int
+
+    @property
+    def network(self) -> Graph:
+        """What learns."""
+        ...
+
+    @property
+    def steps(self) -> int:
+        """The batches that were seen."""
+        ...
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the next update."""
+        ...
+
+    def train(self, *arrays: Any) -> float:
+        """Learn from one batch: the inputs and, where there is a loss, the target. Gives the loss before."""
+        ...
+
+    def judged(self, data: Dataset) -> Mapping[str, float]:
+        """What was learnt: the loss on examples and, of classes, the accuracy."""
+        ...
+
+    def weights(self) -> dict[str, Array]:
+        """The weights and states of the network, by path."""
+        ...
+
+    def states(self) -> dict[str, Array]:
+        """All that it needs to go on later, by path."""
+        ...
+
+    def restore(self, states: Mapping[str, Any], steps: int) -> None:
+        """Go on from states that `states` gave after so many batches."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -56,7 +97,7 @@ class Outcome:
     stopped: bool = False
 
 
-def run(trainer: Trainer, data: Batches, loop: Loop, resume: bool = False) -> Outcome:
+def run(trainer: Learner, data: Batches, loop: Loop, resume: bool = False) -> Outcome:
     """Train until the epochs are over or nothing gets better. With `resume`, go on from the newest checkpoint.
 
     It is the run that was cut off, to the bit: the same batches in the same order, the same random numbers.
@@ -67,7 +108,7 @@ def run(trainer: Trainer, data: Batches, loop: Loop, resume: bool = False) -> Ou
 
 
 class _Run:
-    def __init__(self, trainer: Trainer, data: Batches, loop: Loop) -> None:
+    def __init__(self, trainer: Learner, data: Batches, loop: Loop) -> None:
         self.trainer = trainer
         self.data = data
         self.loop = loop
@@ -112,8 +153,7 @@ class _Run:
         row = {"epoch": number + 1, "step": self.trainer.steps, "loss": self.total / self.per_epoch, "rate": rate}
         self.total = 0.0
         if self.loop.validation is not None:
-            found = self.trainer.evaluation.run(self.trainer.weights(), self.loop.validation)
-            row |= {f"val_{name}": value for name, value in found.items()}
+            row |= {f"val_{name}": value for name, value in self.trainer.judged(self.loop.validation).items()}
         return {**row, "seconds": time.perf_counter() - start}
 
     def _note(self, row: dict[str, Any]) -> bool:

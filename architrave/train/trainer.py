@@ -18,6 +18,7 @@ from architrave.ir.mode import specialize
 from architrave.ir.ops.leaves import path_of
 from architrave.ir.source import error
 from architrave.ir.types import TensorType
+from architrave.train.data import Dataset
 from architrave.train.diagnosis import not_finite
 from architrave.train.evaluation import Evaluation
 from architrave.train.schedules import Schedule
@@ -124,6 +125,10 @@ class Trainer:
             self._held = fitted
         else:
             self._session.assign({path: fitted[path] for path in states})
+
+    def judged(self, data: Dataset) -> dict[str, float]:
+        """What the network has learnt: its loss on examples and, of classes, its accuracy."""
+        return self.evaluation.run(self.weights(), data)
 
     @cached_property
     def evaluation(self) -> Evaluation:
