@@ -38,12 +38,14 @@ class Checked:
     "architrave check net.arch",
     "architrave check resnet50 vit_b_16",
     "architrave check net.arch --set classes=100",
+    "architrave check net.arch --members",
 )
 @click.command("check")
 @click.argument("names", nargs=-1, required=True, metavar="MODEL...")
 @model_options
+@click.option("--members", is_flag=True, help="Check the combinations of choices of numbers, too.")
 @json_option
-def command(names: tuple[str, ...], as_json: bool, **selected: Any) -> int:
+def command(names: tuple[str, ...], members: bool, as_json: bool, **selected: Any) -> int:
     """Check types and expectations.
 
     Says whether models are well typed, and whether what their files expect of them holds.
@@ -54,7 +56,7 @@ def command(names: tuple[str, ...], as_json: bool, **selected: Any) -> int:
     """
     results: list[Checked] = []
     for name in expanded(names):
-        results.append(_checked(Selection(name, **selected)))
+        results.append(_checked(Selection(name, **selected), members))
         if not as_json:
             _tell(results[-1])
     ok = all(r.ok for r in results)
@@ -63,8 +65,9 @@ def command(names: tuple[str, ...], as_json: bool, **selected: Any) -> int:
     return 2 if any(r.problem for r in results) else 0 if ok else 1
 
 
-def _checked(selection: Selection) -> Checked:
+def _checked(selection: Selection, members: bool) -> Checked:
     from architrave.dsl.expectations import check
+    from architrave.search.space.costs import Costs
 
     result = Checked(selection.name)
     try:
@@ -76,6 +79,8 @@ def _checked(selection: Selection) -> Checked:
             if built.choices:
                 # The alternatives that are not taken must have types that fit, too.
                 one.elaborate(selection.arguments, selection.decisions, keep_choices=True)
+            if built.choices and members:
+                Costs(one, selection.arguments).check()
         as_declared = not selection.arguments and not selection.decisions
         known = dict(zip(named.models, result.graphs, strict=True)) if as_declared else {}
         result.outcomes += check(named.module, named.model, known)

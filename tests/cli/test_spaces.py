@@ -17,6 +17,15 @@ model Numbers()(x: [N, 4]) -> [N, 4] {
     return x + (x -> linear(width))
 }
 """
+HEADS = """from std.attention import self_attention
+from std.linear import linear
+
+model Heads()(x: [N, T, 12]) -> [N, T, _] {
+    width = choice width { w12: 12, w8: 8 }
+    heads = choice heads { h2: 2, h3: 3 }
+    return x -> linear(width) -> attention: self_attention(heads)
+}
+"""
 
 
 def test_check_compares_alternatives_that_are_not_taken(cli: Cli) -> None:
@@ -34,6 +43,16 @@ def test_show_choices_tries_every_number(cli: Cli) -> None:
     assert found.code == 2
     assert "error[E956]: `Numbers` cannot be built where `width` is `five`" in found.err
     assert "numbers.arch:5" in found.err
+
+
+def test_check_members_finds_numbers_that_do_not_go_together(cli: Cli) -> None:
+    Path("heads.arch").write_text(HEADS)
+    assert cli("check", "heads.arch").code == 0
+    assert cli("show", "heads.arch", "--choices").code == 0
+    found = cli("check", "heads.arch", "--members")
+    assert found.code == 2
+    assert "error[E956]: `Heads` cannot be built where `width` is `w8`, `heads` is `h3`" in found.err
+    assert "(heads.arch:7:" in found.err
 
 
 def test_choices_of_a_standard_space(cli: Cli) -> None:

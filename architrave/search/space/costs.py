@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from typing import Any, TypeAlias
 
 from architrave.dsl.elaborate.constraints import Constraint
@@ -14,11 +15,14 @@ from architrave.dsl.elaborate.model import Elaborated
 from architrave.dsl.space import STATIC, Domain, built
 from architrave.ir.cost import Sizes
 from architrave.ir.graph import Graph
-from architrave.ir.source import error
+from architrave.ir.source import ArchitraveError, error
 from architrave.models import Named
-from architrave.search.space.members import Domains, Member, Space
+from architrave.search.space.covering import covering
+from architrave.search.space.members import Domains, Member, Space, taken
 from architrave.search.space.table import Table, Terms, table
 
+CHECKED = 64
+"""How many graphs are built to see that types fit."""
 GRAPHS = 4_096
 """How many graphs are built to find the range of a cost."""
 KEPT = 64
@@ -73,13 +77,18 @@ class Costs:
         return self._of(member).constraints
 
     def check(self) -> None:
-        """See that every member has types that fit, without building them.
+        """See that members have types that fit, without building them.
 
-        One graph is built for each assignment of the choices of numbers. Raises E956 for one that cannot be built, and
-        E953 where they are too many.
+        One graph is built for each assignment of the choices of numbers; where these are more than `CHECKED`, for so
+        many that every two of their labels come together. Raises E956 for one that cannot be built, with as few of
+        its labels as that takes.
         """
-        for fixed in [*self._assignments()]:
-            built(self.named.type(), self.arguments, dict(self.numbers(fixed)))
+        every = [*islice(self._assignments(), CHECKED + 1)]
+        some = every if len(every) <= CHECKED else islice(covering(self.space, self.static), CHECKED)
+        for numbers in map(self.numbers, some):
+            problem = self._problem(dict(numbers))
+            if problem is not None:
+                raise self._least(dict(numbers), problem)
 
     def graph(self, member: Member) -> Graph:
         """The graph that keeps the other choices, of all members that share the choices of numbers of one.
@@ -109,8 +118,28 @@ class Costs:
         numbers = self.numbers(member)
         if numbers not in self._known:
             found = self._elaborated(numbers)
-            self._known[numbers] = _Known(table(found.graph, self.sizes), found.constraints)
+            self._known[numbers] = _Known(self._table(found.graph), found.constraints)
         return self._known[numbers]
+
+    def _table(self, graph: Graph) -> Table:
+        return table(graph, self.sizes)
+
+    def _problem(self, numbers: dict[str, str]) -> ArchitraveError | None:
+        """What is wrong with decisions about numbers."""
+        try:
+            self._elaborated(tuple(numbers.items()))
+        except ArchitraveError as problem:
+            return problem
+        return None
+
+    def _least(self, numbers: dict[str, str], problem: ArchitraveError) -> ArchitraveError:
+        """The same problem with as few decisions as lead to it, the others at their first labels."""
+        for path in [*numbers]:
+            fewer = {other: label for other, label in numbers.items() if other != path}
+            found = self._problem(fewer)
+            if found is not None and found.diagnostics[-1].code == problem.diagnostics[-1].code:
+                numbers, problem = fewer, found
+        return problem
 
     def _elaborated(self, numbers: Labels) -> Elaborated:
         found = self._built.pop(numbers, None) or built(self.named.type(), self.arguments, dict(numbers))
@@ -148,31 +177,30 @@ class Costs:
                 pending.append(({**taken, domain.path: label}, [*inner, *rest]))
 
 
-_ByLast: TypeAlias = dict[tuple[str, str], list[tuple[Labels, int]]]
+_ByLast: TypeAlias = dict[str, list[tuple[frozenset[Labels], int]]]
 
 
 def _by_last(terms: Terms) -> _ByLast:
-    """The terms that are not there always, by the innermost label that each needs."""
+    """The terms that are not there always, by the innermost decision that each needs."""
     found: _ByLast = {}
     for when, amount in terms.items():
         if () in when:
             continue
-        if len({labels[-1][0] for labels in when}) > 1:
-            paths = sorted({f"`{labels[-1][0]}`" for labels in when})
-            raise error("E953", f"a cost depends on several decisions: {', '.join(paths)}")
-        for *outer, last in when:
-            found.setdefault(last, []).append((tuple(outer), amount))
+        paths = sorted({labels[-1][0] for labels in when})
+        if len(paths) > 1:
+            raise error("E953", f"a cost depends on several decisions: {', '.join(f'`{path}`' for path in paths)}")
+        found.setdefault(paths[0], []).append((when, amount))
     return found
 
 
-def _extent(domains: Domains, fixed: Member, taken: Member, terms: _ByLast) -> Range:
+def _extent(domains: Domains, fixed: Member, outer: Member, terms: _ByLast) -> Range:
     """What the terms of some decisions, and of those nested in them, come to."""
     low = high = 0
     for domain in domains.values():
         ends: list[Range] = []
         for label in (fixed[domain.path],) if domain.path in fixed else domain.labels:
-            now = {**taken, domain.path: label}
-            own = sum(amount for outer, amount in terms.get((domain.path, label), ()) if _holds(outer, now))
+            now = {**outer, domain.path: label}
+            own = sum(amount for when, amount in terms.get(domain.path, ()) if _holds(when, now))
             inner = _extent(domain.nested.get(label, {}), fixed, now, terms)
             ends.append((own + inner[0], own + inner[1]))
         low += min(end[0] for end in ends)
@@ -180,8 +208,9 @@ def _extent(domains: Domains, fixed: Member, taken: Member, terms: _ByLast) -> R
     return low, high
 
 
-def _holds(labels: Labels, taken: Member) -> bool:
-    for path, _ in labels:
-        if path not in taken:
+def _holds(when: frozenset[Labels], member: Member) -> bool:
+    for path in (path for labels in when for path, _ in labels):
+        if path not in member:
             raise error("E953", f"a cost depends on `{path}` and on a decision that is not nested in it")
-    return all(taken[path] == label for path, label in labels)
+    found = taken(member)
+    return any(found.issuperset(labels) for labels in when)

@@ -12,6 +12,7 @@ from functools import cached_property
 from itertools import islice
 from typing import Any
 
+import numpy as np
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
@@ -58,7 +59,10 @@ class Search:
         if any(objective.examples for objective in wanted.values()):
             # What is wrong with them is said before anything begins.
             _ = scene.examples
+        scene.costs.check()
         feasible = Feasible(scene.costs, lambda member: latency(Candidate(scene, member)))
+        # A space without a member that keeps its constraints is refused here, too.
+        feasible.sample(np.random.default_rng(settings.seed))
         trials = settings.trials
         if settings.strategy == "grid":
             trials = sum(1 for _ in islice(keeping(feasible), trials))
