@@ -18,6 +18,7 @@ from architrave.ir.source import ArchitraveError, printable
 if TYPE_CHECKING:
     from architrave.dsl.expectations import Outcome
     from architrave.ir.graph import Graph
+    from architrave.models import Named
 
 
 @dataclass
@@ -67,7 +68,6 @@ def command(names: tuple[str, ...], members: bool, as_json: bool, **selected: An
 
 def _checked(selection: Selection, members: bool) -> Checked:
     from architrave.dsl.expectations import check
-    from architrave.search.space.costs import Costs
 
     result = Checked(selection.name)
     try:
@@ -80,13 +80,20 @@ def _checked(selection: Selection, members: bool) -> Checked:
                 # The alternatives that are not taken must have types that fit, too.
                 one.elaborate(selection.arguments, selection.decisions, keep_choices=True)
             if built.choices and members:
-                Costs(one, selection.arguments).check()
+                _check_members(one, selection.arguments)
         as_declared = not selection.arguments and not selection.decisions
         known = dict(zip(named.models, result.graphs, strict=True)) if as_declared else {}
         result.outcomes += check(named.module, named.model, known)
     except ArchitraveError as problem:
         result.problem = problem
     return result
+
+
+def _check_members(named: Named, arguments: Mapping[str, Any]) -> None:
+    # What draws members takes NumPy, which is slow to import.
+    from architrave.search.space.costs import Costs
+
+    Costs(named, arguments).check()
 
 
 def _tell(result: Checked) -> None:
