@@ -9,6 +9,8 @@ from architrave.search.space.costs import Costs
 from tests.stdlib.small import SMALL
 
 SPACES = (
+    "AutoFormerB",
+    "AutoFormerS",
     "AutoFormerT",
     "BigNAS",
     "Brainformer",

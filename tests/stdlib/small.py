@@ -8,7 +8,7 @@ GHOSTS = [[(3, 32, 16, 0, 1)], [(5, 48, 24, 0.25, 2)]]
 REGNETS = ("RegNetY400MF", "RegNetY1600MF", "RegNetY16GF")
 
 SMALL: dict[str, dict[str, Any]] = {
-    "AutoFormerT": {"classes": 5, "unit": 1, "head": 2, "depth": 1, "patch": 8, "size": 16},
+    **{f"AutoFormer{x}": {"classes": 5, "unit": 1, "head": 2, "depth": 1, "patch": 8, "size": 16} for x in "TSB"},
     "BARTBase": {"vocab": 31, "width": 8, "depth": 1, "heads": 2, "hidden": 12, "context": 12},
     "BERTBase": {"vocab": 31, "width": 16, "depth": 2, "heads": 4, "hidden": 24, "context": 12},
     "BiPFTBase": {"vocab": 31, "width": 8, "depth": 1, "heads": 2, "hidden": 12, "context": 12},
