@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from architrave.dsl.elaborate.core import Decision, Labels
 from architrave.dsl.elaborate.model import Elaborated, elaborate
 from architrave.dsl.elaborate.values import BlockType
+from architrave.ir.graph import Graph
+from architrave.ir.nested import subgraphs
+from architrave.ir.ops.control import Choice
 from architrave.ir.source import ArchitraveError, Note, error
 
 EXPLORED_LIMIT = 5_000
@@ -50,6 +54,26 @@ def domains(model: BlockType, arguments: Mapping[str, Any] | None = None) -> dic
     return _explored(model, arguments or {}, {}, {}, [0])
 
 
+def domains_within(graph: Graph) -> dict[str, Domain]:
+    """The choices that a graph keeps, by path. Those of numbers are taken in it, and none of these."""
+    found: dict[str, Domain] = {}
+    within: dict[str, list[Labels]] = {}
+    pending: deque[tuple[Graph, Labels]] = deque([(graph, ())])
+    while pending:
+        inner, outer = pending.popleft()
+        for node in inner.nodes:
+            op = node.op
+            if not isinstance(op, Choice):
+                pending += [(held, outer) for held in subgraphs(op)]
+                continue
+            found.setdefault(op.path, Domain(op.path, "tensor", op.labels))
+            within.setdefault(op.path, []).append(outer)
+            pairs = zip(op.labels, op.alternatives, strict=True)
+            pending += [(held, (*outer, (op.path, label))) for label, held in pairs]
+    _nest_all(found, within)
+    return _not_nested(found)
+
+
 def space_size(model: BlockType, arguments: Mapping[str, Any] | None = None) -> int:
     """The number of members of a search space; 1 where nothing is left to choose."""
     return members(domains(model, arguments))
@@ -82,9 +106,7 @@ def _explored(
     fresh = {path: d for path, d in met.items() if path not in known}
     everywhere = {**known, **fresh}
     found = {path: Domain(path, d.kind, d.labels) for path, d in fresh.items()}
-    for path, decision in fresh.items():
-        for within in decision.within:
-            _nest(found, within, found[path])
+    _nest_all(found, {path: decision.within for path, decision in fresh.items()})
     for path, decision in fresh.items():
         if decision.kind not in STATIC:
             continue
@@ -98,6 +120,20 @@ def _explored(
             if any(p not in everywhere for p in inner):
                 more = _explored(model, arguments, {**decided, path: label}, everywhere, count)
                 found[path].nested.setdefault(label, {}).update(more)
+    return _not_nested(found)
+
+
+def _nest_all(found: Mapping[str, Domain], within: Mapping[str, Sequence[Labels]]) -> None:
+    """Nest choices where they exist, each of which was met inside some alternatives."""
+    for path, each in within.items():
+        distinct = {frozenset(labels): labels for labels in each}
+        for labels in distinct.values():
+            # One that is there anyway is there inside further alternatives, too.
+            if not any(other < set(labels) for other in distinct):
+                _nest(found, labels, found[path])
+
+
+def _not_nested(found: Mapping[str, Domain]) -> dict[str, Domain]:
     nested = {p for d in found.values() for inner in d.nested.values() for p in inner}
     return {p: d for p, d in found.items() if p not in nested}
 

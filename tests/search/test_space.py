@@ -187,3 +187,19 @@ def test_numbers_that_do_not_go_together() -> None:
     assert found.space.size == 4
     with pytest.raises(ArchitraveError, match=r"E956[\s\S]*`a` is `q`, `b` is `q`[\s\S]*both are wide"):
         found.check()
+
+
+def test_a_decision_of_what_is_used_anyway_is_always_there() -> None:
+    """Even if an alternative uses it again."""
+    text = """
+    from std.linear import linear
+    block unit()(x: [N, C]) -> [N, C] = x -> choice act { relu: relu, same: identity }
+    model Twice()(x: [N, 4]) {
+        layer = unit()
+        return x -> layer -> choice op { again: layer, skip: identity }
+    }
+    """
+    named = find_in_text(text)
+    for found in (Space.of(named), Space.within(named.elaborate({}, keep_choices=True).graph)):
+        assert found.size == 4
+        assert {*found.domains} == {"layer.act", "op"}

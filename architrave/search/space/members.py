@@ -2,7 +2,7 @@
 
 A member is a mapping from the path of each decision that exists in it to the label taken there. Decisions that stand
 inside an alternative of another exist only where that is taken. Members are numbered, so that to sample is to draw a
-number, and to enumerate is to count.
+number, and to enumerate is to count. In a space of subsets a label stands for several of a choice.
 """
 
 from __future__ import annotations
@@ -14,13 +14,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
 
-from architrave.dsl.space import Domain, domains, members
+from architrave.dsl.space import Domain, domains, domains_within, members
+from architrave.ir.graph import Graph
 from architrave.ir.source import error, nearest
 from architrave.models import Named
 
 Member: TypeAlias = Mapping[str, str]
 """The label taken by each decision of a member, by path."""
 Domains: TypeAlias = Mapping[str, Domain]
+AND = "+"
+"""What stands between the labels of a choice of which a member takes several."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,11 @@ class Space:
     def of(cls, named: Named, arguments: Mapping[str, Any] | None = None) -> Space:
         """The space of a model for static arguments. Raises E455 where its decisions are too many to find."""
         return cls(named.only(), domains(named.type(), arguments))
+
+    @classmethod
+    def within(cls, graph: Graph) -> Space:
+        """The space of a graph that keeps its choices."""
+        return cls(graph.name, domains_within(graph))
 
     @cached_property
     def size(self) -> int:
@@ -139,9 +147,12 @@ class Space:
         return hashlib.sha256(json.dumps(_described(self.domains)).encode()).hexdigest()[:16]
 
     def _all(self) -> Iterator[Domain]:
-        pending = [self.domains]
+        pending, met = [self.domains], set[int]()
         while pending:
             for domain in pending.pop().values():
+                if id(domain) in met:
+                    continue
+                met.add(id(domain))
                 yield domain
                 pending += domain.nested.values()
 
@@ -170,6 +181,11 @@ class Space:
                 pending.append(domain.nested.get(label, {}))
         extra = next((path for path in member if path not in met), None)
         return None if extra is None else f"it has no decision `{extra}`"
+
+
+def taken(member: Member) -> set[tuple[str, str]]:
+    """The labels that a member takes, each after the path of its decision."""
+    return {(path, label) for path, labels in member.items() for label in labels.split(AND)}
 
 
 def _labelled(domain: Domain, position: int) -> tuple[str, int]:

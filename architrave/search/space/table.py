@@ -19,7 +19,7 @@ from architrave.ir.nested import subgraphs
 from architrave.ir.ops.control import Choice, Control
 from architrave.ir.ops.leaves import Param
 from architrave.ir.source import error
-from architrave.search.space.members import Member
+from architrave.search.space.members import Member, taken
 
 Terms: TypeAlias = dict[frozenset[Labels], int]
 """An amount for each condition: that all labels of one of several `Labels` are taken."""
@@ -36,12 +36,12 @@ class Table:
 
     def cost(self, quantity: str, member: Member) -> int:
         """Trainable numbers (`params`), numbers in states (`state`) or multiply-adds (`macs`) of a member."""
-        found = self.terms[quantity].items()
-        return sum(amount for when, amount in found if any(taken(labels, member) for labels in when))
+        return total(self.terms[quantity], taken(member))
 
     def costs(self, member: Member) -> dict[str, int]:
         """Every quantity."""
-        return {quantity: self.cost(quantity, member) for quantity in QUANTITIES}
+        found = taken(member)
+        return {quantity: total(self.terms[quantity], found) for quantity in QUANTITIES}
 
 
 def table(graph: Graph, sizes: Sizes | None = None) -> Table:
@@ -96,6 +96,8 @@ class _Count:
         return [needed[leaf.node] for leaf in given]
 
     def _operands(self, node: Node, times: Size, when: set[Labels]) -> list[set[Labels]]:
+        if self.found is not None:
+            _add(self.found, when, substitute(times * self.amount(node), self.sizes))
         if isinstance(node.op, Choice):
             return self._alternatives(node.op, times, when)
         if isinstance(node.op, Control):
@@ -103,8 +105,6 @@ class _Count:
             often = {id(graph): count for graph, count in turns(node.op)}
             for graph in subgraphs(node.op):
                 self.inputs(graph, times * often.get(id(graph), 0), when, ())
-        elif self.found is not None:
-            _add(self.found, when, substitute(times * self.amount(node), self.sizes))
         return [when] * len(node.operands)
 
     def _alternatives(self, op: Choice, times: Size, when: set[Labels]) -> list[set[Labels]]:
@@ -133,9 +133,9 @@ def _without(found: set[Labels], op: Choice, when: set[Labels]) -> set[Labels]:
     return found
 
 
-def taken(labels: Labels, member: Member) -> bool:
-    """Whether a member takes all of the labels."""
-    return all(member.get(path) == label for path, label in labels)
+def total(terms: Terms, found: set[tuple[str, str]]) -> int:
+    """What the terms come to of a member that takes some labels."""
+    return sum(amount for when, amount in terms.items() if any(found.issuperset(labels) for labels in when))
 
 
 def _add(terms: Terms, when: set[Labels], amount: Size) -> None:

@@ -7,8 +7,8 @@ from architrave.ir.dims import Size
 from architrave.ir.graph import Graph, Node, Value
 from architrave.ir.mode import specialize
 from architrave.ir.ops.quantize import FakeQuantize
-from architrave.search.space.members import Member
-from architrave.search.space.table import Terms, multiply_adds, taken, terms
+from architrave.search.space.members import Member, taken
+from architrave.search.space.table import Terms, multiply_adds, terms, total
 
 FLOAT_BITS = 32
 """Of numbers that are not rounded."""
@@ -24,8 +24,7 @@ def bit_terms(graph: Graph, sizes: Sizes | None = None) -> Terms:
 
 def bit_ops(graph: Graph, sizes: Sizes | None = None, member: Member | None = None) -> int:
     """The BitOps of a network, or of a member of one that keeps its choices."""
-    found = bit_terms(graph, sizes).items()
-    return sum(amount for when, amount in found if any(taken(labels, member or {}) for labels in when))
+    return total(bit_terms(graph, sizes), taken(member or {}))
 
 
 def _bit_ops(node: Node) -> Size:

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from architrave.search.space.members import AND
+
 Decisions = Mapping[str, Sequence[str]]
 """The labels of every decision, by path."""
 
@@ -35,6 +37,27 @@ class Uniform:
     def __call__(self, step: int) -> dict[str, str]:
         rng: Any = np.random.default_rng((self.seed, step))
         return {path: labels[int(rng.integers(len(labels)))] for path, labels in self.decisions.items()}
+
+
+@dataclass(frozen=True)
+class Several:
+    """For each decision first how many labels, from 1 to `most`, each number as likely; then which ones: `three+five`.
+
+    Chu, Lu, Li and Zhang, "MixPath: A Unified Approach for One-shot Neural Architecture Search" (2023).
+    """
+
+    decisions: Decisions
+    most: int
+    seed: int = 0
+
+    def __call__(self, step: int) -> dict[str, str]:
+        rng: Any = np.random.default_rng((self.seed, step))
+        found: dict[str, str] = {}
+        for path, labels in self.decisions.items():
+            count = 1 + int(rng.integers(min(self.most, len(labels))))
+            taken = sorted(int(i) for i in rng.choice(len(labels), count, replace=False))
+            found[path] = AND.join(labels[i] for i in taken)
+        return found
 
 
 @dataclass(frozen=True)

@@ -7,68 +7,29 @@ shadow batch norm.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import combinations
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 
 from architrave.ir import build
 from architrave.ir.arrays import Array
 from architrave.ir.choice import choices
-from architrave.ir.graph import Graph, Value
+from architrave.ir.dims import Size
+from architrave.ir.graph import Graph, Node, Value
 from architrave.ir.ops.control import Choice
 from architrave.ir.place import here
 from architrave.ir.prefix import prefixed
-from architrave.ir.source import error, nearest
+from architrave.ir.source import error
 from architrave.models import find_in_text
 from architrave.passes.search.needs import Needing
 from architrave.passes.search.opening import Mix, opened, with_read_weights
-from architrave.passes.search.switched import SWITCH, switch_path
-
-AND = "+"
-"""What stands between the labels that a member takes of one decision."""
-
-
-@dataclass(frozen=True)
-class Subsets:
-    """The ways to take from 1 to `most` labels of each decision. A member has them in their order: `three+five`."""
-
-    name: str
-    labels: Mapping[str, tuple[str, ...]]
-    most: int
-
-    @property
-    def size(self) -> int:
-        """How many members there are."""
-        return math.prod(len(self.of(path)) for path in self.labels)
-
-    def of(self, path: str) -> list[tuple[str, ...]]:
-        """What may be taken of a decision."""
-        labels = self.labels[path]
-        return [each for k in range(1, min(self.most, len(labels)) + 1) for each in combinations(labels, k)]
-
-    def sample(self, rng: Any) -> dict[str, str]:
-        """A member: for each decision how many labels, and then which ones, each as likely as the others."""
-        found: dict[str, str] = {}
-        for path, labels in self.labels.items():
-            k = 1 + int(rng.integers(min(self.most, len(labels))))
-            taken = {int(i) for i in rng.choice(len(labels), k, replace=False)}
-            found[path] = AND.join(label for i, label in enumerate(labels) if i in taken)
-        return found
-
-    def taken(self, member: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-        """The labels that a member takes of each decision; the first one where it lacks it. Raises E952."""
-        for path, label in member.items():
-            if path not in self.labels:
-                raise error("E952", f"`{self.name}` has no decision `{path}`", hint=nearest(path, self.labels))
-            if tuple(label.split(AND)) not in self.of(path):
-                known = ", ".join(self.labels[path])
-                what = f"`{self.name}` does not take `{label}` of `{path}`"
-                raise error("E952", what, hint=f"take 1 to {self.most} of {known}, in this order, as `a{AND}b`")
-        return {path: tuple(member.get(path, labels[0]).split(AND)) for path, labels in self.labels.items()}
+from architrave.passes.search.switched import SWITCH, completed, switch_path
+from architrave.search.space.costs import Costs
+from architrave.search.space.members import AND, Member, Space
+from architrave.search.space.subsets import subsets
+from architrave.search.space.table import Table, terms
 
 
 @dataclass(frozen=True)
@@ -77,15 +38,22 @@ class MixPath:
 
     source: Graph
     graph: Graph
-    space: Subsets
+    space: Space
+
+    @cached_property
+    def labels(self) -> Mapping[str, tuple[str, ...]]:
+        """The subsets of the labels of every decision, by path."""
+        return self.space.labels
 
     def setting(self, member: Mapping[str, str]) -> dict[str, Array]:
-        """The switches of a member, by path. Raises E952."""
+        """The switches of a member, by path. Decisions that it lacks are at their first label. Raises E952."""
         found: dict[str, Array] = {}
-        for path, labels in self.space.taken(member).items():
-            found[switch_path(path)] = np.asarray(len(labels), np.int64)
-            for label in self.space.labels[path]:
-                found[switch_path(f"{path}.{label}")] = np.asarray(int(label in labels), np.int64)
+        whole = completed(self.source.name, self.labels, member)
+        for path, labels in choices(self.source).items():
+            taken = whole[path].split(AND)
+            found[switch_path(path)] = np.asarray(len(taken), np.int64)
+            for label in labels:
+                found[switch_path(f"{path}.{label}")] = np.asarray(int(label in taken), np.int64)
         return found
 
     def learning(self, weights: Mapping[str, Value]) -> dict[str, Value]:
@@ -94,17 +62,47 @@ class MixPath:
 
     def member(self, member: Mapping[str, str]) -> Graph:
         """A member by itself, with the batch norms of as many alternatives as it takes. Raises E952."""
-        return with_read_weights(opened(self.source, _Taking(taken=self.space.taken(member))))
+        return _member(self.source, completed(self.source.name, self.labels, member))
+
+
+@dataclass
+class Subsets(Costs):
+    """What the members cost that take up to `most` alternatives of each choice, batch norms of their sums included."""
+
+    most: int = 2
+
+    @cached_property
+    def space(self) -> Space:
+        """The members. Raises E974 where a choice has too many subsets to list them."""
+        return subsets(Space.of(self.named, self.arguments), self.most)
+
+    def member_graph(self, member: Member) -> Graph:
+        """The graph of a member, with the batch norms of as many alternatives as it takes. Raises E952."""
+        self.space.check(member)
+        return _member(self.graph(member), member)
+
+    def _table(self, graph: Graph) -> Table:
+        found = super()._table(graph)
+        for quantity in ("params", "state"):
+            for when, amount in terms(graph, _of_norm, self.sizes).items():
+                found.terms[quantity][when] = found.terms[quantity].get(when, 0) + amount
+        return found
 
 
 def mixpath(source: Graph, most: int) -> MixPath:
     """The supernet of a graph that keeps its choices, whose members take up to `most` alternatives of each.
 
     The batch norm for k alternatives is at `shadow.K` below the path of the decision. Where a decision is used several
-    times, each use has its own. Raises E957, see `opened`, and E958 for a choice between tensors without channels.
+    times, each use has its own. Raises E957, see `opened`, E958 for a choice between tensors without channels, and E974
+    for one with too many subsets.
     """
+    space = subsets(Space.within(source), most)
     graph = opened(source, _Summing(most=most))
-    return MixPath(source, Needing(graph, SWITCH).resting(), Subsets(source.name, choices(source), most))
+    return MixPath(source, Needing(graph, SWITCH).resting(), space)
+
+
+def _member(source: Graph, member: Member) -> Graph:
+    return with_read_weights(opened(source, _Taking(taken=member)))
 
 
 @dataclass
@@ -132,10 +130,11 @@ class _Shadows(Mix):
 class _Taking(_Shadows):
     """One member."""
 
-    taken: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    taken: Member = field(default_factory=dict[str, str])
 
     def mix(self, choice: Choice, alternatives: Sequence[tuple[Value, ...]]) -> tuple[Value, ...]:
-        labels, use = self.taken[choice.path], self.use(choice.path)
+        # A decision that the member lacks is one whose result it does not read.
+        labels, use = self.taken.get(choice.path, choice.labels[0]).split(AND), self.use(choice.path)
         found = [results for label, results in zip(choice.labels, alternatives, strict=True) if label in labels]
         return tuple(self.normed(_sum(column), f"{use}.{len(labels)}") for column in zip(*found, strict=True))
 
@@ -181,3 +180,11 @@ def _norm(x: Value) -> Graph:
     graph = find_in_text(text).elaborate({}).graph
     # The network is the block alone, as the library has it.
     return replace(graph, place=graph.outputs[0].node.place)
+
+
+def _of_norm(node: Node) -> Size:
+    """The parameters of the batch norms of a choice, and the numbers in their states: two for each channel."""
+    total: Size = 0
+    for value in node.outputs if isinstance(node.op, Choice) else ():
+        total = total + 2 * value.shape[1]
+    return total

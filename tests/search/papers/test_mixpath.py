@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections import Counter
 
 import numpy as np
+import optuna
 import pytest
 
 import architrave
+from architrave.backends.load import compile
+from architrave.dsl.space import Domain
+from architrave.ir import cost
+from architrave.ir.choice import choices
 from architrave.ir.graph import Graph
 from architrave.ir.ops.leaves import path_of
 from architrave.ir.source import ArchitraveError
 from architrave.ir.type_parser import parse_type
 from architrave.models import find_in_text
+from architrave.search.space.feasible import Feasible
+from architrave.search.space.members import Space
+from architrave.search.space.subsets import subsets
+from architrave.search.study.sampler import Decisions, decide
+from architrave.search.study.settings import Settings
 from architrave.search.supernet.child import child
-from architrave.search.supernet.mixpath import mixpath
+from architrave.search.supernet.draws import Several
+from architrave.search.supernet.mixpath import MixPath, Subsets, mixpath
 from architrave.train import AdamW, Objective, Recipe, Schedule
 from architrave.train.paths import PathTrainer
 from tests.search.supernets import IMAGES, LABELS, assert_equal_to_its_members, drawn
@@ -54,14 +67,15 @@ def test_as_many_batch_norms_as_paths_are_active_at_once() -> None:
         assert numbers == {"1", "2", "3"}
     per_layer = sum(math.comb(4, k) for k in range(1, MOST + 1))
     assert found.space.size == per_layer**2
-    assert len(found.space.of("layer.0.kernel")) == per_layer
+    assert len({tuple(member.items()) for member in found.space}) == per_layer**2
+    assert len(found.labels["layer.0.kernel"]) == per_layer
 
 
 def test_a_member_is_the_supernet_with_its_subsets() -> None:
     found = mixpath(source(), MOST)
     rng = np.random.default_rng(0)
     members = [found.space.sample(rng) for _ in range(4)]
-    assert len({label.count("+") for member in members for label in member.values()}) == MOST
+    assert len({label.count("+") for member in members for label in member.values()}) > 1
     assert_equal_to_its_members(found, members)
     cut = child(found, drawn(found.graph), {"layer.0.kernel": "k3+k7", "layer.1.kernel": "k9"})
     norms = {path.rpartition(".")[0] for path in cut.weights if "shadow" in path}
@@ -94,13 +108,18 @@ def test_of_equal_paths_the_mean_grows_with_their_number_and_the_variance_with_i
         np.testing.assert_allclose(variance, k**2 * statistics[0][1], rtol=1e-9)
 
 
+def trained(found: MixPath, steps: int) -> PathTrainer:
+    recipe = Recipe(AdamW(), Objective("cross_entropy"), decay=0.1)
+    draw = Several(choices(found.source), MOST)
+    trainer = PathTrainer(found, draw, recipe, Schedule(1e-2, 20), parse_type("i64[N]"))
+    for _ in range(steps):
+        trainer.train(IMAGES, LABELS)
+    return trainer
+
+
 def test_paths_that_are_not_active_rest() -> None:
     found = mixpath(source(), MOST)
-    rng = np.random.default_rng(0)
-    recipe = Recipe(AdamW(), Objective("cross_entropy"), decay=0.1)
-    trainer = PathTrainer(found, lambda step: found.space.sample(rng), recipe, Schedule(1e-2, 9), parse_type("i64[N]"))
-    for _ in range(3):
-        trainer.train(IMAGES, LABELS)
+    trainer = trained(found, 3)
     before = trainer.weights()
     member = {"layer.0.kernel": "k3+k7", "layer.1.kernel": "k9"}
     trainer.draw = lambda step: member
@@ -113,5 +132,101 @@ def test_paths_that_are_not_active_rest() -> None:
 
 @pytest.mark.parametrize("label", ["k3+k5+k7+k9", "k5+k3", "k4", ""])
 def test_subsets_that_there_are_not(label: str) -> None:
-    with pytest.raises(ArchitraveError, match=r"E952.*does not take"):
+    with pytest.raises(ArchitraveError, match=r"E952.*no decision `layer.0.kernel` with the label"):
         mixpath(source(), MOST).setting({"layer.0.kernel": label})
+
+
+def test_members_are_drawn_changed_and_coded() -> None:
+    space, rng = mixpath(source(), MOST).space, np.random.default_rng(1)
+    one, other = space.sample(rng), space.sample(rng)
+    for member in (
+        one,
+        space.mutate(one, rng),
+        space.cross(one, other, rng),
+        space.decided({"layer.0.kernel": "k3+k9"}),
+    ):
+        assert space.member(space.number(member)) == member == space.decode(space.encode(member))
+    assert sum(a != b for a, b in zip(one.values(), space.mutate(one, rng).values(), strict=True)) == 1
+    draw = Several(choices(source()), MOST, seed=2)
+    drawn_ones = [draw(step) for step in range(200)]
+    assert all(member in space for member in drawn_ones)
+    counts = Counter(member["layer.1.kernel"].count("+") for member in drawn_ones)
+    assert all(abs(counts[k] - 200 / MOST) < 30 for k in range(MOST))
+
+
+def test_members_cost_what_their_graphs_say() -> None:
+    costs = Subsets(find_in_text(TEXT), {}, {"N": 1}, most=2)
+    found = [costs.of(member) for member in costs.space]
+    for quantity in ("params", "state", "macs"):
+        amounts = [each[quantity] for each in found]
+        assert costs.range(quantity) == (min(amounts), max(amounts))
+    for number in range(0, costs.space.size, 23):
+        member = costs.space.member(number)
+        graph = costs.member_graph(member)
+        assert found[number]["params"] == cost.parameters(graph)
+        assert found[number]["macs"] == cost.multiply_adds(graph, {"N": 1})
+        assert found[number]["state"] == cost.state(graph)
+
+
+NESTED = """
+from std.conv import conv2d, global_avg_pool
+from std.linear import linear
+
+block twice()(x: [N, C, H, W]) -> [N, C, H, W] {
+    return x -> choice first { three: conv2d(C, 3), one: conv2d(C, 1), none: identity } -> second: conv2d(C, 1)
+}
+
+model Nested()(image: [N, 2, 5, 5]) -> [N, 3] {
+    x = image -> choice op { three: conv2d(2, 3), two: twice, skip: identity }
+    return x -> global_avg_pool -> head: linear(3)
+}
+"""
+
+
+def test_what_any_of_the_labels_brings_is_decided_too() -> None:
+    named = find_in_text(NESTED)
+    found, costs = mixpath(named.elaborate({}, keep_choices=True).graph, 2), Subsets(named, {}, {"N": 1}, most=2)
+    assert found.space.size == costs.space.size == 3 + 3 * 6
+    assert {*map(str, found.space)} == {*map(str, costs.space)}
+    assert found.space.fingerprint != Space.of(named).fingerprint
+    members = [
+        {"op": "three+skip"},
+        {"op": "two+skip", "op.two.first": "three+none"},
+        {"op": "two", "op.two.first": "one"},
+    ]
+    assert_equal_to_its_members(found, members, IMAGES * np.ones((1, 2, 1, 1)))
+    for member in members:
+        assert (
+            costs.of(member)["params"]
+            == cost.parameters(found.member(member))
+            == cost.parameters(costs.member_graph(member))
+        )
+
+
+def test_more_subsets_than_can_be_listed() -> None:
+    with pytest.raises(ArchitraveError, match=r"E974.*of the 15 labels of `op` there are 32,751 subsets"):
+        subsets(Space("Wide", {"op": Domain("op", "stage", tuple(f"a{i}" for i in range(15)))}), 13)
+
+
+def test_nsga_2_finds_a_front_of_subsets_with_inherited_weights() -> None:
+    """Less loss against fewer multiply-adds; every member that it names can be cut out, also from JSON."""
+    found = mixpath(source(), MOST)
+    trainer, costs = trained(found, 10), Subsets(find_in_text(TEXT), {}, {"N": 1}, most=MOST)
+    program, weights = compile(found.graph, "numpy"), trainer.weights()
+    settings = Settings("net.arch", strategy="nsga2", options={"population_size": 6}, seed=1)
+    sampler = Decisions(settings, Feasible(costs))
+    study = optuna.create_study(sampler=sampler, directions=["minimize", "minimize"])
+    for slot in range(24):
+        study.enqueue_trial({}, user_attrs={"slot": slot})
+        trial = study.ask()
+        member = decide(trial, costs.space)
+        scores = program({**weights, **found.setting(member)}, IMAGES.astype(np.float32))
+        loss = np.mean(np.log(np.exp(scores).sum(-1)) - scores[np.arange(len(LABELS)), LABELS])
+        study.tell(trial, [float(loss), costs.of(member)["macs"]])
+    macs = [trial.values[1] for trial in study.trials]
+    assert min(macs[12:]) <= min(macs[:6])
+    assert len({tuple(trial.params.items()) for trial in study.trials}) > 15
+    for best in study.best_trials:
+        again = json.loads(json.dumps(best.params))
+        assert again in costs.space
+        assert cost.multiply_adds(child(found, weights, again).graph, {"N": 1}) == best.values[1]

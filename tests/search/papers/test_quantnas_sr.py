@@ -15,8 +15,8 @@ from architrave.ir.graph import Graph
 from architrave.ir.type_parser import parse_type
 from architrave.models import find_in_text
 from architrave.passes.search.weighed import weighed
-from architrave.search.space.members import Space
-from architrave.search.space.table import Terms, taken
+from architrave.search.space.members import Space, taken
+from architrave.search.space.table import Terms, total
 from architrave.search.supernet.bit_ops import bit_ops, bit_terms
 from architrave.search.supernet.child import child
 from architrave.search.supernet.differentiable import Differentiable
@@ -75,7 +75,7 @@ def test_bit_ops_by_hand() -> None:
 
 def cost(member: Mapping[str, str]) -> int:
     """The BitOps of a member, by the table of all of them."""
-    return sum(n for when, n in table().items() if any(taken(labels, member) for labels in when))
+    return total(table(), taken(member))
 
 
 @cache
