@@ -75,11 +75,12 @@ class Needing:
         """Whether the switches lead to what has these needs, a truth value."""
         known: dict[Node, Value | None] = {}
         sides = self._sides(switch)
-        pending = [node for node, _ in needs]
+        # In the order of their making, so that the same graph comes out each time.
+        pending = [node for node, _ in _ordered(needs)]
         while pending:
             node = pending[-1]
             found = self._found[node]
-            missing = [] if found.always else [outer for outer, _ in found.sides if outer not in known]
+            missing = [] if found.always else [outer for outer, _ in _ordered(found.sides) if outer not in known]
             pending.extend(missing)
             if not missing:
                 pending.pop()
@@ -141,6 +142,10 @@ class Needing:
         return side
 
 
+def _ordered(sides: Needs | set[tuple[Node, bool]]) -> list[tuple[Node, bool]]:
+    return sorted(sides, key=lambda each: (each[0].serial, each[1]))
+
+
 def _join(found: _Found, always: bool, sides: set[tuple[Node, bool]]) -> None:
     found.always = found.always or always
     found.sides |= sides
@@ -151,7 +156,7 @@ def _either(
 ) -> Value:
     """Whether a selection is needed (always: None) and its side taken, for one of several."""
     either: Value | None = None
-    for node, which in sorted(sides, key=lambda each: (each[0].serial, each[1])):
+    for node, which in _ordered(sides):
         outer = known[node]
         both: Value = side(node, which) if outer is None else build.logical_and(outer, side(node, which))
         either = both if either is None else build.logical_or(either, both)

@@ -11,6 +11,9 @@ from architrave.ir.types import TensorType
 from architrave.passes.search.weighed import Weighed
 from architrave.train import Group, Recipe, Schedule, Trainer
 
+OUTER = "outer"
+"""What the paths begin with of what is remembered of the alternatives' weights."""
+
 
 class Differentiable:
     """Descent by turns, to first order: Liu, Simonyan and Yang, "DARTS: Differentiable Architecture Search" (2019).
@@ -64,6 +67,26 @@ class Differentiable:
     def weights(self) -> dict[str, Array]:
         """The weights of the supernet, by path."""
         return self.inner.weights()
+
+    @property
+    def steps(self) -> int:
+        """The batches that the weights have seen."""
+        return self.inner.steps
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the next update of the weights."""
+        return self.inner.rate
+
+    def states(self) -> dict[str, Array]:
+        """All that both sides need to go on later, by path."""
+        return {**self.inner.states(), **{f"{OUTER}.{path}": w for path, w in self.outer.states().items()}}
+
+    def restore(self, states: Mapping[str, Any], steps: int) -> None:
+        """Go on from states that `states` gave after so many batches. Raises E502 to E505."""
+        outer = {path.removeprefix(f"{OUTER}."): w for path, w in states.items() if path.startswith(f"{OUTER}.")}
+        self.outer.restore(outer, steps)
+        self.inner.restore({path: w for path, w in states.items() if not path.startswith(f"{OUTER}.")}, steps)
 
     def assign(self, states: Mapping[str, Any]) -> None:
         """Give some states of the supernet other values: the temperature, for one."""

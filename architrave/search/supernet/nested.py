@@ -114,6 +114,20 @@ class SliceTrainer:
         """The batches that were seen."""
         return self._update.steps
 
+    @property
+    def rate(self) -> float:
+        """The learning rate of the next update."""
+        return self._update.rate
+
+    def states(self) -> dict[str, Array]:
+        """The weights of the largest member, and all that the optimizer remembers of them, by path."""
+        return {**self._held, **self._update.states()}
+
+    def restore(self, states: Mapping[str, Any], steps: int) -> None:
+        """Go on from states that `states` gave after so many batches. Raises E502 to E505."""
+        self._held = fit({path: states[path] for path in self._held if path in states}, self.slices.graph, self.dtype)
+        self._update.restore({path: w for path, w in states.items() if path not in self._resting}, steps)
+
     def drawn(self, step: int) -> list[Member]:
         """The members that learn in a step; they follow from the seed."""
         return self.draw(self.slices, np.random.default_rng((self.seed, step)))
@@ -147,6 +161,11 @@ class SliceTrainer:
     def weights(self) -> dict[str, Array]:
         """The weights of the largest member."""
         return {**self._held, **self._update.weights()}
+
+    @property
+    def _resting(self) -> set[str]:
+        """The paths of what the optimizer does not change: running statistics."""
+        return self._held.keys() - set(self.learning)
 
     def _program(self, member: Member, taught: bool) -> Program:
         key = (taught, *member.items())

@@ -1,0 +1,73 @@
+"""Checkpoints of supernets: the weights of all members in one file, whose header says of which kind they are."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from architrave.ir.arrays import Array
+from architrave.ir.printer import print_graph
+from architrave.ir.source import error, printable
+from architrave.search.space.costs import Costs
+from architrave.search.supernet.kinds import Sharing, kind_of, sharing
+from architrave.weights import fit, read, read_metadata, save
+
+FORMAT = 1
+KEY = "architrave.supernet"
+
+
+def write(
+    path: str | os.PathLike[str], supernet: Sharing, weights: Mapping[str, Any], about: Mapping[str, str]
+) -> None:
+    """Write a supernet with its weights, and what else is to be known of them. Raises E520."""
+    header = {"format": FORMAT, "kind": kind_of(supernet), "options": supernet.options(), **_model(supernet)}
+    save(path, fit(weights, supernet.graph), {**about, KEY: json.dumps(header)})
+
+
+def load(path: str | os.PathLike[str], model: Costs) -> tuple[Sharing, dict[str, Array]]:
+    """The supernet of a model that a file holds, and its weights.
+
+    Raises E501 for a file that is damaged, E970 for one that holds no supernet, E971 for one of another model, and what
+    `sharing` and `fit` do.
+    """
+    where = printable(os.fspath(path))
+    text = read_metadata(path).get(KEY)
+    if text is None:
+        hint = "`architrave supernet train` writes one"
+        raise error("E970", f"{where} holds weights, and no supernet", hint=hint)
+    try:
+        header = json.loads(text)
+        kind, options = str(header["kind"]), {str(name): value for name, value in header["options"].items()}
+        theirs = {name: str(header[name]) for name in ("space", "network")}
+        if header["format"] != FORMAT:
+            raise ValueError(header["format"])
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        hint = "another version may have written it: train it again"
+        raise error("E970", f"the header of {where} is not that of a supernet", hint=hint) from None
+    if theirs["space"] != model.space.fingerprint:
+        raise error(
+            "E971", f"{where} is a supernet of another space: its choices are not those of `{model.space.name}`"
+        )
+    found = sharing(kind, model, options)
+    if theirs != _model(found):
+        hint = "train one with the model, and the static arguments, as they are now"
+        raise error("E971", f"{where} is a supernet of another network with the same choices", hint=hint)
+    return found, fit(read(path), found.graph, source=os.fspath(path))
+
+
+def digest(path: str | os.PathLike[str]) -> str:
+    """What tells a file from another. Raises E501."""
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+    except OSError as problem:
+        raise error("E501", printable(f"cannot read {os.fspath(path)}: {problem.strerror}")) from None
+
+
+def _model(supernet: Sharing) -> dict[str, str]:
+    """What tells the model of a supernet from others: its space, and the network that holds all weights."""
+    network = hashlib.sha256(print_graph(supernet.graph).encode()).hexdigest()[:16]
+    return {"space": supernet.model.space.fingerprint, "network": network}

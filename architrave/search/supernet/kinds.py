@@ -1,0 +1,312 @@
+"""The kinds of supernets: ways in which the members of a space share weights, and how they learn together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any, TypeVar
+
+import numpy as np
+
+from architrave.distil import Logits
+from architrave.ir.arrays import Array
+from architrave.ir.graph import Graph
+from architrave.ir.initializers import init
+from architrave.ir.source import error, nearest, printable
+from architrave.passes.search.switched import Switched, switched
+from architrave.passes.search.weighed import Weighed, weighed
+from architrave.search.space.costs import Costs
+from architrave.search.space.members import Member
+from architrave.search.supernet.child import Child, Supernet, child
+from architrave.search.supernet.differentiable import Differentiable
+from architrave.search.supernet.draws import Decisions, Fair, Uniform
+from architrave.search.supernet.judge import Judge
+from architrave.search.supernet.mixpath import MixPath, Subsets, mixpath
+from architrave.search.supernet.nested import Draw as DrawSlices
+from architrave.search.supernet.nested import Sampled, Sandwich, SliceTrainer
+from architrave.search.supernet.slices import Slices
+from architrave.search.supernet.together import Plan, Together, Trains
+from architrave.train import Adam, Dataset, Recipe, Schedule
+from architrave.train.paths import Draw, PathTrainer
+
+T = TypeVar("T")
+
+JUDGED = 4
+"""Members that a supernet is judged by while it learns, where it prefers none."""
+LARGEST = 1_000
+"""Of options that are numbers."""
+PATHS: Mapping[str, Callable[[Decisions, int], Draw]] = {"uniform": Uniform, "fair": Fair}
+SLICES: Mapping[str, Callable[[int], DrawSlices]] = {"sandwich": Sandwich, "sampled": Sampled}
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """A supernet of a model. Its fields but the first are its options, which a checkpoint holds."""
+
+    model: Costs
+
+    @cached_property
+    def costs(self) -> Costs:
+        """The members, and what they cost."""
+        return self.model
+
+    @property
+    def graph(self) -> Graph:
+        """The network that holds the weights of all members. Raises E957, E958, E973 where it cannot be made."""
+        raise NotImplementedError(f"{type(self).__name__} has no network")
+
+    def child(
+        self,
+        member: Member,
+        weights: Mapping[str, Any],
+        batches: Iterable[Sequence[Any]] | None = None,
+        *,
+        backend: str = "numpy",
+    ) -> Child:
+        """A member with its weights; `batches` of inputs give it batch statistics of its own. Raises E952, E975."""
+        raise NotImplementedError(f"{type(self).__name__} cuts no members out")
+
+    def learner(self, plan: Plan) -> Together:
+        """What lets the members learn together. Raises what a `Trainer` does."""
+        raise NotImplementedError(f"{type(self).__name__} does not learn")
+
+    def preferred(self, weights: Mapping[str, Any]) -> dict[str, str] | None:
+        """The member that training itself has come to; None where all learn alike."""
+        return None
+
+    def divided(self, data: Dataset) -> tuple[Dataset, Dataset]:
+        """The examples whose batches a run goes through, and those that are taken beside them."""
+        return data, data
+
+    def options(self) -> dict[str, Any]:
+        """The options by name."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "model"}
+
+    def _together(self, plan: Plan, trainer: Trains, learn: Callable[..., float]) -> Together:
+        def judged(weights: Mapping[str, Any], data: Dataset) -> dict[str, float]:
+            judge = Judge(self, weights, plan.data, plan.backend)
+            best = self.preferred(weights)
+            rng = np.random.default_rng(plan.seed)
+            members = [best] if best is not None else [self.costs.space.sample(rng) for _ in range(JUDGED)]
+            rows = [judge.judged(judge.child(member), data, plan.recipe.objective) for member in members]
+            return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+
+        return Together(self.graph, plan.seed, trainer, learn, judged)
+
+
+@dataclass(frozen=True)
+class _Opened(Sharing):
+    """Each alternative has weights of its own: choices of numbers, which change the graph itself, cannot be left."""
+
+    @cached_property
+    def source(self) -> Graph:
+        """The network, which keeps its choices. Raises E973."""
+        if self.model.static:
+            what = f"`{self.model.static[0]}` of `{self.model.space.name}` chooses a number"
+            hint = "members of other numbers share weights as slices: --kind slices"
+            raise error("E973", f"{what}, and paths have no switch for that", hint=hint)
+        return self.model.graph({})
+
+    @cached_property
+    def supernet(self) -> Supernet:
+        """The supernet, as its pass makes it."""
+        raise NotImplementedError(f"{type(self).__name__} has no supernet")
+
+    @property
+    def graph(self) -> Graph:
+        """The network without choices."""
+        return self.supernet.graph
+
+    def child(
+        self,
+        member: Member,
+        weights: Mapping[str, Any],
+        batches: Iterable[Sequence[Any]] | None = None,
+        *,
+        backend: str = "numpy",
+    ) -> Child:
+        """A member with its weights. Raises E952."""
+        self.costs.space.check(member)
+        return child(self.supernet, weights, member, batches, backend=backend)
+
+
+@dataclass(frozen=True)
+class Paths(_Opened):
+    """One alternative of each choice at a time."""
+
+    draw: str = "uniform"
+
+    def __post_init__(self) -> None:
+        _named(self.draw, PATHS)
+
+    @cached_property
+    def supernet(self) -> Switched:
+        """The supernet: a switch for each decision."""
+        return switched(self.source)
+
+    def learner(self, plan: Plan) -> Together:
+        """One path learns in a step."""
+        draw = PATHS[self.draw](self.supernet.labels, plan.seed)
+        trainer = PathTrainer(self.supernet, draw, *plan.arguments(self.graph), **plan.options())
+        return self._together(plan, trainer, trainer.train)
+
+
+@dataclass(frozen=True)
+class Several(_Opened):
+    """Up to `most` alternatives of each choice at a time, summed."""
+
+    most: int = 2
+
+    @cached_property
+    def costs(self) -> Costs:
+        """The members, which take subsets."""
+        return Subsets(self.model.named, self.model.arguments, self.model.sizes, most=self.most)
+
+    @cached_property
+    def supernet(self) -> MixPath:
+        """The supernet: a switch for each alternative."""
+        return mixpath(self.source, self.most)
+
+    def learner(self, plan: Plan) -> Together:
+        """One member learns in a step, each as likely as the others."""
+
+        def draw(step: int) -> dict[str, str]:
+            return self.costs.space.sample(np.random.default_rng((plan.seed, step)))
+
+        trainer = PathTrainer(self.supernet, draw, *plan.arguments(self.graph), **plan.options())
+        return self._together(plan, trainer, trainer.train)
+
+
+@dataclass(frozen=True)
+class Mixture(_Opened):
+    """All alternatives at once, weighed by what half of the examples say; it learns at `rate`."""
+
+    rate: float = 0.03
+
+    @cached_property
+    def supernet(self) -> Weighed:
+        """The supernet: a parameter that weighs the alternatives of each decision."""
+        return weighed(self.source)
+
+    def preferred(self, weights: Mapping[str, Any]) -> dict[str, str]:
+        """The member that takes what weighs most."""
+        return self.costs.space.decided(self.supernet.derived(weights))
+
+    def divided(self, data: Dataset) -> tuple[Dataset, Dataset]:
+        """A half for the weights, and one for what weighs."""
+        return data.split(0.5)
+
+    def learner(self, plan: Plan) -> Together:
+        """What weighs learns from examples that are drawn of its own half, and then the weights from a batch."""
+        recipe, schedule, target = plan.arguments(self.graph)
+        search = Recipe(Adam(beta1=0.5), recipe.objective), Schedule(self.rate, schedule.steps)
+        trainer = Differentiable(self.supernet, recipe, schedule, *search, target, **plan.options())
+
+        def learn(*arrays: Array) -> float:
+            rng: Any = np.random.default_rng((plan.seed, trainer.steps, 2))
+            places = rng.choice(len(plan.other), min(len(arrays[0]), len(plan.other)), replace=False)
+            return trainer.train(arrays, plan.other.taken(places).arrays)[0]
+
+        return self._together(plan, trainer, learn)
+
+
+@dataclass(frozen=True)
+class Sliced(Sharing):
+    """The weights of every member are parts of those of the largest.
+
+    In a step learn the largest, the smallest and `others` that are drawn, of which all but the largest learn from what
+    that one gives where it gives classes; or with `draw` sampled those that are drawn alone, from the targets.
+    """
+
+    draw: str = "sandwich"
+    others: int = 2
+
+    def __post_init__(self) -> None:
+        _named(self.draw, SLICES)
+
+    @cached_property
+    def slices(self) -> Slices:
+        """The members as slices. Raises E975 where they are none."""
+        found = Slices(self.model)
+        found.check()
+        return found
+
+    @property
+    def graph(self) -> Graph:
+        """The largest member."""
+        return self.slices.graph
+
+    def child(
+        self,
+        member: Member,
+        weights: Mapping[str, Any],
+        batches: Iterable[Sequence[Any]] | None = None,
+        *,
+        backend: str = "numpy",
+    ) -> Child:
+        """A member with its part of the weights. Raises E952, E975."""
+        return self.slices.child(member, weights, batches, backend=backend)
+
+    def learner(self, plan: Plan) -> Together:
+        """Several members learn in a step. Raises E973 where there are no targets."""
+        recipe, schedule, target = plan.arguments(self.graph)
+        if target is None:
+            raise error("E973", "slices learn from targets, and the examples have none", hint="take another kind")
+        taught = Logits(1.0) if self.draw == "sandwich" and recipe.objective.loss == "cross_entropy" else None
+        options: dict[str, Any] = {**plan.options(), "weights": plan.weights or init(self.graph, plan.seed, plan.dtype)}
+        trainer = SliceTrainer(
+            self.slices,
+            recipe=recipe,
+            schedule=schedule,
+            target=target,
+            draw=SLICES[self.draw](self.others),
+            taught=taught,
+            **options,
+        )
+        return self._together(plan, trainer, lambda *arrays: trainer.train(*arrays)[0])
+
+
+KINDS: Mapping[str, type[Sharing]] = {"paths": Paths, "several": Several, "mixture": Mixture, "slices": Sliced}
+
+
+def sharing(kind: str, model: Costs, options: Mapping[str, Any]) -> Sharing:
+    """The supernet of a model that is of a kind, with options by name.
+
+    Raises E972 for kinds and options that there are not, E973 for a model without choices.
+    """
+    made = _named(kind, KINDS)
+    known: dict[str, Any] = {f.name: f.default for f in fields(made) if f.name != "model"}
+    for name in options:
+        if name not in known:
+            hint = nearest(name, known) or f"it has {', '.join(known) or 'none'}"
+            raise error("E972", f"supernets of the kind `{kind}` have no option `{printable(name)}`", hint=hint)
+    given = {name: _option(name, value, known[name]) for name, value in options.items()}
+    if not model.space.labels:
+        raise error("E973", f"`{model.space.name}` has no choices, and so no members to share weights")
+    return made(model, **given)
+
+
+def kind_of(supernet: Sharing) -> str:
+    """The name of its kind."""
+    return next(name for name, made in KINDS.items() if type(supernet) is made)
+
+
+def _option(name: str, value: Any, default: Any) -> Any:
+    """An option's value. Raises E972 for one of another type than its default, or out of range."""
+    match default:
+        case str() if isinstance(value, str):
+            return value
+        case float() | int() if isinstance(value, type(default) | int) and 0 < value <= LARGEST:
+            return type(default)(value)
+        case _:
+            what = f"the option `{name}` of a supernet cannot be {printable(str(value)[:80])}"
+            raise error("E972", what, hint=f"by default it is {default}, and never above {LARGEST}")
+
+
+def _named(name: str, known: Mapping[str, T]) -> T:
+    """What is meant by a name. Raises E972."""
+    if name not in known:
+        hint = nearest(name, known) or f"there are {', '.join(known)}"
+        raise error("E972", f"there is no `{printable(name)}` among supernets", hint=hint)
+    return known[name]
