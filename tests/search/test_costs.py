@@ -31,7 +31,19 @@ block Both()(x: [N, C]) -> [N, C] {
 }
 model Unused()(x: [N, 4]) -> [N, 4] = x -> Both
 """
-TEXTS = {"nested": NESTED, "shared": SHARED, "unused": UNUSED}
+DEAD = """
+from std import linear
+block Layer()(x: [N, C]) -> [N, C] = x -> linear(C) -> relu -> linear(C)
+model Dead()(x: [N, 4]) -> [N, 4] {
+    shared = linear(4)
+    wide = choice wide { yes: 8, no: 4 }
+    y = x -> choice a { big: Layer, shared: shared, none: identity } -> linear(wide) -> linear(4)
+    z = y -> choice b { big: Layer, deep: sequential([Layer, choice inner { shared: shared, none: identity }]) }
+    return x -> choice c { one: linear(4), two: identity }
+}
+"""
+"""Two of three choices that the result does not depend on: what they declare is there all the same."""
+TEXTS = {"nested": NESTED, "shared": SHARED, "unused": UNUSED, "dead": DEAD}
 
 
 def assert_costs_are_those_of_the_graph(found: Costs, member: dict[str, str]) -> None:

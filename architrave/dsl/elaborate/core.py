@@ -129,6 +129,8 @@ class Build:
     training: bool | None = None
     weights: dict[str, Value] = field(default_factory=dict[str, Value])
     declared: dict[str, tuple[object, Span]] = field(default_factory=dict[str, tuple[object, Span]])
+    uses: list[tuple[str, Labels]] = field(default_factory=list[tuple[str, "Labels"]])
+    """The path of a weight, and the alternatives inside which it was declared, each time that it was."""
     states: States = field(default_factory=States)
     drawn: int = 0  # random numbers asked for
     choices: dict[str, Decision] = field(default_factory=dict[str, Decision])
@@ -166,16 +168,16 @@ class Build:
 
     def checkpoint(self, names: Names) -> Checkpoint:
         """Where the build stands, to go back to. It costs the same however much has been built."""
+        lists = len(self.claimed), len(self.constraints), len(self.uses)
         sizes = len(self.weights), len(self.declared), len(self.choices), len(names.used)
-        return Checkpoint(
-            self.states.mark(), len(self.claimed), len(self.constraints), self.drawn, sizes, dict(names.counters)
-        )
+        return Checkpoint(self.states.mark(), *lists, self.drawn, sizes, dict(names.counters))
 
     def go_back(self, to: Checkpoint, names: Names) -> None:
         """Undo what was built since a checkpoint: that try is abandoned."""
         self.states.rollback(to.states)
         self.drawn = to.drawn
         del self.constraints[to.constraints :]
+        del self.uses[to.uses :]
         growing: list[dict[str, Any]] = [self.weights, self.declared, self.choices, names.used]
         for entries, size in zip(growing, to.sizes, strict=True):
             while len(entries) > size:
@@ -194,6 +196,7 @@ class Checkpoint:
     states: int
     claimed: int
     constraints: int
+    uses: int
     drawn: int
     sizes: tuple[int, ...]
     counters: dict[str, int]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from architrave.dsl import syntax
 from architrave.dsl.elaborate import loops, statements
 from architrave.dsl.elaborate.application import bind_arguments, bind_parameters, run_body
 from architrave.dsl.elaborate.constraints import Constraint
-from architrave.dsl.elaborate.core import Build, Decision, Frame, Names, elaborating, located
+from architrave.dsl.elaborate.core import Build, Decision, Frame, Labels, Names, elaborating, located
 from architrave.dsl.elaborate.facts import evaluated_facts
 from architrave.dsl.elaborate.mode import flatten
 from architrave.dsl.elaborate.shapes import input_type
@@ -31,6 +31,8 @@ class Elaborated:
     graph: Graph
     choices: Mapping[str, Decision]
     constraints: tuple[Constraint, ...] = ()
+    within: Mapping[str, frozenset[Labels]] = field(default_factory=dict[str, "frozenset[Labels]"])
+    """The alternatives inside which each weight is declared, by its path; of choices that are kept."""
 
 
 def elaborate(
@@ -59,7 +61,11 @@ def elaborate(
         raise error(
             "E273", f"`{model.tree.name.text}` has no choice `{unknown[0]}` here", model.tree.name.span, hint=hint
         )
-    return Elaborated(graph, build.choices, tuple(build.constraints))
+    within: dict[str, set[Labels]] = {}
+    for path, labels in build.uses:
+        within.setdefault(path, set()).add(labels)
+    declared = {path: frozenset(labels) for path, labels in within.items()}
+    return Elaborated(graph, build.choices, tuple(build.constraints), declared)
 
 
 def _graph(model: BlockType, arguments: Mapping[str, Any], build: Build, at: Span) -> Graph:

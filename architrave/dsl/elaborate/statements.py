@@ -100,6 +100,7 @@ def _declare(node: syntax.Param | syntax.State, kind: type[Param] | type[State],
         value = make(op, (), Here(node.span, frame.place, frame.facts)).outputs[0].named(_variable(node))
         frame.build.weights[path] = value
         frame.build.declared[path] = (node, node.span)
+    frame.build.uses.append((path, frame.build.within))
     frame.scope[_variable(node)] = value
     return value
 

@@ -154,6 +154,7 @@ def _declare(template: Template, copies: dict[Value, Value], new: str, build: Bu
         moved = new + path[old:]
         build.weights[moved] = copies[leaf]
         build.declared[moved] = declaration
+        build.uses.append((moved, build.within))
     for path, value in template.updates:
         build.states.set(new + path[old:], copies[value])
 

@@ -118,11 +118,11 @@ class Costs:
         numbers = self.numbers(member)
         if numbers not in self._known:
             found = self._elaborated(numbers)
-            self._known[numbers] = _Known(self._table(found.graph), found.constraints)
+            self._known[numbers] = _Known(self._table(found), found.constraints)
         return self._known[numbers]
 
-    def _table(self, graph: Graph) -> Table:
-        return table(graph, self.sizes)
+    def _table(self, built: Elaborated) -> Table:
+        return table(built, self.sizes)
 
     def _problem(self, numbers: dict[str, str]) -> ArchitraveError | None:
         """What is wrong with decisions about numbers."""

@@ -7,17 +7,19 @@ contraction counts where the labels are taken in which it stands.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from architrave.dsl.elaborate.core import Labels
+from architrave.dsl.elaborate.model import Elaborated
+from architrave.dsl.space import STATIC
 from architrave.ir.cost import Sizes, turns
 from architrave.ir.dims import Size, substitute
 from architrave.ir.graph import Graph, Node, Value
 from architrave.ir.nested import subgraphs
 from architrave.ir.ops.control import Choice, Control
-from architrave.ir.ops.leaves import Param
+from architrave.ir.ops.leaves import Param, path_of
 from architrave.ir.source import error
 from architrave.search.space.members import Member, taken
 
@@ -44,18 +46,17 @@ class Table:
         return {quantity: total(self.terms[quantity], found) for quantity in QUANTITIES}
 
 
-def table(graph: Graph, sizes: Sizes | None = None) -> Table:
-    """The costs of the members of a graph, for sizes of its symbols. Raises E330 where multiply-adds need others."""
+def table(built: Elaborated, sizes: Sizes | None = None) -> Table:
+    """The costs of members that share a graph, for sizes of its symbols. Raises E330 where multiply-adds need others.
+
+    A weight counts where it is declared, even if what it is used for is not needed.
+    """
     found = Table()
-    # New states are computed for every alternative, beside the choice: what a member has is what its outputs need.
-    whole = replace(graph, updates=())
-    found.terms["macs"] = terms(graph, multiply_adds, sizes)
-    # A weight counts where it is declared, even if what it is used for is not needed.
-    uses = _Count(None, {}).inputs(whole, 1, {ALWAYS}, graph.weights)
-    for weight, when in zip(graph.weights, uses, strict=True):
+    found.terms["macs"] = terms(built.graph, multiply_adds, sizes)
+    kept = {path: choice.labels for path, choice in built.choices.items() if choice.kind not in STATIC}
+    for weight in built.graph.weights:
         quantity = "params" if isinstance(weight.op, Param) else "state"
-        # What nothing reads counts in every member, as it does in a graph without choices.
-        _add(found.terms[quantity], when or {ALWAYS}, weight.type.size)
+        _add(found.terms[quantity], _fewest(built.within[path_of(weight)], kept), weight.type.size)
     return found
 
 
@@ -67,26 +68,22 @@ def multiply_adds(node: Node) -> Size:
 def terms(graph: Graph, amount: Callable[[Node], Size], sizes: Sizes | None = None) -> Terms:
     """What the nodes come to that a member needs, as `amount` says of each. Raises E330 where sizes are missing."""
     found: Terms = {}
+    # New states are computed for every alternative, beside the choice: what a member has is what its outputs need.
     _Count(found, sizes or {}, amount).inputs(replace(graph, updates=()), 1, {ALWAYS}, ())
     return found
 
 
 @dataclass(frozen=True)
 class _Count:
-    """Counts nodes under the labels with which what they give is needed. It recurses as deep as graphs nest.
+    """Counts nodes under the labels with which what they give is needed. It recurses as deep as graphs nest."""
 
-    Without anywhere to count them, everything counts as needed with the labels with which it is there.
-    """
-
-    found: Terms | None
+    found: Terms
     sizes: Sizes
     amount: Callable[[Node], Size] = multiply_adds
 
     def inputs(self, graph: Graph, times: Size, when: set[Labels], given: tuple[Value, ...]) -> list[set[Labels]]:
         """For each of the given leaves, with which labels it is needed, where the outputs are with `when`."""
         needed = defaultdict[Node, set[Labels]](set)
-        if self.found is None:
-            needed.update({node: set(when) for node in graph.nodes if node.operands})
         for output in graph.outputs:
             needed[output.node] |= when
         for node in reversed(graph.nodes):
@@ -96,8 +93,7 @@ class _Count:
         return [needed[leaf.node] for leaf in given]
 
     def _operands(self, node: Node, times: Size, when: set[Labels]) -> list[set[Labels]]:
-        if self.found is not None:
-            _add(self.found, when, substitute(times * self.amount(node), self.sizes))
+        _add(self.found, when, substitute(times * self.amount(node), self.sizes))
         if isinstance(node.op, Choice):
             return self._alternatives(node.op, times, when)
         if isinstance(node.op, Control):
@@ -122,6 +118,18 @@ def _with(labels: Labels, path: str, label: str) -> Labels | None:
     if taken is None:
         return (*labels, (path, label))
     return labels if taken == label else None
+
+
+def _fewest(when: Iterable[Labels], kept: Mapping[str, Sequence[str]]) -> set[Labels]:
+    """Labels of choices that are kept, in as few words: what is there with every label is there without the choice."""
+    found = {tuple((path, label) for path, label in labels if path in kept) for labels in when}
+    for length in range(max(map(len, found)), 0, -1):
+        for labels in [labels for labels in found if len(labels) == length]:
+            *outer, (path, _) = labels
+            every = {(*outer, (path, label)) for label in kept[path]}
+            if every <= found:
+                found = found - every | {tuple(outer)}
+    return found
 
 
 def _without(found: set[Labels], op: Choice, when: set[Labels]) -> set[Labels]:

@@ -13,6 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
+from architrave.dsl.elaborate.model import Elaborated
 from architrave.ir import build
 from architrave.ir.arrays import Array
 from architrave.ir.choice import choices
@@ -81,10 +82,10 @@ class Subsets(Costs):
         self.space.check(member)
         return _member(self.graph(member), member)
 
-    def _table(self, graph: Graph) -> Table:
-        found = super()._table(graph)
+    def _table(self, built: Elaborated) -> Table:
+        found = super()._table(built)
         for quantity in ("params", "state"):
-            for when, amount in terms(graph, _of_norm, self.sizes).items():
+            for when, amount in terms(built.graph, _of_norm, self.sizes).items():
                 found.terms[quantity][when] = found.terms[quantity].get(when, 0) + amount
         return found
 
