@@ -57,10 +57,11 @@ class Objective:
         found = self.losses(network.outputs[0], given)
         return _checked(replace(network, inputs=(*network.inputs, given), outputs=found), network)
 
-    def losses(self, output: Value, target: Value, **arguments: Any) -> tuple[Value, ...]:
-        """What the fn gives, for static arguments beside its own. Raises E542."""
-        found = elaborate_function(_function(self.loss), [output.type, target.type], {**self.arguments, **arguments})
-        return inline(found, (output, target))
+    def losses(self, output: Value, *given: Value, **arguments: Any) -> tuple[Value, ...]:
+        """What the fn gives of the output and targets, for static arguments beside its own. Raises E542."""
+        values = (output, *given)
+        found = elaborate_function(_function(self.loss), [v.type for v in values], {**self.arguments, **arguments})
+        return inline(found, values)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from architrave.search.study.results import Result
 from architrave.search.study.run import Search, Worker
 from architrave.search.study.sampler import STRATEGIES
 from architrave.search.study.settings import Settings
-from architrave.search.study.strategies import Evolution, Grid, Random, Reinforce, Tried, Turn, dominates, key
+from architrave.search.study.strategies import Evolution, Grid, Random, Tried, Turn, dominates, key
 
 ROOT = Path(__file__).parents[2]
 SPACE = str(ROOT / "examples" / "space.arch")
@@ -89,10 +89,11 @@ def test_strategies_find_more_than_chance(strategy: str) -> None:
     assert np.median(last) < np.median(chance)
 
 
-def test_trials_on_the_way_do_not_matter(points: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("strategy", "options"), [("evolution", {"population": 4}), ("reinforce", {"rate": 0.02})])
+def test_trials_on_the_way_do_not_matter(points: str, tmp_path: Path, strategy: str, options: dict[str, Any]) -> None:
     """A search that is cut off and goes on is the search that was not cut off."""
-    whole = searched(settings(points, strategy="evolution", options={"population": 4}, trials=20))
-    parts = settings(points, strategy="evolution", options={"population": 4}, storage=f"journal:{tmp_path}/s.log")
+    whole = searched(settings(points, strategy=strategy, options=options, trials=20))
+    parts = settings(points, strategy=strategy, options=options, storage=f"journal:{tmp_path}/s.log")
     for trials in (3, 4, 11, 20):
         found = searched(replace(parts, trials=trials))
     assert [one.member for one in found] == [one.member for one in whole]
@@ -119,16 +120,6 @@ def test_evolution_lets_the_oldest_go_and_the_best_have_children(points: str) ->
     parent = members[6]
     shared = [path for path in child if path in parent and child[path] == parent[path]]
     assert len(shared) >= len(parent) - 1 or len(child) != len(parent)
-
-
-def test_reinforce_prefers_what_was_rewarded(points: str) -> None:
-    space = feasible(points)
-    rng = np.random.default_rng(0)
-    members = [space.sample(rng) for _ in range(60)]
-    past = [Tried(member, (1.0 if member["act"] == "tanh" else 0.0,)) for member in members]
-    policy = Reinforce().policy(Turn(space, rng, 60, past))
-    assert policy["act"][1] > policy["act"][0] + 1
-    assert abs(policy["act"].sum()) < 1e-9
 
 
 def test_the_grid_is_all_members_once(points: str) -> None:
@@ -269,6 +260,7 @@ def test_an_interrupted_trial_is_done_later(points: str, tmp_path: Path, monkeyp
         ({"strategy": "luck"}, "E966"),
         ({"options": {"size": 3}}, "E966"),
         ({"options": {"population": -1}}, "E966"),
+        ({"options": {"population": 2.5}}, "E966"),
         ({"pruner": "asha"}, "E966"),
         ({"pruner": "knife"}, "E966"),
         ({"strategy": "reinforce", "objectives": ("params", "macs")}, "E967"),

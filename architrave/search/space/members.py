@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -102,12 +102,20 @@ class Space:
             if label not in self.labels.get(path, ()):
                 hint = nearest(path, self.labels) if path not in self.labels else nearest(label, self.labels[path])
                 raise error("E952", f"`{self.name}` has no decision `{path}` with the label `{label}`", hint=hint)
+
+        def taken(domain: Domain) -> str:
+            drawn = domain.labels[0] if rng is None else _labelled(domain, _below(domain.size(), rng))[0]
+            return some.get(domain.path, drawn)
+
+        return self.walk(taken)
+
+    def walk(self, label: Callable[[Domain], str]) -> dict[str, str]:
+        """The member with the labels that are taken at one decision after another, each after those it is nested in."""
         found: dict[str, str] = {}
         pending = [self.domains]
         while pending:
             for path, domain in pending.pop().items():
-                drawn = domain.labels[0] if rng is None else _labelled(domain, _below(domain.size(), rng))[0]
-                found[path] = some.get(path, drawn)
+                found[path] = label(domain)
                 pending.append(domain.nested.get(found[path], {}))
         return {path: found[path] for path in self.labels if path in found}
 

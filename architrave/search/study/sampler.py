@@ -17,11 +17,13 @@ from optuna.samplers import BaseSampler, NSGAIISampler, TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from architrave.dsl.space import Domain
 from architrave.ir.source import error, nearest
 from architrave.search.space.feasible import Feasible
 from architrave.search.space.members import Member, Space
+from architrave.search.study.reinforce import Reinforce
 from architrave.search.study.settings import Settings
-from architrave.search.study.strategies import TRIES, Evolution, Grid, Random, Reinforce, Strategy, Tried, Turn
+from architrave.search.study.strategies import TRIES, Evolution, Grid, Random, Strategy, Tried, Turn
 
 OURS: Mapping[str, Callable[..., Strategy]] = {
     "random": Random,
@@ -68,7 +70,7 @@ class Decisions(BaseSampler):
         """The member."""
         slot = int(trial.user_attrs["slot"])
         rng = np.random.default_rng([self.settings.seed, slot])
-        turn = Turn(self.feasible, rng, slot, tried(study))
+        turn = Turn(self.feasible, rng, slot, tried(study), self.settings.seed)
         if self.ours is not None:
             return dict(self.ours.propose(turn))
         assert self.theirs is not None
@@ -104,28 +106,21 @@ class _Borrowed:
     def _member(self) -> dict[str, str]:
         known = self.sampler.infer_relative_search_space(self.study, self.trial)
         drawn = self.sampler.sample_relative(self.study, self.trial, known) if known else {}
-        found: dict[str, str] = {}
-        pending = [self.space.domains]
-        while pending:
-            for path, domain in pending.pop().items():
-                if path not in drawn:
-                    choice = CategoricalDistribution(domain.labels)
-                    drawn[path] = self.sampler.sample_independent(self.study, self.trial, path, choice)
-                found[path] = drawn[path]
-                pending.append(domain.nested.get(found[path], {}))
-        return {path: found[path] for path in self.space.labels if path in found}
+
+        def label(domain: Domain) -> str:
+            if domain.path not in drawn:
+                choice = CategoricalDistribution(domain.labels)
+                drawn[domain.path] = self.sampler.sample_independent(self.study, self.trial, domain.path, choice)
+            return str(drawn[domain.path])
+
+        return self.space.walk(label)
 
 
 def decide(trial: Trial, space: Space) -> dict[str, str]:
     """The member of a trial: a categorical parameter for each decision that exists in it."""
-    found: dict[str, str] = {}
-    pending = [space.domains]
-    while pending:
-        for path, domain in pending.pop().items():
-            found[path] = str(trial.suggest_categorical(path, domain.labels))
-            pending.append(domain.nested.get(found[path], {}))
+    member = space.walk(lambda domain: str(trial.suggest_categorical(domain.path, domain.labels)))
     trial.set_user_attr("decided", True)
-    return {path: found[path] for path in space.labels if path in found}
+    return member
 
 
 def tried(study: Study) -> list[Tried]:
@@ -166,15 +161,18 @@ def _check(settings: Settings) -> None:
             raise error("E966", f"`{name}` has no option `{option}`", hint=hint)
         if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
             raise error("E966", f"`{option}` of `{name}` is a number that is not negative, and not {value!r}")
+        if known[option] == "int" and (value != int(value) or value < 1):
+            raise error("E966", f"`{option}` of `{name}` is a whole number from 1, and not {value!r}")
 
 
-def options(name: str) -> tuple[str, ...]:
-    """The options that a strategy has."""
+def options(name: str) -> Mapping[str, str]:
+    """The options that a strategy has, with their types."""
     match name:
         case "tpe":
-            return ("n_startup_trials", "n_ei_candidates")
+            return {"n_startup_trials": "float", "n_ei_candidates": "int"}
         case "nsga2":
-            return ("population_size", "mutation_prob", "crossover_prob", "swapping_prob")
+            chances = dict.fromkeys(("mutation_prob", "crossover_prob", "swapping_prob"), "float")
+            return {"population_size": "int", **chances}
         case _:
             made: Any = OURS[name]
-            return tuple(f.name for f in dataclasses.fields(made))
+            return {f.name: str(f.type) for f in dataclasses.fields(made) if f.init}

@@ -1,4 +1,4 @@
-"""Which member is tried next: by chance, in order, by evolution, or by a policy that learns.
+"""Which member is tried next: by chance, in order, or by evolution; `reinforce.py` has policies that learn.
 
 A strategy keeps nothing between two proposals: what it goes by are the trials so far. So a search that was cut off goes
 on as if it had not been, and several processes search together.
@@ -7,14 +7,11 @@ on as if it had not been, and several processes search together.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
-import numpy as np
-
-from architrave.ir.source import error
 from architrave.search.space.feasible import Feasible
 from architrave.search.space.members import Member
 
@@ -38,6 +35,8 @@ class Turn:
     rng: Any
     slot: int
     tried: Sequence[Tried]
+    seed: int = 0
+    """That of the whole search."""
 
     @cached_property
     def known(self) -> set[tuple[tuple[str, str], ...]]:
@@ -119,56 +118,6 @@ class Evolution:
         return min(some, key=lambda one: sum(dominates(other[1], one[1]) for other in some))[0]
 
 
-@dataclass(frozen=True)
-class Reinforce:
-    """A policy with a preference for each label, which learns from the rewards of all trials, in their order.
-
-    Williams, "Simple Statistical Gradient-Following Algorithms for Connectionist Reinforcement Learning" (1992), as
-    Zoph and Le use it in "Neural Architecture Search with Reinforcement Learning" (2017), with a policy whose decisions
-    do not depend on one another. Rewards are counted from their moving average, in units of their deviation.
-    """
-
-    rate: float = 0.3
-    decay: float = 0.9
-
-    def propose(self, turn: Turn) -> Member:
-        """A member drawn from the policy. Raises E967 with several objectives."""
-        policy = self.policy(turn)
-        space = turn.feasible.costs.space
-        for _ in range(TRIES):
-            member = space.decided(drawn(space.labels, policy, turn.rng), turn.rng)
-            if not turn.feasible.broken(member):
-                return member
-        return turn.fresh()
-
-    def policy(self, turn: Turn) -> dict[str, Any]:
-        """The preferences of each decision after all trials."""
-        rewards = [(member, _one(values)) for member, values in turn.scored]
-        return preferences(turn.feasible.costs.space.labels, rewards, self.rate, self.decay)
-
-
-def preferences(
-    labels: Mapping[str, Sequence[str]], rewards: Sequence[tuple[Member, float]], rate: float = 0.3, decay: float = 0.9
-) -> dict[str, Any]:
-    """What a policy prefers at each decision after some rewards: the logarithms of odds, one for each label."""
-    policy: dict[str, Any] = {path: np.zeros(len(some)) for path, some in labels.items()}
-    known = [reward for _, reward in rewards]
-    scale = float(np.std(known)) if known and np.std(known) > 0 else 1.0
-    baseline = known[0] if known else 0.0
-    for member, reward in rewards:
-        advantage = (reward - baseline) / scale
-        baseline = decay * baseline + (1 - decay) * reward
-        for path, label in member.items():
-            chosen = np.arange(len(labels[path])) == labels[path].index(label)
-            policy[path] = policy[path] + rate * advantage * (chosen - _softmax(policy[path]))
-    return policy
-
-
-def drawn(labels: Mapping[str, Sequence[str]], policy: Mapping[str, Any], rng: Any) -> dict[str, str]:
-    """A label for each decision, as likely as the policy says."""
-    return {path: labels[path][int(rng.choice(len(odds), p=_softmax(odds)))] for path, odds in policy.items()}
-
-
 def dominates(a: Sequence[float], b: Sequence[float]) -> bool:
     """Whether values are nowhere worse and somewhere better than others."""
     return all(x >= y for x, y in zip(a, b, strict=True)) and tuple(a) != tuple(b)
@@ -182,15 +131,3 @@ def key(member: Member) -> tuple[tuple[str, str], ...]:
 def keeping(feasible: Feasible) -> Any:
     """The members that keep all constraints, by their numbers."""
     return (member for member in feasible.costs.space if not feasible.broken(member))
-
-
-def _one(values: Sequence[float]) -> float:
-    if len(values) != 1:
-        hint = "take `evolution`, `nsga2` or `tpe`, or give one objective"
-        raise error("E967", f"`reinforce` has one reward, and there are {len(values)} objectives", hint=hint)
-    return values[0]
-
-
-def _softmax(logits: Any) -> Any:
-    odds = np.exp(logits - logits.max())
-    return odds / odds.sum()
