@@ -46,6 +46,7 @@ OPTIMIZERS = ("adam", "adamw", "lamb", "lars", "novograd", "rmsprop", "sgd")
 @click.option("--trials", type=click.IntRange(1), default=50, show_default=True, help="Members to look at, in all.")
 @click.option("--storage", metavar="URL", help="sqlite:///FILE, journal:FILE, postgresql://...; in memory without.")
 @click.option("--study", metavar="NAME", help="The name of the search there; by default, the model's.")
+@click.option("--supernet", metavar="FILE", help="Judge members by the weights that they inherit from it; none learns.")
 @click.option("--engine", type=click.Choice(["here", "ray"]), default="here", show_default=True, help="Where it runs.")
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Processes of --engine ray.")
 @click.option("--epochs", type=click.IntRange(1), default=3, show_default=True, help="How long a member learns.")
@@ -76,7 +77,7 @@ def command(name: str, as_json: bool, **options: Any) -> int:
     places = _places(output, page)
     engine, workers = options.pop("engine"), options.pop("workers")
     settings = _settings(name, options)
-    places.check(settings.model.partition(":")[0], settings.data)
+    places.check(settings.model.partition(":")[0], settings.data, settings.supernet)
     if folder is not None and not Path(folder).absolute().parent.is_dir():
         raise error("E520", f"cannot write {folder}: there is no folder {Path(folder).parent}")
     with Search.of(settings) as found:
@@ -165,8 +166,7 @@ def _member(found: Search, member: Any) -> tuple[str, dict[str, Any]]:
     from architrave.search.study.candidate import Candidate
 
     candidate = Candidate(found.scene, member)
-    weights = candidate.learnt.weights if found.settings.data is not None else candidate.first
-    return network_text(candidate.graph), weights
+    return network_text(candidate.graph), dict(candidate.weights)
 
 
 def _about(found: Search, slot: int) -> dict[str, str]:

@@ -32,14 +32,11 @@ def latency(candidate: Candidate) -> float:
     return seconds([(candidate.graph, candidate.first)], inputs, backend, lambda done: None)[0]
 
 
-def _learnt(name: str) -> Callable[[Candidate], float]:
-    def measure(candidate: Candidate) -> float:
-        row = candidate.learnt.history[-1]
-        if name not in row:
-            raise error("E968", "accuracy is of classes, and the examples have none", hint="take the objective `loss`")
-        return float(row[name])
-
-    return measure
+def accuracy(candidate: Candidate) -> float:
+    """The share of the examples held out that is classified well. Raises E968 where there are no classes."""
+    if "accuracy" not in candidate.judged:
+        raise error("E968", "accuracy is of classes, and the examples have none", hint="take the objective `loss`")
+    return candidate.judged["accuracy"]
 
 
 def _cost(name: str) -> Callable[[Candidate], float]:
@@ -47,8 +44,8 @@ def _cost(name: str) -> Callable[[Candidate], float]:
 
 
 OBJECTIVES: Mapping[str, Objective] = {
-    "accuracy": Objective(_learnt("val_accuracy"), maximize=True, examples=True, early="val_accuracy"),
-    "loss": Objective(_learnt("val_loss"), examples=True, early="val_loss"),
+    "accuracy": Objective(accuracy, maximize=True, examples=True, early="val_accuracy"),
+    "loss": Objective(lambda candidate: candidate.judged["loss"], examples=True, early="val_loss"),
     "params": Objective(_cost("params")),
     "macs": Objective(_cost("macs")),
     "memory": Objective(lambda candidate: cost.memory(candidate.graph, candidate.scene.costs.sizes).peak),

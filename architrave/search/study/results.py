@@ -43,7 +43,8 @@ def opened_study(scene: Scene, feasible: Feasible, storage: Any) -> Study:
     """
     settings = scene.settings
     wanted = objectives(settings.objectives)
-    stops = pruner(settings, [objective.early for objective in wanted.values()])
+    # Nothing is known early of members that do not learn.
+    stops = pruner(settings, [objective.early if scene.inherited is None else None for objective in wanted.values()])
     name = settings.study or feasible.costs.space.name
     with guarded(settings.storage), warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
@@ -55,7 +56,8 @@ def opened_study(scene: Scene, feasible: Feasible, storage: Any) -> Study:
             directions=["maximize" if objective.maximize else "minimize" for objective in wanted.values()],
             load_if_exists=True,
         )
-        about = {"space": feasible.costs.space.fingerprint, "network": scene.digest, **settings.conditions()}
+        network = {"network": scene.digest, "supernet": scene.inherited}
+        about = {"space": feasible.costs.space.fingerprint, **network, **settings.conditions()}
         if ABOUT not in study.user_attrs and not study.get_trials(deepcopy=False):
             study.set_user_attr(ABOUT, about)
         _check(study, about, settings.storage)

@@ -12,8 +12,9 @@ from typing import Any, cast
 class Settings:
     """A search of the members of a model.
 
-    Members are trained on `data` for `epochs` where an objective asks for it. Costs are counted by the `sizes` of
-    symbolic dimensions, 1 where none is given.
+    Members are trained on `data` for `epochs` where an objective asks for it, or have the weights that they inherit
+    from a `supernet`: the file of one that was trained of this model. Costs are counted by the `sizes` of symbolic
+    dimensions, 1 where none is given.
     """
 
     model: str
@@ -35,6 +36,7 @@ class Settings:
     rate: float = 1e-3
     optimizer: str = "adamw"
     backend: str = "torch"
+    supernet: str | None = None
     sizes: Mapping[str, int] = field(default_factory=dict[str, int])
 
     def conditions(self) -> dict[str, Any]:
