@@ -39,6 +39,12 @@ def autoformer(width: str, heads: Iterable[int], ratios: str) -> dict[str, str]:
     return {**ends, **found, **numbered("ratio", [f"r{r}" for r in ratios.split()])}
 
 
+# Which of the 16 layers halve the image, and which are attention: the authors' code.
+BOSSNET_T0 = {
+    **{f"halve.{i}": "yes" for i in (1, 2, 7)},
+    **{f"layer.{i}": "attention" for i in (5, 7, 8, 9, 11, 12, 13, 14, 15)},
+}
+
 PUBLISHED = {
     # The paper's table 4, and the configurations of the authors' code.
     "AutoFormer-T": Published(
@@ -61,6 +67,26 @@ PUBLISHED = {
         {"params": 53.7, "macs": 11_000},
         53_691_688,
         11_691_179_008,
+    ),
+    # Table 2 of the paper gives multiply-adds alone.
+    "BossNet-T0": Published(
+        "HyTra",
+        BOSSNET_T0,
+        {"macs": 3_400},
+        38_415_960,
+        3_442_978_304,
+        {"average": True, "squeeze": True, "swish": True},
+    ),
+    "BossNet-T0 without squeezing": Published(
+        "HyTra", BOSSNET_T0, {"macs": 3_400}, 37_319_080, 3_441_888_768, {"average": True}
+    ),
+    "BossNet-T0 on 288 pixels": Published(
+        "HyTra",
+        BOSSNET_T0,
+        {"macs": 5_700},
+        38_415_960,
+        5_731_872_256,
+        {"average": True, "squeeze": True, "swish": True, "size": 288},
     ),
 }
 

@@ -27,7 +27,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "FastViTT8": {"classes": 5, "depths": [1, 1], "widths": [8, 16], "size": 32},
     "GPT2Small": {"vocab": 31, "width": 16, "depth": 2, "heads": 4, "context": 12},
     "GhostNet": {"classes": 5, "width": 0.25, "stages": GHOSTS, "last": 12, "size": 32},
-    "HyTra": {"classes": 5, "width": 16, "depth": 4, "size": 32},
+    "HyTra": {"classes": 5, "width": 16, "depth": 4, "head": 4, "size": 32},
     "InceptionV3": {"classes": 5, "width": 0.0625, "pooled": [], "hidden": [], "last": 0, "size": 75},
     "LSTMTagger": {"vocab": 31, "width": 6, "hidden": 5, "depth": 2, "tags": 4},
     "Llama": {"vocab": 31, "width": 16, "depth": 2, "heads": 4, "kv_heads": 2, "hidden": 24},

@@ -22,7 +22,7 @@ from architrave.search.supernet.bootstrap import BlockwiseTrainer
 from architrave.train import SGD, AdamW, Schedule
 
 COSTS = Costs(find("HyTra"), {"width": 16, "depth": 4, "size": 32, "classes": 3}, {"N": 1})
-FIXED = {"first": "early", "second": "early", "third": "early"}
+FIXED = {f"halve.{i}": "yes" for i in (1, 2, 3)}
 BLOCKS = Blocks(("layer.1", "layer.3"), size=8)
 RNG: Any = np.random.default_rng(0)
 X = RNG.standard_normal((4, 3, 32, 32))
@@ -115,7 +115,7 @@ def test_paths_come_near_their_centre_and_are_ranked() -> None:
 
 
 def test_paths_whose_shapes_differ_do_not_learn_together() -> None:
-    other = {**PATHS[0], "first": "late"}
+    other = {**PATHS[0], "halve.1": "no"}
     with pytest.raises(ArchitraveError, match="in two paths"):
         _ = Ensemble([COSTS.member_graph(member) for member in (PATHS[0], other)], BLOCKS).graph
     with pytest.raises(ArchitraveError, match="no block of a supernet ends there"):
