@@ -11,15 +11,14 @@ from architrave.cli.front import Board, facts, show_found
 from architrave.cli.help import examples
 from architrave.cli.places import Places, network_file, network_text
 from architrave.cli.report import json_option, print_json
-from architrave.cli.selection import Selection, literal, model_options, sizes_option
+from architrave.cli.selection import Selection, model_options, sizes_option
 from architrave.cli.settings import config_option
+from architrave.cli.training import OPTIMIZERS, given
 from architrave.ir.source import error
 
 if TYPE_CHECKING:
     from architrave.search.study.run import Search
     from architrave.search.study.settings import Settings
-
-OPTIMIZERS = ("adam", "adamw", "lamb", "lars", "novograd", "rmsprop", "sgd")
 
 
 @examples(
@@ -121,12 +120,8 @@ def _settings(name: str, options: dict[str, Any]) -> Settings:
         )
     if selection.decisions:
         raise click.UsageError("--decide leaves nothing to search: leave it out")
-    given = [option.partition("=") for option in options.pop("options")]
-    strange = next(("".join(parts) for parts in given if not parts[1]), None)
-    if strange is not None:
-        raise click.BadParameter(f"`{strange}` is not of the form NAME=VALUE", param_hint="--strategy-option")
     model = name if selection.model is None else f"{name}:{selection.model}"
-    chosen = {key.strip(): literal(value.strip()) for key, _, value in given}
+    chosen = given(options.pop("options"), "--strategy-option")
     objectives = tuple(options.pop("objectives"))
     return Settings(model, selection.arguments, objectives, options=chosen, **options)
 
