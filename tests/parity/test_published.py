@@ -26,6 +26,8 @@ NAMED_ALIKE: dict[str, tuple[str, dict[str, Any]]] = {
     "densenet121": ("DenseNet121", {}),
     "densenet169": ("DenseNet169", {}),
     "mobilenet_v2": ("MobileNetV2", {}),
+    "mobilenet_v3_large": ("MobileNetV3Large", {}),
+    "mobilenet_v3_small": ("MobileNetV3Small", {}),
     "efficientnet_b0": ("EfficientNetB0", {}),
     "convnext_tiny": ("ConvNeXtT", {}),
     "vgg16": ("VGG16", {}),

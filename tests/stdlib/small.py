@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 GHOSTS = [[(3, 32, 16, 0, 1)], [(5, 48, 24, 0.25, 2)]]
+NARROW = [(3, 16, 16, False, False, 1), (5, 72, 24, True, True, 2)]
 REGNETS = ("RegNetY400MF", "RegNetY1600MF", "RegNetY16GF")
 
 SMALL: dict[str, dict[str, Any]] = {
@@ -36,6 +37,10 @@ SMALL: dict[str, dict[str, Any]] = {
     "MobileOneS0": {"classes": 5, "depths": [1, 2], "widths": [8, 12], "branches": 2, "size": 32},
     "MobileNetV1": {"classes": 5, "width": 0.25, "stages": [(64, 1, 1), (128, 2, 2)], "size": 32},
     "MobileNetV2": {"classes": 5, "width": 0.25, "stages": [(1, 16, 1, 1), (6, 24, 2, 2)], "size": 32},
+    **{
+        f"MobileNetV3{size}": {"classes": 5, "width": 0.25, "layers": NARROW, "last": 32, "size": 32}
+        for size in ("Large", "Small")
+    },
     "NASBench101": {"classes": 5, "vertices": 4, "width": 4, "depth": 1, "size": 8},
     "NASBench201": {"classes": 5, "width": 4, "depth": 1, "size": 8},
     "NASNetALarge": {"classes": 5, "depth": 0, "stem": 4, "width": 8, "drop_path": 0.0, "size": 33},
