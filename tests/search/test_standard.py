@@ -60,12 +60,21 @@ def test_skipped_layers_of_proxylessnas_cost_nothing() -> None:
     assert found.of(member) == shorter.of({"layer.0": member["layer.0"]})
 
 
+@pytest.mark.parametrize("name", SPACES)
+def test_a_random_member_runs(name: str) -> None:
+    """Its first member, and that of PyTorch and JAX, is in tests/stdlib."""
+    found = costs(name)
+    member = found.space.sample(np.random.default_rng(1))
+    report = architrave.verify(found.member_graph(member), ["numpy"], ["float64"], gradients=False)
+    assert report.ok, str(report)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SPACES)
-def test_backends_agree_on_members(name: str) -> None:
+def test_backends_agree_on_random_members(name: str) -> None:
     pytest.importorskip("torch")
     pytest.importorskip("jax")
     found, rng = costs(name), np.random.default_rng(0)
-    for member in (found.space.sample(rng) for _ in range(2)):
+    for member in (found.space.sample(rng) for _ in range(3)):
         report = architrave.verify(found.member_graph(member), ["numpy", "torch", "jax"])
         assert report.ok, str(report)
