@@ -18,7 +18,7 @@ from architrave.ir.source import ArchitraveError, Diagnostic, error, nearest
 COMMANDS = (
     *("check", "compile", "verify", "show", "passes", "apply", "equal"),
     *("fmt", "list", "ops", "weights", "train", "sample", "quantize", "sparsify", "activations", "factorize", "prune"),
-    "search",
+    *("search", "supernet"),
 )
 """Each is a module of this package with a `command`."""
 

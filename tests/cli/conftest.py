@@ -39,6 +39,14 @@ expect B: params == 40
 """
 
 
+FEW = """from std.linear import linear
+
+model Few()(x: [N, 4]) -> [N, 3] {
+    width = choice width { few: 4, some: 8, many: 16 }
+    return x -> hidden: linear(width) -> choice act { relu: relu, tanh: tanh } -> head: linear(3)
+}
+"""
+
 LETTERS = """from std import embedding, linear
 
 model Letters()(text: i64[N, 8]) -> [N, 8, 3] = text -> table: embedding(3, 4) -> head: linear(3)
@@ -65,11 +73,13 @@ Cli = Callable[..., Outcome]
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder: net.arch is sound, two.arch has two models, and one of its expectations fails.
 
-    points.npz has examples for the first; letters.arch is a network over the characters a, b and c, with its weights.
+    few.arch has choices. points.npz has examples for it and for the first; letters.arch is a network over the
+    characters a, b and c, with its weights.
     """
     monkeypatch.chdir(tmp_path)
     (tmp_path / "net.arch").write_text(NET, encoding="utf-8")
     (tmp_path / "two.arch").write_text(TWO, encoding="utf-8")
+    (tmp_path / "few.arch").write_text(FEW, encoding="utf-8")
     (tmp_path / "letters.arch").write_text(LETTERS, encoding="utf-8")
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "points.npz", x=rng.normal(size=(40, 4)).astype("f4"), labels=rng.integers(0, 3, 40))

@@ -9,7 +9,7 @@ import pytest
 from architrave.cli.app import app
 from tests.cli.conftest import Cli
 
-FRAMEWORKS = {"verify": ("torch", "jax"), "quantize": ("torch", "jax")}
+FRAMEWORKS = {"verify": ("torch", "jax"), "quantize": ("torch", "jax"), "supernet": ("torch",)}
 
 
 def commands(command: click.Command) -> Iterator[click.Command]:
@@ -45,6 +45,9 @@ def test_example_runs(cli: Cli, line: str) -> None:
         pytest.importorskip(framework)
     if "inspect" in arguments or arguments[0] in ("quantize", "sparsify", "activations", "factorize", "prune"):
         cli("weights", "init", "net.arch", "--output", "net.safetensors")
+    if "cut" in arguments:
+        given = "--data points.npz --kind slices --backend numpy --batch 8 --epochs 1"
+        cli("supernet", "train", "few.arch", *given.split(), "--output", "s.safetensors")
     outcome = cli(*arguments)
     assert program == "architrave"
     assert (outcome.code, "error" in outcome.err) == (0, False), outcome

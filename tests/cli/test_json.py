@@ -13,6 +13,7 @@ ROWS = {
     for name, fields in re.findall(r"^\| `([\w -]+)` \| (.*`.*) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
 }
 
+SUPERNET = "--data points.npz --kind slices --batch 8 --epochs 1 --backend numpy"
 REPORTS = {
     "check": "check net.arch",
     "compile": "compile net.arch --backend numpy",
@@ -38,6 +39,8 @@ REPORTS = {
     "factorize": "factorize net.arch --weights net.safetensors --keep 0.9 -o small.arch --report small.html",
     "prune": "prune net.arch --weights net.safetensors --keep 0.6 -b numpy -o small.arch --report small.html",
     "search": "search two.arch:B --objective params --objective macs --strategy grid -b numpy -o best.arch",
+    "supernet train": f"supernet train few.arch {SUPERNET} -o s.safetensors",
+    "supernet cut": "supernet cut few.arch s.safetensors --data points.npz -b numpy -o best.arch",
     "weights init": "weights init net.arch --output net.safetensors",
     "weights inspect": "weights inspect net.safetensors net.arch",
 }
@@ -47,6 +50,8 @@ REPORTS = {
 def test_report_has_the_documented_fields(cli: Cli, name: str) -> None:
     if name in ("weights inspect", "quantize", "sparsify", "activations", "factorize", "prune"):
         cli(*REPORTS["weights init"].split())
+    if name == "supernet cut":
+        cli(*REPORTS["supernet train"].split())
     outcome = cli(*REPORTS[name].split(), "--json")
     found = outcome.json()
     assert (outcome.code, outcome.err, found["ok"]) == (0, "", True)

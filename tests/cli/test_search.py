@@ -13,20 +13,7 @@ from tests.cli.conftest import Cli
 
 pytest.importorskip("optuna", reason="optuna is not installed")
 
-SPACE = """from std.linear import linear
-
-model Few()(x: [N, 4]) -> [N, 3] {
-    width = choice width { few: 4, some: 8, many: 16 }
-    return x -> hidden: linear(width) -> choice act { relu: relu, tanh: tanh } -> head: linear(3)
-}
-"""
 BASE = "search few.arch -b numpy --batch 8 --epochs 1 --trials 6"
-
-
-@pytest.fixture(autouse=True)
-def space(folder: Path) -> Path:
-    (folder / "few.arch").write_text(SPACE, encoding="utf-8")
-    return folder
 
 
 def test_what_is_said(cli: Cli) -> None:
@@ -89,8 +76,8 @@ def test_a_search_goes_on(cli: Cli) -> None:
         ("--pruner asha --objective params", "error[E966]"),
     ],
 )
-def test_bad_input(cli: Cli, space: Path, options: str, said: str) -> None:
-    before = {path.name for path in space.iterdir()}
+def test_bad_input(cli: Cli, folder: Path, options: str, said: str) -> None:
+    before = {path.name for path in folder.iterdir()}
     outcome = cli(*BASE.split(), *options.split())
     assert (outcome.code, said in outcome.err) == (2, True), outcome
-    assert {path.name for path in space.iterdir()} == before
+    assert {path.name for path in folder.iterdir()} == before
