@@ -51,7 +51,7 @@ def command() -> None:
 
 @examples(
     "architrave supernet train few.arch --data points.npz --kind slices --batch 8 -o s.safetensors",
-    "architrave supernet train few.arch --data points.npz --kind slices -K others=1 --batch 8 -o s.safetensors",
+    "architrave supernet train few.arch --data points.npz --kind slices -K others=1 -o s.safetensors",
 )
 @command.command("train")
 @click.argument("name", metavar="MODEL")
@@ -102,7 +102,7 @@ def train(name: str, data: str, kind: str, output: str, as_json: bool, **options
 
 @examples(
     "architrave supernet cut few.arch s.safetensors --data points.npz -o first.arch",
-    "architrave supernet cut few.arch s.safetensors --decide width=many --decide act=tanh -o best.arch",
+    "architrave supernet cut few.arch s.safetensors --decide width=many -o best.arch",
 )
 @command.command("cut")
 @click.argument("name", metavar="MODEL")
