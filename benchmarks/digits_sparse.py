@@ -20,12 +20,12 @@ from typing import Any
 import architrave
 from architrave.ir.graph import Graph
 from architrave.passes import apply
-from architrave.sparsity.masks import density, masks
-from architrave.sparsity.methods import METHODS
-from architrave.sparsity.pattern import NM
-from architrave.sparsity.plan import Plan, Task
-from architrave.sparsity.schedules import Gradual
-from architrave.sparsity.training import Gradually
+from architrave.sparsity.learning.training import Gradually
+from architrave.sparsity.masks.masked import density, masks
+from architrave.sparsity.masks.pattern import NM
+from architrave.sparsity.masks.schedules import Gradual
+from architrave.sparsity.scores.methods import METHODS
+from architrave.sparsity.scores.plan import Plan, Task
 from architrave.train import AdamW, Dataset, Evaluation, Loop, Objective, Recipe, Refresh, Schedule, Trainer, run
 from architrave.train.data import open_data
 from benchmarks.digits_quantized import BATCH, EXAMPLES, NETWORKS, settings

@@ -17,9 +17,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from architrave.sparsity.dynamic import SET, RigL
-from architrave.sparsity.methods import METHODS
-from architrave.sparsity.plan import Plan, Task
+from architrave.sparsity.learning.dynamic import SET, RigL
+from architrave.sparsity.scores.methods import METHODS
+from architrave.sparsity.scores.plan import Plan, Task
 from benchmarks.digits_quantized import BATCH, NETWORKS, settings
 from benchmarks.digits_sparse import Digits
 

@@ -17,9 +17,9 @@ import time
 import architrave
 from architrave.passes import apply
 from architrave.record.scores import scores
-from architrave.sparsity.one_shot import sparsify
-from architrave.sparsity.pattern import NM, Pattern, Unstructured
-from architrave.sparsity.plan import Plan
+from architrave.sparsity.masks.pattern import NM, Pattern, Unstructured
+from architrave.sparsity.scores.one_shot import sparsify
+from architrave.sparsity.scores.plan import Plan
 from architrave.train import open_data
 from architrave.train.data import Dataset
 from architrave.weights import load

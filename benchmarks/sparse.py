@@ -23,8 +23,8 @@ import architrave
 from architrave.backends.load import compile
 from architrave.ir.arrays import Array
 from architrave.passes import apply
-from architrave.sparsity.execution import Choice, sparse_execution
-from architrave.sparsity.timing import ROUNDS, seconds
+from architrave.sparsity.execution.formats import Choice, sparse_execution
+from architrave.sparsity.execution.timing import ROUNDS, seconds
 
 DENSITY = 0.1
 LINEAR = {"768 -> 768": (768, 768), "768 -> 3072": (3072, 768), "3072 -> 768": (768, 3072)}

@@ -16,8 +16,8 @@ from architrave.cli.settings import config_option
 from architrave.ir.source import printable
 
 if TYPE_CHECKING:
-    from architrave.sparsity.inputs import SparseInputs
-    from architrave.sparsity.scap import Shares
+    from architrave.sparsity.activations.inputs import SparseInputs
+    from architrave.sparsity.activations.scap import Shares
 
 
 @examples(
@@ -57,7 +57,7 @@ def command(name: str, data: str, as_json: bool, **options: Any) -> int:
     weights; what is subtracted goes into the biases. Files are written whole, and all of them or
     none.
     """
-    from architrave.sparsity.inputs import Look, probed, sparse_inputs
+    from architrave.sparsity.activations.inputs import Look, probed, sparse_inputs
     from architrave.train.data import open_data
     from architrave.weights import load, read_metadata
 

@@ -9,7 +9,7 @@ import click
 from architrave.ir.source import printable
 
 if TYPE_CHECKING:
-    from architrave.sparsity.execution import SparseExecution
+    from architrave.sparsity.execution.formats import SparseExecution
 
 
 def execution_facts(found: SparseExecution | None) -> dict[str, Any] | None:

@@ -11,8 +11,8 @@ from architrave.ir.source import error, nearest, printable
 
 if TYPE_CHECKING:
     from architrave.ir.graph import Graph
-    from architrave.sparsity.plan import Plan
-    from architrave.sparsity.schedules import Gradual
+    from architrave.sparsity.masks.schedules import Gradual
+    from architrave.sparsity.scores.plan import Plan
     from architrave.train import Dataset, Refresh, Trainer
 
 DEFAULTS: Mapping[str, Any] = {
@@ -58,11 +58,11 @@ class Sparsity:
 
         Raises E924 to E926 for what cannot be.
         """
-        from architrave.sparsity.dynamic import REWIRING
-        from architrave.sparsity.methods import METHODS, check_method
-        from architrave.sparsity.one_shot import masked
-        from architrave.sparsity.plan import Task
-        from architrave.sparsity.training import Gradually
+        from architrave.sparsity.learning.dynamic import REWIRING
+        from architrave.sparsity.learning.training import Gradually
+        from architrave.sparsity.scores.methods import METHODS, check_method
+        from architrave.sparsity.scores.one_shot import masked
+        from architrave.sparsity.scores.plan import Task
 
         method = self.settings["method"]
         check_method(method, {**METHODS, **REWIRING})
@@ -78,8 +78,8 @@ class Sparsity:
         return graph, first, rewiring or _unchanged
 
     def _plan(self, method: str, seed: int, backend: str) -> Plan:
-        from architrave.sparsity.pattern import pattern
-        from architrave.sparsity.plan import Plan
+        from architrave.sparsity.masks.pattern import pattern
+        from architrave.sparsity.scores.plan import Plan
 
         share = float(1 - Fraction(str(self.share)))
         shape, distribution, only, examples = (
@@ -89,7 +89,7 @@ class Sparsity:
 
     def _schedule(self, density: float, steps: int) -> Gradual:
         """When masks are chosen in a run of so many steps. Raises E925 where there is no time."""
-        from architrave.sparsity.schedules import Gradual
+        from architrave.sparsity.masks.schedules import Gradual
 
         begin, end = (int(self.settings[name] * steps) for name in ("begin", "end"))
         if begin == end:

@@ -18,9 +18,9 @@ from architrave.cli.settings import config_option
 from architrave.ir.source import printable
 
 if TYPE_CHECKING:
-    from architrave.sparsity.execution import SparseExecution
-    from architrave.sparsity.one_shot import Sparse
-    from architrave.sparsity.sizes import Sizes
+    from architrave.sparsity.execution.formats import SparseExecution
+    from architrave.sparsity.masks.sizes import Sizes
+    from architrave.sparsity.scores.one_shot import Sparse
 
 
 @examples(
@@ -76,9 +76,9 @@ def command(name: str, as_json: bool, **options: Any) -> int:
     weights without zeros where they get faster. Says what is left of each weight, and what it
     takes in each format. Files are written whole, and all of them or none.
     """
-    from architrave.sparsity.one_shot import sparsify
-    from architrave.sparsity.pattern import pattern
-    from architrave.sparsity.plan import Plan
+    from architrave.sparsity.masks.pattern import pattern
+    from architrave.sparsity.scores.one_shot import sparsify
+    from architrave.sparsity.scores.plan import Plan
     from architrave.train.data import open_data
     from architrave.weights import load, read_metadata
 
@@ -120,7 +120,7 @@ def command(name: str, as_json: bool, **options: Any) -> int:
 
 
 def _stored(found: Sparse, sizes: Mapping[str, int]) -> SparseExecution:
-    from architrave.sparsity.execution import sparse_execution
+    from architrave.sparsity.execution.formats import sparse_execution
 
     return sparse_execution(found.graph, found.weights, found.plan.backend, sizes=sizes)
 

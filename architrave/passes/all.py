@@ -3,21 +3,11 @@
 from architrave.passes import hoist, mode
 from architrave.passes.cleanup import constants, dead, duplicates, invariant, simplify
 from architrave.passes.factorize import alds, cp, freeze, lora, svd, tucker
-from architrave.passes.quantize import (
-    binary,
-    blockwise,
-    blockwise_integer,
-    codebook,
-    equalize,
-    freeze_norm,
-    insert,
-    integer,
-    l_mul,
-    mst,
-    mx,
-    ranges,
-    weight_only,
-)
+from architrave.passes.quantize.bits import binary, mst
+from architrave.passes.quantize.integers import blockwise, blockwise_integer, integer
+from architrave.passes.quantize.products import l_mul, mx
+from architrave.passes.quantize.rounding import freeze_norm, insert, ranges
+from architrave.passes.quantize.weights import codebook, equalize, weight_only
 from architrave.passes.reparam import (
     conv_to_linear,
     crms_norm,

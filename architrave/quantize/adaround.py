@@ -16,7 +16,7 @@ from architrave.ir import build
 from architrave.ir.arrays import Array, known
 from architrave.ir.graph import Graph, Node, Value
 from architrave.ir.rewrite import rebuild
-from architrave.passes.quantize.sites import Site
+from architrave.passes.quantize.rounding.sites import Site
 from architrave.quantize.descent import Descent, drawn
 from architrave.quantize.grid import shaped
 from architrave.quantize.layerwise import Task

@@ -16,9 +16,9 @@ from architrave.ir.arrays import known
 from architrave.ir.cost import Sizes, multiply_adds_by_node
 from architrave.ir.graph import Graph, Node
 from architrave.ir.source import error
-from architrave.passes.quantize.rounded import CONTRACTIONS
-from architrave.passes.quantize.sites import activation_sites, sites, weight_sites
-from architrave.passes.quantize.widths import Bits
+from architrave.passes.quantize.rounding.rounded import CONTRACTIONS
+from architrave.passes.quantize.rounding.sites import activation_sites, sites, weight_sites
+from architrave.passes.quantize.rounding.widths import Bits
 from architrave.quantize.allocate import Choice, frontier, within
 from architrave.quantize.noise import quantizer
 from architrave.quantize.sensitivity import Losses, Measure, measured, sensitivities

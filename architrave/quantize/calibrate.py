@@ -13,7 +13,7 @@ from architrave.ir.arrays import Array
 from architrave.ir.graph import Graph
 from architrave.ir.interpret import interpret
 from architrave.ir.source import error
-from architrave.passes.quantize.sites import Site, activation_sites, weight_sites
+from architrave.passes.quantize.rounding.sites import Site, activation_sites, weight_sites
 from architrave.quantize.observers import Integers, MinMax, Observer
 from architrave.quantize.unrounded import unrounded
 from architrave.record.histogram import Histogram, rows

@@ -17,7 +17,7 @@ from architrave.ir.arrays import Array
 from architrave.ir.graph import Graph
 from architrave.ir.mode import specialize
 from architrave.ir.ops.packing import Pack, Unpack
-from architrave.passes.quantize.codebook import Lookup, lookups
+from architrave.passes.quantize.weights.codebook import Lookup, lookups
 from architrave.record.columns import groups_of, hessians
 from architrave.record.recorder import Recorder
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from architrave.ir.arrays import Array
 from architrave.ir.ops.quantize import bounds
-from architrave.passes.quantize.sites import Site
+from architrave.passes.quantize.rounding.sites import Site
 
 
 @dataclass(frozen=True)

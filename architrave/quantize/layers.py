@@ -12,7 +12,7 @@ from architrave.ir.ops.conv import Conv
 from architrave.ir.ops.leaves import path_of
 from architrave.ir.ops.piecewise import HardTanh, Relu6
 from architrave.ir.ops.shape import Reshape
-from architrave.passes.quantize.sites import Site, weight_sites
+from architrave.passes.quantize.rounding.sites import Site, weight_sites
 from architrave.record.columns import columns, groups_of
 
 

@@ -13,8 +13,8 @@ from architrave.ir.arrays import Array
 from architrave.ir.graph import Graph, Node, Value
 from architrave.ir.interpret import interpret
 from architrave.ir.ops.quantize import FakeQuantize
-from architrave.passes.quantize.rounded import CONTRACTIONS, handed_on
-from architrave.passes.quantize.sites import weight_sites
+from architrave.passes.quantize.rounding.rounded import CONTRACTIONS, handed_on
+from architrave.passes.quantize.rounding.sites import weight_sites
 from architrave.quantize.unrounded import unrounded
 from architrave.record.recorder import Recorder, silent
 

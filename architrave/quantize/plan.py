@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from architrave.passes import Pipeline, Select
-from architrave.passes.quantize.insert import Quantize
+from architrave.passes.quantize.rounding.insert import Quantize
 from architrave.quantize.methods import NEAREST
 from architrave.quantize.observers import MinMax, Observer
 

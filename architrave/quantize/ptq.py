@@ -11,9 +11,9 @@ from architrave.ir.arrays import Array
 from architrave.ir.graph import Graph
 from architrave.ir.source import error
 from architrave.passes import Entry
-from architrave.passes.quantize.links import Link, links
-from architrave.passes.quantize.sites import sites, weight_sites
-from architrave.passes.quantize.widths import with_widths
+from architrave.passes.quantize.rounding.sites import sites, weight_sites
+from architrave.passes.quantize.rounding.widths import with_widths
+from architrave.passes.quantize.weights.links import Link, links
 from architrave.quantize.agreement import Agreement, agreement
 from architrave.quantize.budget import allotted, levels
 from architrave.quantize.calibrate import Seen, chosen, observe, weight_scales

@@ -16,7 +16,7 @@ from architrave.ir.graph import Graph, Node
 from architrave.ir.ops.contraction import Linear
 from architrave.ir.ops.conv import Conv
 from architrave.ir.ops.leaves import path_of
-from architrave.passes.quantize.links import Link, Part, links
+from architrave.passes.quantize.weights.links import Link, Part, links
 from architrave.record.columns import groups_of
 
 Likeness = Callable[[Array], Array]

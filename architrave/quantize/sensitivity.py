@@ -11,8 +11,8 @@ import numpy as np
 from architrave.ir.graph import Graph
 from architrave.ir.interpret import interpret
 from architrave.ir.source import error, printable
-from architrave.passes.quantize.sites import weight_sites
-from architrave.passes.quantize.widths import Bits, widths, with_widths
+from architrave.passes.quantize.rounding.sites import weight_sites
+from architrave.passes.quantize.rounding.widths import Bits, widths, with_widths
 from architrave.quantize.allocate import log_probabilities
 from architrave.record.recorder import Recorder, silent
 from architrave.record.scores import scores

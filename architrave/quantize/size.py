@@ -14,7 +14,7 @@ from architrave.ir.graph import Graph
 from architrave.ir.ops.leaves import Param, path_of
 from architrave.ir.ops.microscaling import RoundMx
 from architrave.ir.ops.minifloat import RoundMinifloat
-from architrave.passes.quantize.sites import sites
+from architrave.passes.quantize.rounding.sites import sites
 
 FLOAT_BITS = 32
 

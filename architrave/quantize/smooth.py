@@ -1,7 +1,8 @@
 """Scales that move from activations into weights before either is rounded, by what the activations are on examples.
 
 The network stays the same function: what reads channels is multiplied by what the norm or the layer that makes them is
-divided by (`architrave.passes.quantize.links`). So these come before the pass `quantize`, and change weights alone.
+divided by (`architrave.passes.quantize.weights.links`). So these come before the pass `quantize`, and change weights
+alone.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from architrave.ir.mode import specialize
 from architrave.ir.ops.contraction import Linear
 from architrave.ir.ops.leaves import path_of
 from architrave.ir.source import error
-from architrave.passes.quantize.links import Link, links
+from architrave.passes.quantize.weights.links import Link, links
 from architrave.quantize.gptq import loss
 from architrave.quantize.grid import Grid
 from architrave.record.columns import groups_of, hessians

@@ -11,17 +11,17 @@ The pass `mask` (`architrave.passes`) gives weights masks; what sets them comes 
     run(trainer, data, Loop(epochs, batch, refresh=[gradually]))
 """
 
-from architrave.sparsity.masks import Layer, Masks, layers, with_masks
-from architrave.sparsity.methods import METHODS
-from architrave.sparsity.one_shot import Sparse, sparsify
-from architrave.sparsity.pattern import NM, Block, Pattern, Unstructured
-from architrave.sparsity.plan import Plan, Task, by_scores
-from architrave.sparsity.schedules import Gradual
-from architrave.sparsity.selection import select
-from architrave.sparsity.shuffle import shuffled
-from architrave.sparsity.sizes import Sizes
-from architrave.sparsity.training import Gradually
-from architrave.sparsity.twin import dense_twin
+from architrave.sparsity.learning.training import Gradually
+from architrave.sparsity.masks.masked import Layer, Masks, layers, with_masks
+from architrave.sparsity.masks.pattern import NM, Block, Pattern, Unstructured
+from architrave.sparsity.masks.schedules import Gradual
+from architrave.sparsity.masks.selection import select
+from architrave.sparsity.masks.shuffle import shuffled
+from architrave.sparsity.masks.sizes import Sizes
+from architrave.sparsity.networks.twin import dense_twin
+from architrave.sparsity.scores.methods import METHODS
+from architrave.sparsity.scores.one_shot import Sparse, sparsify
+from architrave.sparsity.scores.plan import Plan, Task, by_scores
 
 __all__ = [
     "METHODS",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 
@@ -18,18 +19,24 @@ HINT = "a lower rate, a warm-up or clipping may help; nothing has changed in thi
 
 
 def not_finite(
-    graph: Graph, number: int, loss: float, inputs: Sequence[Array], weights: Mapping[str, Array], seed: int
+    graph: Graph,
+    number: int,
+    loss: float,
+    rate: Array,
+    inputs: Sequence[Array],
+    weights: Mapping[str, Array],
+    seed: int,
 ) -> ArchitraveError:
-    """The error E546 of a step (the `number`-th, from 1) of a `step_graph` that was not finite.
+    """The error E546 of a step (the `number`-th, from 1) of a `step_graph` or `gradient_graph` that was not finite.
 
-    `inputs` are those of the step, the rate last, and `weights` its states before. The oracle repeats the step in the
+    `inputs` are those of the graph, and `weights` its states before. The oracle repeats the step in the
     precision of the run, and the way goes back from what is wrong to its cause.
     """
     what = "the gradients" if np.isfinite(loss) else "the loss"
     said = "are not finite" if np.isfinite(loss) else f"is {loss}"
-    node = _cause(graph, inputs, weights, (seed, number - 1))
-    rate = Note(f"the learning rate is {float(inputs[-1]):.3g}")
-    notes = (rate,) if node is None else (Note(_told(node)), rate)
+    node = _cause(graph, inputs, weights, (seed, number - 1), rate.dtype)
+    note = Note(f"the learning rate is {float(rate):.3g}")
+    notes = (note,) if node is None else (Note(_told(node)), note)
     trail = node.place.trail() if node is not None and node.place is not None else ()
     span = None if node is None else node.span
     return ArchitraveError([Diagnostic("E546", f"{what} of step {number} {said}", span, notes, trail, HINT)])
@@ -46,7 +53,9 @@ def _told(node: Node) -> str:
             return f"the first result that is not finite is that of `{op.name}`{where}"
 
 
-def _cause(graph: Graph, inputs: Sequence[Array], weights: Mapping[str, Array], key: tuple[int, int]) -> Node | None:
+def _cause(
+    graph: Graph, inputs: Sequence[Array], weights: Mapping[str, Array], key: tuple[int, int], precision: Any
+) -> Node | None:
     """The node that made the first number of those that spoilt the step; None where the oracle makes none."""
     wrong: dict[Value, bool] = {}
     """Values that are not finite, and whether one of their numbers is NaN."""
@@ -56,7 +65,6 @@ def _cause(graph: Graph, inputs: Sequence[Array], weights: Mapping[str, Array], 
             if is_float(array.dtype) and not np.isfinite(array).all():
                 wrong[value] = bool(np.isnan(array).any())
 
-    precision = inputs[-1].dtype  # that of the rate
     with suppress(ArchitraveError):  # what the oracle cannot run, it cannot explain
         interpret(graph, inputs, weights, training=True, dtype=precision, key=key, observe=observe)
     value = graph.outputs[1]

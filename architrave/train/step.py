@@ -59,30 +59,83 @@ class Recipe:
     learning: Learning = always
 
 
-def step_graph(network: Graph, recipe: Recipe, target: TensorType | None = None, gradients: bool = False) -> Graph:
+def step_graph(
+    network: Graph, recipe: Recipe, target: TensorType | None = None, gradients: bool = False, scores: bool = False
+) -> Graph:
     """The graph of a step. It takes the network's inputs, the target if there is a loss, and the rate, a number.
 
-    It gives the loss; whether it and all gradients are finite, a truth value: if not, the step changes nothing; and
-    with `gradients` those of all weights that learn, in the order of `learning`. Raises E542 and E543 for a loss that
-    does not suit, E544 where no weight learns.
+    It gives the loss; whether it and all gradients are finite, a truth value: if not, the step changes nothing; with
+    `scores` the network's first output; and with `gradients` those of all weights that learn, in the order of
+    `learning`. Raises E542 and E543 for a loss that does not suit, E544 where no weight learns.
     """
-    attached = recipe.objective.attached(mixed(network) if recipe.mixed else network, target)
-    graph = specialize(attached, training=True)
+    graph, rules = _graded(network, recipe, target, scores)
+    both = _with_states(graph)
+    found = both.outputs[len(both.outputs) - len(rules) :]
+    aux = both.outputs[1 : -len(rules)]
+    weights = {path_of(w): w for w in both.weights}
+    step = _Step(recipe, rules, weights, dict(zip(rules, found, strict=True)), both.place)
+    whole = _stepped(both, step, (*aux, *found) if gradients else aux)
+    return replace(whole, name=f"{network.name}_step")
+
+
+def gradient_graph(
+    network: Graph, recipe: Recipe, target: TensorType | None = None, scores: bool = False
+) -> tuple[Graph, tuple[str, ...]]:
+    """The graph of the part of a step before the optimizer, and the paths of the weights whose gradients it gives.
+
+    It takes the network's inputs and the target, and gives what `step_graph` does, gradients included. It raises the
+    same.
+    """
+    graph, rules = _graded(network, recipe, target, scores)
+    loss, *others = graph.outputs
+    finite = _all_finite([loss, *graph.outputs[len(graph.outputs) - len(rules) :]])
+    return replace(graph, name=f"{network.name}_gradients", outputs=(loss, finite, *others)), tuple(rules)
+
+
+def update_graph(network: Graph, recipe: Recipe, gradients: bool = False) -> Graph:
+    """The graph of the other part. It takes the loss, all gradients in the order of `learning`, and the rate.
+
+    It gives what `step_graph` does. The network's own states stay. Raises E544 where no weight learns.
+    """
+    rules = _rules(specialize(network, training=True), recipe)
+    ops = {path_of(w): w.op for w in network.weights}
+    weights = {p: build.state(p, op.type, op.initial) for p, op in ops.items() if isinstance(op, Param | State)}
+    given = {path: build.input(f"gradient_{i}", weights[path].type) for i, path in enumerate(rules)}
+    loss: Value = build.input("loss", "[]")
+    inputs = (loss, *given.values())
+    plain = Graph(f"{network.name}_update", inputs, inputs, tuple(weights.values()), place=network.place)
+    return _stepped(plain, _Step(recipe, rules, weights, given, network.place), (*given.values(),) if gradients else ())
+
+
+def _graded(
+    network: Graph, recipe: Recipe, target: TensorType | None, scores: bool
+) -> tuple[Graph, Mapping[str, Rule]]:
+    """A network with its loss, perhaps its scores, and the gradients of what learns."""
+    network = mixed(network) if recipe.mixed else network
+    attached = recipe.objective.attached(network, target)
+    aux = network.outputs[:1] if scores else ()
+    graph = specialize(replace(attached, outputs=(*attached.outputs, *aux)), training=True)
+    rules = _rules(graph, recipe)
+    return value_and_grad(graph, [w for w in graph.weights if path_of(w) in rules], has_aux=scores), rules
+
+
+def _rules(graph: Graph, recipe: Recipe) -> Mapping[str, Rule]:
     rules = learning(graph, recipe)
     if not rules:
-        raise error("E544", f"`{network.name}` has no weight that learns")
-    both = _with_states(value_and_grad(graph, [w for w in graph.weights if path_of(w) in rules]))
-    weights = {path_of(w): w for w in both.weights}
-    loss, *found = both.outputs
-    step = _Step(recipe, rules, weights, dict(zip(rules, found, strict=True)), both.place)
-    finite = _all_finite(both.outputs)
-    updates = [(old, build.where(finite, new, old)) for old, new in (*both.updates, *step.updates())]
+        raise error("E544", f"`{graph.name}` has no weight that learns")
+    return rules
+
+
+def _stepped(graph: Graph, step: _Step, aux: Sequence[Value]) -> Graph:
+    """A graph whose first output is the loss, with the update of a step and some outputs of its own."""
+    loss = graph.outputs[0]
+    finite = _all_finite([loss, *step.gradients.values()])
+    updates = [(old, build.where(finite, new, old)) for old, new in (*graph.updates, *step.updates())]
     return replace(
-        both,
-        name=f"{network.name}_step",
-        inputs=(*both.inputs, step.rate),
-        outputs=(loss, finite, *found) if gradients else (loss, finite),
-        weights=(*both.weights, *step.memory.values()),
+        graph,
+        inputs=(*graph.inputs, step.rate),
+        outputs=(loss, finite, *aux),
+        weights=(*graph.weights, *step.memory.values()),
         updates=tuple(updates),
     )
 

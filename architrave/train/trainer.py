@@ -49,11 +49,12 @@ class Trainer:
         seed: int = 0,
         weights: Mapping[str, Any] | None = None,
         gradients: bool = False,
+        scores: bool = False,
     ) -> None:
         """Start from `weights`, or from the network's first ones for the seed.
 
-        `target` is the type of the targets, which the loss gets. With `gradients` those of the last batch are kept.
-        Raises E400, E502 to E505 and what `step_graph` does.
+        `target` is the type of the targets, which the loss gets. With `gradients` those of the last batch are kept, and
+        with `scores` what the network gave for it. Raises E400, E502 to E505 and what `step_graph` does.
         """
         self.network = network
         self.recipe = recipe
@@ -61,11 +62,14 @@ class Trainer:
         self.target = target
         self.backend = backend
         self.seed = seed
+        self._keeps_scores = scores
         self.steps = 0
         """The batches that the network has seen."""
-        self.graph = step_graph(network, recipe, target, gradients)
+        self.graph = self._step(gradients, scores)
         self.gradients: dict[str, Array] = {}
         """Of the last batch, by the path of the weight, before clipping; empty unless they are kept."""
+        self.scores: Array | None = None
+        """What the network gave for the last batch, before it learned from it; None unless it is kept."""
         self.program: Program = compile(self.graph, backend)
         self._dtype = np.dtype(dtype)
         self._held = init(self.graph, seed, dtype)
@@ -94,10 +98,13 @@ class Trainer:
         outputs = self._started(given).run(converted, (self.seed, self.steps))
         loss = float(outputs[0])
         if not outputs[1]:
-            raise not_finite(self.graph, self.steps + 1, loss, converted, self.states(), self.seed)
+            raise not_finite(self.graph, self.steps + 1, loss, converted[-1], converted, self.states(), self.seed)
         self.steps += 1
-        if len(outputs) > 2:
-            self.gradients = dict(zip(self._learning, outputs[2:], strict=True))
+        rest = list(outputs[2:])
+        if self._keeps_scores:
+            self.scores = rest.pop(0)
+        if rest:
+            self.gradients = dict(zip(self._learning, rest, strict=True))
         return loss
 
     def weights(self) -> dict[str, Array]:
@@ -134,6 +141,9 @@ class Trainer:
     def evaluation(self) -> Evaluation:
         """The network in inference mode, with the loss."""
         return Evaluation(self.network, self.recipe.objective.judge, self.target, self.backend)
+
+    def _step(self, gradients: bool, scores: bool) -> Graph:
+        return step_graph(self.network, self.recipe, self.target, gradients, scores)
 
     @cached_property
     def _learning(self) -> tuple[str, ...]:

@@ -8,9 +8,9 @@ import pytest
 from architrave.cli.masks import DEFAULTS
 from architrave.cli.sparsify import command
 from architrave.cli.train import command as train
-from architrave.sparsity.density import DISTRIBUTIONS, EACH, GLOBAL
-from architrave.sparsity.dynamic import REWIRING
-from architrave.sparsity.methods import METHODS
+from architrave.sparsity.learning.dynamic import REWIRING
+from architrave.sparsity.masks.density import DISTRIBUTIONS, EACH, GLOBAL
+from architrave.sparsity.scores.methods import METHODS
 from tests.docs.following import follow
 from tests.docs.pages import ROOT
 

@@ -13,7 +13,7 @@ from architrave.ir.interpret import interpret
 from architrave.ir.source import ArchitraveError
 from architrave.models import find_in_text
 from architrave.passes import apply
-from architrave.passes.quantize.sites import activation_sites, weight_sites
+from architrave.passes.quantize.rounding.sites import activation_sites, weight_sites
 from architrave.quantize import MSE, Integers, MinMax, calibrate, unrounded, weight_scales
 from architrave.record import reestimate
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from architrave.passes.quantize.sites import activation_sites, weight_sites
+from architrave.passes.quantize.rounding.sites import activation_sites, weight_sites
 from benchmarks.digits_quantized import NETWORKS, Digits, row
 
 pytest.importorskip("sklearn")

@@ -14,7 +14,7 @@ from architrave.ir import build
 from architrave.ir.interpret import interpret
 from architrave.ir.op import sample
 from architrave.ir.ops.integer_norm import UNIT
-from architrave.passes.quantize.table import eps_in_steps, exponentials
+from architrave.passes.quantize.integers.table import eps_in_steps, exponentials
 from tests.docs.pages import ROOT
 from tests.ir.apply import Array, evaluate
 

@@ -15,9 +15,9 @@ from architrave.ir.op import OPS, sample
 from architrave.ir.ops.integer_norm import UNIT
 from architrave.ir.ops.quantize import Quantize
 from architrave.ir.types import DType
-from architrave.passes.quantize.held import Held
-from architrave.passes.quantize.lower_functions import LEVELS, POWER_BITS
-from architrave.passes.quantize.table import eps_in_steps, exponentials, table
+from architrave.passes.quantize.integers.functions import LEVELS, POWER_BITS
+from architrave.passes.quantize.integers.held import Held
+from architrave.passes.quantize.integers.table import eps_in_steps, exponentials, table
 from tests.ir.apply import Array, evaluate
 
 LENGTHS = (1, 7, 64, 384, 768, 4096, 16384)

@@ -8,7 +8,7 @@ import pytest
 import architrave
 from architrave.ir.source import ArchitraveError
 from architrave.passes import apply
-from architrave.passes.quantize.sites import weight_sites
+from architrave.passes.quantize.rounding.sites import weight_sites
 from architrave.quantize.gptq import GPTQ, loss
 from architrave.quantize.grid import Grid, shaped
 from architrave.quantize.layers import layers

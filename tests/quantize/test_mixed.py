@@ -13,8 +13,8 @@ import architrave
 from architrave.ir import build
 from architrave.ir.source import ArchitraveError
 from architrave.passes import apply
-from architrave.passes.quantize.sites import activation_sites, weight_sites
-from architrave.passes.quantize.widths import widths, with_widths
+from architrave.passes.quantize.rounding.sites import activation_sites, weight_sites
+from architrave.passes.quantize.rounding.widths import widths, with_widths
 from architrave.quantize.allocate import Choice, within
 from architrave.quantize.budget import allotted, bit_operations, front, greedy, size_in_bits, time
 from architrave.quantize.calibrate import calibrate

@@ -8,7 +8,7 @@ import pytest
 import architrave
 from architrave.ir.source import ArchitraveError
 from architrave.passes import apply
-from architrave.passes.quantize.links import Link, links
+from architrave.passes.quantize.weights.links import Link, links
 from architrave.quantize.bias import BiasCorrection, corrected, mean_after_relu
 from architrave.quantize.calibrate import calibrate
 from architrave.quantize.layers import layers

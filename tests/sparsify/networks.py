@@ -39,6 +39,6 @@ def digits(name: str) -> Graph:
 
 def hidden(graph: Graph, weights: dict[str, Any]) -> dict[str, np.ndarray[Any, Any]]:
     """What is stored of each weight where its mask is false."""
-    from architrave.sparsity.masks import masks
+    from architrave.sparsity.masks.masked import masks
 
     return {path: np.asarray(weights[path])[~mask] for path, mask in masks(graph, weights).items()}

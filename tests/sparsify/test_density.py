@@ -13,8 +13,8 @@ from architrave.ir import build
 from architrave.ir.ops.leaves import Initial
 from architrave.ir.source import ArchitraveError
 from architrave.passes import apply
-from architrave.sparsity.density import DISTRIBUTIONS, counts, rounded, solved
-from architrave.sparsity.masks import Layer, layers
+from architrave.sparsity.masks.density import DISTRIBUTIONS, counts, rounded, solved
+from architrave.sparsity.masks.masked import Layer, layers
 from tests.sparsify.networks import SMALL, digits, masked
 
 

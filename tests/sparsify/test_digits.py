@@ -2,7 +2,7 @@
 
 import pytest
 
-from architrave.sparsity.plan import Plan
+from architrave.sparsity.scores.plan import Plan
 from benchmarks.digits_sparse import ERK, NETWORKS, Digits, row
 
 pytest.importorskip("sklearn")

@@ -16,9 +16,9 @@ from architrave.ir.ops.sparse import LinearSparse, PointwiseSparse
 from architrave.ir.source import ArchitraveError
 from architrave.passes import apply
 from architrave.passes.sparsify.storage import Blocks
-from architrave.sparsity.execution import SparseExecution, candidates, sparse_execution
-from architrave.sparsity.stored import bsr, csr
-from architrave.sparsity.timing import seconds
+from architrave.sparsity.execution.formats import SparseExecution, candidates, sparse_execution
+from architrave.sparsity.execution.stored import bsr, csr
+from architrave.sparsity.execution.timing import seconds
 from tests.sparsify.networks import masked
 
 NETWORK = """

@@ -7,9 +7,9 @@ import math
 import pytest
 
 from architrave.record.scores import scores
-from architrave.sparsity.one_shot import sparsify
-from architrave.sparsity.pattern import NM, Pattern, Unstructured
-from architrave.sparsity.plan import Plan
+from architrave.sparsity.masks.pattern import NM, Pattern, Unstructured
+from architrave.sparsity.scores.one_shot import sparsify
+from architrave.sparsity.scores.plan import Plan
 from tests.psalms import learnt
 
 

@@ -14,14 +14,14 @@ from architrave.ir.source import ArchitraveError
 from architrave.passes import apply
 from architrave.record.columns import columns
 from architrave.record.compensate import compensated
-from architrave.sparsity.density import total
-from architrave.sparsity.layerwise import Rows
-from architrave.sparsity.masks import kept, layers, masks
-from architrave.sparsity.methods import METHODS
-from architrave.sparsity.pattern import NM, Block
-from architrave.sparsity.plan import Plan, Task
-from architrave.sparsity.sparsegpt import SparseGPT
-from architrave.sparsity.wanda import chosen
+from architrave.sparsity.masks.density import total
+from architrave.sparsity.masks.masked import kept, layers, masks
+from architrave.sparsity.masks.pattern import NM, Block
+from architrave.sparsity.scores.layerwise import Rows
+from architrave.sparsity.scores.methods import METHODS
+from architrave.sparsity.scores.plan import Plan, Task
+from architrave.sparsity.scores.sparsegpt import SparseGPT
+from architrave.sparsity.scores.wanda import chosen
 from architrave.train import Dataset
 
 NETWORK = architrave.loads("""

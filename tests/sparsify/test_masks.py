@@ -14,7 +14,7 @@ from architrave.ir.source import ArchitraveError
 from architrave.passes import apply
 from architrave.passes.sparsify.mask import mask_sites
 from architrave.passes.sparsify.uses import Axes, weight_uses
-from architrave.sparsity.masks import density, kept, layers, masks, with_masks
+from architrave.sparsity.masks.masked import density, kept, layers, masks, with_masks
 from tests.sparsify.networks import SMALL, digits, masked
 from tests.stdlib.small import SMALL as STDLIB
 

@@ -11,10 +11,10 @@ import pytest
 import architrave
 from architrave.ir.interpret import interpret
 from architrave.ir.source import ArchitraveError
-from architrave.sparsity.one_shot import sparsify
-from architrave.sparsity.pattern import NM, Unstructured
-from architrave.sparsity.permute import leaves, permuted, search
-from architrave.sparsity.plan import Plan
+from architrave.sparsity.masks.pattern import NM, Unstructured
+from architrave.sparsity.masks.permute import leaves, permuted, search
+from architrave.sparsity.scores.one_shot import sparsify
+from architrave.sparsity.scores.plan import Plan
 from tests.sparsify.networks import SMALL, digits
 
 rng: Any = np.random.default_rng(0)

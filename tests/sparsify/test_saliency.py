@@ -12,11 +12,11 @@ import architrave
 from architrave.ir.source import ArchitraveError
 from architrave.passes import apply
 from architrave.record.gradients import Gradients
-from architrave.sparsity.masks import density, kept, masks
-from architrave.sparsity.methods import METHODS
-from architrave.sparsity.pattern import NM
-from architrave.sparsity.plan import Plan, Task
-from architrave.sparsity.saliency import SynFlow, grasp, snip
+from architrave.sparsity.masks.masked import density, kept, masks
+from architrave.sparsity.masks.pattern import NM
+from architrave.sparsity.scores.methods import METHODS
+from architrave.sparsity.scores.plan import Plan, Task
+from architrave.sparsity.scores.saliency import SynFlow, grasp, snip
 from architrave.train import Dataset, Objective
 
 SOURCE = """

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from architrave.ir.source import ArchitraveError
-from architrave.sparsity.masks import density, kept, layers
-from architrave.sparsity.pattern import NM, Block, Unstructured, n_of_m, pattern
-from architrave.sparsity.selection import largest, select
-from architrave.sparsity.sizes import few_of, measured
+from architrave.sparsity.masks.masked import density, kept, layers
+from architrave.sparsity.masks.pattern import NM, Block, Unstructured, n_of_m, pattern
+from architrave.sparsity.masks.selection import largest, select
+from architrave.sparsity.masks.sizes import few_of, measured
 from tests.sparsify.networks import SMALL, digits, masked
 
 rng: Any = np.random.default_rng(0)

@@ -12,11 +12,11 @@ import architrave
 from architrave.ir.graph import Graph
 from architrave.ir.source import ArchitraveError
 from architrave.passes import apply
-from architrave.sparsity.masks import density, kept, masks
-from architrave.sparsity.pattern import NM, Block, Pattern, Unstructured
-from architrave.sparsity.plan import Plan
-from architrave.sparsity.schedules import Gradual
-from architrave.sparsity.training import Gradually, assign
+from architrave.sparsity.learning.training import Gradually, assign
+from architrave.sparsity.masks.masked import density, kept, masks
+from architrave.sparsity.masks.pattern import NM, Block, Pattern, Unstructured
+from architrave.sparsity.masks.schedules import Gradual
+from architrave.sparsity.scores.plan import Plan
 from architrave.train import OPTIMIZERS, Dataset, Folder, Loop, Objective, Recipe, Schedule, Trainer, optimizer, run
 from tests.sparsify.networks import SMALL, hidden, masked
 

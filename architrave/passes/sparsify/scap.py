@@ -28,8 +28,9 @@ class Scap(Pass):
     """Fully connected layers take `x - m` where that is at least t from 0, and 0 elsewhere; `W m` goes into the bias.
 
     The numbers m and t are states of each input, `x_mode` and `x_threshold`, and 0 at first, which is the network as
-    it was: `architrave.sparsity.scap` sets them by examples. `hoist` folds the bias, `skip-zeros` has the product read
-    what is not 0. Chua, Pan and Jain, "Post-Training Statistical Calibration for Higher Activation Sparsity" (2024).
+    it was: `architrave.sparsity.activations.scap` sets them by examples. `hoist` folds the bias, `skip-zeros` has the
+    product read what is not 0. Chua, Pan and Jain, "Post-Training Statistical Calibration for Higher Activation
+    Sparsity" (2024).
     """
 
     keeps = Keeps.LOSSY

@@ -28,7 +28,7 @@ class Sparse(Pass):
 
     The formats are CSR, BSR, and n of m neighbours with their places, which is smaller, but no faster. The largest
     blocks are all that is not zero where the weights were pruned to this density before. What suits each layer by its
-    zeros, and by the time that it takes, `architrave.sparsity.execution` finds out.
+    zeros, and by the time that it takes, `architrave.sparsity.execution.formats` finds out.
     """
 
     keeps = Keeps.LOSSY

@@ -16,7 +16,7 @@ from architrave.ir.interpret import interpret
 from architrave.ir.ops.quantize import FakeQuantize
 from architrave.ir.rewrite import rebuild
 from architrave.passes import apply
-from architrave.passes.quantize.sites import Site, activation_sites, weight_sites
+from architrave.passes.quantize.rounding.sites import Site, activation_sites, weight_sites
 from tests.stdlib.small import SMALL
 
 Array = np.ndarray[Any, Any]

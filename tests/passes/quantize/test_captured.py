@@ -5,7 +5,7 @@ import pytest
 import architrave
 from architrave.ir.ops.leaves import path_of
 from architrave.passes import apply
-from architrave.passes.quantize.sites import sites
+from architrave.passes.quantize.rounding.sites import sites
 
 LSTM = """
 from std.recurrent import lstm

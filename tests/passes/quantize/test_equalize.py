@@ -11,7 +11,7 @@ import architrave
 from architrave.ir.source import ArchitraveError
 from architrave.passes import apply
 from architrave.passes.journal import Declined
-from architrave.passes.quantize.links import links
+from architrave.passes.quantize.weights.links import links
 from tests.stdlib.small import SMALL
 
 NETWORK = """

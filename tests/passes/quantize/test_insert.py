@@ -10,7 +10,7 @@ from architrave.ir.graph import Graph
 from architrave.ir.ops.quantize import FakeQuantize
 from architrave.ir.source import ArchitraveError
 from architrave.passes import apply
-from architrave.passes.quantize.sites import activation_sites, sites, weight_sites
+from architrave.passes.quantize.rounding.sites import activation_sites, sites, weight_sites
 from tests.stdlib.small import SMALL
 
 NETWORK = """

@@ -12,7 +12,7 @@ from architrave.ir.graph import Graph
 from architrave.ir.interpret import interpret
 from architrave.ir.ops.control import Mode
 from architrave.passes import Transformed, apply
-from architrave.passes.quantize.sites import activation_sites, weight_sites
+from architrave.passes.quantize.rounding.sites import activation_sites, weight_sites
 from architrave.testing import assert_backends_agree
 
 NETWORK = """

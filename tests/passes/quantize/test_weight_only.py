@@ -10,7 +10,7 @@ from architrave.ir.ops.leaves import path_of
 from architrave.ir.source import ArchitraveError
 from architrave.models import find_in_text
 from architrave.passes import Keeps, apply
-from architrave.passes.quantize.weight_only import WeightOnly
+from architrave.passes.quantize.weights.weight_only import WeightOnly
 
 TEXT = """from std.linear import linear
 

@@ -8,8 +8,8 @@ import pytest
 import architrave
 from architrave.ir.source import ArchitraveError
 from architrave.passes import apply
-from architrave.passes.quantize.sites import sites
-from architrave.passes.quantize.widths import widths, with_widths
+from architrave.passes.quantize.rounding.sites import sites
+from architrave.passes.quantize.rounding.widths import widths, with_widths
 from architrave.quantize.calibrate import calibrate
 from tests.quantize.networks import convs
 

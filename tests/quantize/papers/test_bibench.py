@@ -8,7 +8,7 @@ import pytest
 
 from architrave.ir.interpret import interpret
 from architrave.passes import apply
-from architrave.passes.quantize.binary_cost import binary_cost
+from architrave.passes.quantize.bits.cost import binary_cost
 from tests.quantize.papers.binary import Array, drawn, gradient, network, slopes, value
 
 RNG: Any = np.random.default_rng(0)

@@ -9,7 +9,7 @@ import architrave
 from architrave.ir import cost
 from architrave.ir.interpret import interpret
 from architrave.passes import apply
-from architrave.passes.quantize.binary_cost import binary_cost
+from architrave.passes.quantize.bits.cost import binary_cost
 from tests.quantize.papers.binary import Array, drawn
 from tests.stdlib.small import SMALL
 

@@ -10,7 +10,7 @@ import pytest
 import architrave
 from architrave.ir.mode import specialize
 from architrave.passes import apply
-from architrave.passes.quantize.sites import sites
+from architrave.passes.quantize.rounding.sites import sites
 from architrave.quantize.calibrate import calibrate
 from architrave.quantize.descent import Descent
 from architrave.quantize.distil import Distillation, statistics

@@ -8,7 +8,7 @@ import pytest
 import architrave
 from architrave.ir.source import ArchitraveError
 from architrave.passes import apply
-from architrave.passes.quantize.codebook import lookups
+from architrave.passes.quantize.weights.codebook import lookups
 from architrave.quantize.codebook import JointTuning, clustered, codes_of, decoded, kmeans, ordered
 from architrave.quantize.reorder import reordered
 from tests.quantize.networks import convs, error, tokens

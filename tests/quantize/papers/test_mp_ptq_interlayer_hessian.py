@@ -13,7 +13,7 @@ import architrave
 from architrave.ir import build
 from architrave.ir.source import ArchitraveError
 from architrave.passes import apply
-from architrave.passes.quantize.sites import activation_sites, weight_sites
+from architrave.passes.quantize.rounding.sites import activation_sites, weight_sites
 from architrave.quantize.calibrate import calibrate
 from architrave.quantize.grid import Grid
 from architrave.quantize.hessian import curvatures, hessian_losses, traces

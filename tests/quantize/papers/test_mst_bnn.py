@@ -10,7 +10,7 @@ import pytest
 import architrave
 from architrave.ir.interpret import interpret
 from architrave.passes import apply
-from architrave.passes.quantize.mst import frozen, spanning_tree
+from architrave.passes.quantize.bits.mst import frozen, spanning_tree
 from tests.quantize.papers.binary import Array, drawn, gradient, network, value
 
 RNG: Any = np.random.default_rng(0)

@@ -13,7 +13,7 @@ from architrave.ir.autodiff import value_and_grad
 from architrave.ir.graph import Graph
 from architrave.ir.interpret import interpret
 from architrave.passes import apply
-from architrave.passes.quantize.sites import activation_sites, weight_sites
+from architrave.passes.quantize.rounding.sites import activation_sites, weight_sites
 from architrave.quantize import MovingAverage, calibrate
 from architrave.quantize.size import size
 from architrave.train import Adam, Dataset, Group, Loop, Objective, Recipe, Schedule, Trainer, run

@@ -11,7 +11,7 @@ import architrave
 from architrave.ir.mode import specialize
 from architrave.ir.source import ArchitraveError
 from architrave.passes import apply
-from architrave.passes.quantize.sites import activation_sites
+from architrave.passes.quantize.rounding.sites import activation_sites
 from architrave.quantize.allocate import divergences, frontier, within
 from architrave.quantize.calibrate import calibrate
 from architrave.quantize.descent import Descent

@@ -14,10 +14,10 @@ from architrave.ir.ops.leaves import path_of
 from architrave.ir.ops.sparse import PointwiseSparse
 from architrave.passes import apply
 from architrave.passes.select import PREDICATES
-from architrave.sparsity.execution import sparse_execution
-from architrave.sparsity.masks import Masks, layers, masks, with_masks
-from architrave.sparsity.pattern import Block
-from architrave.sparsity.selection import select
+from architrave.sparsity.execution.formats import sparse_execution
+from architrave.sparsity.masks.masked import Masks, layers, masks, with_masks
+from architrave.sparsity.masks.pattern import Block
+from architrave.sparsity.masks.selection import select
 
 SMALL = {"classes": 5, "width": 0.25, "stages": [(64, 1, 1), (128, 2, 2)], "size": 16}
 BLOCKS = [Block(1, 1), Block(2, 1), Block(4, 1)]

@@ -11,10 +11,10 @@ import pytest
 import architrave
 from architrave.ir.source import ArchitraveError
 from architrave.passes import apply
-from architrave.sparsity.adjustment import adjusted, blocks, moved, top_gradients
-from architrave.sparsity.federated import average, best_candidate, magnitude_candidates
-from architrave.sparsity.masks import kept, masks
-from architrave.sparsity.slopes import Slopes
+from architrave.sparsity.learning.adjustment import adjusted, blocks, moved, top_gradients
+from architrave.sparsity.learning.federated import average, best_candidate, magnitude_candidates
+from architrave.sparsity.masks.masked import kept, masks
+from architrave.sparsity.scores.slopes import Slopes
 from architrave.train import SGD, Dataset, Objective, Recipe, Schedule, Trainer
 
 MASKED = apply(

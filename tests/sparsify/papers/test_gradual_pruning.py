@@ -11,12 +11,12 @@ import architrave
 from architrave.ir.graph import Graph
 from architrave.ir.source import ArchitraveError
 from architrave.record.gradients import Gradients
-from architrave.sparsity.masks import masks, with_masks
-from architrave.sparsity.plan import Plan
-from architrave.sparsity.schedules import Gradual
-from architrave.sparsity.sizes import bitmask, csr, sizes
-from architrave.sparsity.training import Gradually
-from architrave.sparsity.twin import dense_twin, numbers
+from architrave.sparsity.learning.training import Gradually
+from architrave.sparsity.masks.masked import masks, with_masks
+from architrave.sparsity.masks.schedules import Gradual
+from architrave.sparsity.masks.sizes import bitmask, csr, sizes
+from architrave.sparsity.networks.twin import dense_twin, numbers
+from architrave.sparsity.scores.plan import Plan
 from architrave.train import AdamW, Dataset, Loop, Objective, Recipe, Schedule, Trainer, run
 from tests.sparsify.networks import DIGITS, SMALL, hidden, masked
 

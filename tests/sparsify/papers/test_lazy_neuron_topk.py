@@ -12,7 +12,7 @@ from architrave.ir.cost import multiply_adds
 from architrave.ir.graph import Graph
 from architrave.ir.source import ArchitraveError
 from architrave.passes import apply
-from architrave.sparsity.activations import activities, needed
+from architrave.sparsity.activations.counts import activities, needed
 from architrave.testing import assert_backends_agree, assert_same_function
 
 BACKENDS = ("numpy", "torch", "jax")

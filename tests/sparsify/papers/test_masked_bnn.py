@@ -14,7 +14,7 @@ import architrave
 from architrave.ir.autodiff import value_and_grad
 from architrave.ir.ops.leaves import path_of
 from architrave.ir.source import ArchitraveError
-from architrave.sparsity.nodes import sliced
+from architrave.sparsity.networks.nodes import sliced
 
 NETWORK = architrave.loads("""
 from std.bayesian import masked_node_mlp

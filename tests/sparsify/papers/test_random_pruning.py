@@ -10,11 +10,11 @@ import pytest
 
 import architrave
 from architrave.passes import apply
-from architrave.sparsity.density import counts
-from architrave.sparsity.masks import density, kept, layers, masks
-from architrave.sparsity.methods import METHODS
-from architrave.sparsity.plan import Plan, Task
-from architrave.sparsity.shuffle import shuffled
+from architrave.sparsity.masks.density import counts
+from architrave.sparsity.masks.masked import density, kept, layers, masks
+from architrave.sparsity.masks.shuffle import shuffled
+from architrave.sparsity.scores.methods import METHODS
+from architrave.sparsity.scores.plan import Plan, Task
 from architrave.train import AdamW, Dataset, Loop, Objective, Recipe, Schedule, Trainer, run
 from tests.sparsify.networks import SMALL, digits, hidden, masked
 

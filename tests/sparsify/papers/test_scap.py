@@ -12,7 +12,7 @@ from architrave.ir.source import ArchitraveError
 from architrave.passes import apply
 from architrave.passes.sparsify.scap import scap_sites
 from architrave.record import Histogram
-from architrave.sparsity.scap import mode, scap
+from architrave.sparsity.activations.scap import mode, scap
 
 TEXT = """
 from std.linear import linear

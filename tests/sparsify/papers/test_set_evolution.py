@@ -14,11 +14,11 @@ import architrave
 from architrave.ir.arrays import Array
 from architrave.ir.source import ArchitraveError
 from architrave.passes import apply
-from architrave.sparsity.dynamic import SET, Rewiring, RigL, degrees, erdos_renyi_masks
-from architrave.sparsity.execution import sparse_execution
-from architrave.sparsity.masks import density, layers, masks, with_masks
-from architrave.sparsity.methods import METHODS
-from architrave.sparsity.plan import Plan, Task
+from architrave.sparsity.execution.formats import sparse_execution
+from architrave.sparsity.learning.dynamic import SET, Rewiring, RigL, degrees, erdos_renyi_masks
+from architrave.sparsity.masks.masked import density, layers, masks, with_masks
+from architrave.sparsity.scores.methods import METHODS
+from architrave.sparsity.scores.plan import Plan, Task
 from architrave.train import AdamW, Dataset, Folder, Loop, Objective, Recipe, Schedule, Trainer, open_data, run
 from architrave.train.step import MEMORY
 from tests.sparsify.networks import DIGITS

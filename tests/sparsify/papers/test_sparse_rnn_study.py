@@ -12,8 +12,8 @@ import architrave
 from architrave.backends.arch import write
 from architrave.ir.source import ArchitraveError
 from architrave.passes import apply
-from architrave.sparsity.gates import prune_matrices
-from architrave.sparsity.recurrent_graphs import (
+from architrave.sparsity.networks.gates import prune_matrices
+from architrave.sparsity.networks.recurrent_graphs import (
     UNITS,
     Layered,
     barabasi_albert,

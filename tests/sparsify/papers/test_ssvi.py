@@ -14,10 +14,10 @@ from architrave.ir.arrays import Array
 from architrave.ir.graph import Graph
 from architrave.ir.source import ArchitraveError
 from architrave.passes import apply
-from architrave.sparsity.bayesian import SSVI, deviation, elbo, posterior, signal_to_noise
-from architrave.sparsity.masks import kept, layers, masks
-from architrave.sparsity.methods import METHODS
-from architrave.sparsity.plan import Plan, Task
+from architrave.sparsity.learning.bayesian import SSVI, deviation, elbo, posterior, signal_to_noise
+from architrave.sparsity.masks.masked import kept, layers, masks
+from architrave.sparsity.scores.methods import METHODS
+from architrave.sparsity.scores.plan import Plan, Task
 from architrave.train import Adam, Dataset, Loop, Objective, Recipe, Schedule, Trainer, open_data, run
 
 SOURCE = """

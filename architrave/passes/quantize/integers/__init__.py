@@ -1,0 +1,1 @@
+"""Rounded networks lowered to integers."""

@@ -1,0 +1,1 @@
+"""Weights of few bits, while activations stay floats, and weights prepared for that."""

@@ -1,0 +1,1 @@
+"""Sparse weights multiplied: formats, and how long each takes here."""

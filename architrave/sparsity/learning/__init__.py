@@ -1,0 +1,1 @@
+"""Masks that change while a network learns, on one device or on many."""
