@@ -91,7 +91,7 @@ def test_the_network_stays_and_its_weights_have_zeros(cli: Cli, trained: Path) -
 
 
 def test_layers_without_zeros_compute_the_same(cli: Cli, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("architrave.sparsity.execution.GAIN", 0.0)  # whatever the times are
+    monkeypatch.setattr("architrave.sparsity.execution.formats.GAIN", 0.0)  # whatever the times are
     line = [*BASE.split(), "--density", "0.25"]
     cli(*line, "-o", "few.arch")
     outcome = cli(*line, "-o", "stored.arch", "--execution", "--at", "N=4")
