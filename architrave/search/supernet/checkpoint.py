@@ -24,7 +24,7 @@ def write(
     path: str | os.PathLike[str], supernet: Sharing, weights: Mapping[str, Any], about: Mapping[str, str]
 ) -> None:
     """Write a supernet with its weights, and what else is to be known of them. Raises E520."""
-    header = {"format": FORMAT, "kind": kind_of(supernet), "options": supernet.options(), **_model(supernet)}
+    header = {"format": FORMAT, "kind": kind_of(supernet), "options": supernet.options(), **marks(supernet)}
     save(path, fit(weights, supernet.graph), {**about, KEY: json.dumps(header)})
 
 
@@ -53,7 +53,7 @@ def load(path: str | os.PathLike[str], model: Costs) -> tuple[Sharing, dict[str,
             "E971", f"{where} is a supernet of another space: its choices are not those of `{model.space.name}`"
         )
     found = sharing(kind, model, options)
-    if theirs != _model(found):
+    if theirs != marks(found):
         hint = "train one with the model, and the static arguments, as they are now"
         raise error("E971", f"{where} is a supernet of another network with the same choices", hint=hint)
     return found, fit(read(path), found.graph, source=os.fspath(path))
@@ -67,7 +67,7 @@ def digest(path: str | os.PathLike[str]) -> str:
         raise error("E501", printable(f"cannot read {os.fspath(path)}: {problem.strerror}")) from None
 
 
-def _model(supernet: Sharing) -> dict[str, str]:
+def marks(supernet: Sharing) -> dict[str, str]:
     """What tells the model of a supernet from others: its space, and the network that holds all weights."""
     network = hashlib.sha256(print_graph(supernet.graph).encode()).hexdigest()[:16]
     return {"space": supernet.model.space.fingerprint, "network": network}

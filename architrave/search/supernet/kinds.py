@@ -297,7 +297,7 @@ def _option(name: str, value: Any, default: Any) -> Any:
     match default:
         case str() if isinstance(value, str):
             return value
-        case float() | int() if isinstance(value, type(default) | int) and 0 < value <= LARGEST:
+        case float() | int() if type(value) in (int, type(default)) and 0 < value <= LARGEST:
             return type(default)(value)
         case _:
             what = f"the option `{name}` of a supernet cannot be {printable(str(value)[:80])}"
