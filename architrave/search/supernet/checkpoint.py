@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from architrave.ir.arrays import Array
@@ -60,11 +59,12 @@ def load(path: str | os.PathLike[str], model: Costs) -> tuple[Sharing, dict[str,
 
 
 def digest(path: str | os.PathLike[str]) -> str:
-    """What tells a file from another. Raises E501."""
-    try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
-    except OSError as problem:
-        raise error("E501", printable(f"cannot read {os.fspath(path)}: {problem.strerror}")) from None
+    """What tells a supernet, with its weights, from another. Raises E501."""
+    # Not of the bytes of the file, in whose header texts are in no order.
+    found = hashlib.sha256(read_metadata(path).get(KEY, "").encode())
+    for name, array in sorted(read(path).items()):
+        found.update(f"{name} {array.dtype} {array.shape}".encode() + array.tobytes())
+    return found.hexdigest()[:16]
 
 
 def marks(supernet: Sharing) -> dict[str, str]:
