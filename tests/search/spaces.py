@@ -24,6 +24,7 @@ SPACES = (
     "PoolingSpace",
     "ProxylessNAS",
     "SortedNet",
+    "ViTResNAS",
 )
 
 

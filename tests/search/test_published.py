@@ -65,6 +65,24 @@ def ofa(size: int, kernels: Iterable[str], expansions: Iterable[str]) -> dict[st
     return {"space": "OFAMobileNetV3", "decisions": found, "arguments": {"size": size}}
 
 
+def resnas(unit: int, most: int, depth: int, widths: Iterable[int], layers: Iterable[str]) -> dict[str, Any]:
+    """A member of ViT-ResNAS: the channels of its three stages, and the heads and perceptrons of their layers."""
+    found: dict[str, str] = {}
+    n = 0
+    for s, (width, stage) in enumerate(zip(widths, layers, strict=True)):
+        own = [tuple(map(int, layer.split("/"))) for layer in stage.split()]
+        gone = range(1, 2 * (depth - len(own)), 2)
+        found[f"width.{s}"] = f"w{width // (unit * 2**s)}"
+        n += s > 0
+        found |= {f"kept.{n + i}": "no" for i in gone}
+        for i, (heads, hidden) in zip((i for i in range(depth) if i not in gone), own, strict=True):
+            found[f"fewer.{n + i}"] = f"h{most - heads // min(2, s + 1)}"
+            found[f"mlp.{n + i}"] = f"m{hidden // (4 * unit * 2**s)}"
+        n += depth
+    arguments = {"unit": unit, "heads": most, "depth": depth}
+    return {"space": "ViTResNAS", "decisions": found, "arguments": arguments}
+
+
 MOBILE = (
     "k5e3 k3e3",
     "k7e3 k3e3 k5e3 k5e3",
@@ -159,6 +177,46 @@ PUBLISHED = {
     ),
     "OFA, the largest": Published(
         **ofa(224, ["7777"] * 5, ["6666"] * 5), said={"params": 7.6}, params=7_664_760, macs=566_170_656
+    ),
+    # The paper's table 1 and the authors' scripts. In training there is a second classifier, too.
+    "ViT-ResNAS-Tiny": Published(
+        **resnas(
+            *(16, 6, 6, (176, 352, 704)),
+            (
+                "3/704 3/576 3/640 4/576 4/704",
+                "10/1408 8/1408 8/1280 8/1408 10/1280 10/1024",
+                "10/2560 10/1792 10/2816 8/2816 8/2560",
+            ),
+        ),
+        said={"params": 41, "macs": 1_800},
+        params=40_793_552,
+        macs=1_782_630_272,
+    ),
+    "ViT-ResNAS-Small": Published(
+        **resnas(
+            *(20, 8, 7, (220, 440, 880)),
+            (
+                "5/880 5/880 7/800 5/720 5/720 5/720",
+                "10/1760 10/1440 10/1920 10/1600 12/1600 12/1440",
+                "16/3200 12/3200 16/2880 12/2240 14/2560",
+            ),
+        ),
+        said={"params": 65, "macs": 2_800},
+        params=63_724_108,
+        macs=2_845_501_856,
+    ),
+    "ViT-ResNAS-Medium": Published(
+        **resnas(
+            *(20, 8, 7, (240, 640, 880)),
+            (
+                "7/960 6/960 7/800 8/960 7/880 8/880 6/800",
+                "10/1120 14/1760 14/1920 16/1760 14/1440 16/1760 16/1920",
+                "16/3200 10/3840 16/3840 12/3200 16/3520 14/3520",
+            ),
+        ),
+        said={"params": 97, "macs": 4_500},
+        params=96_442_672,
+        macs=4_513_135_936,
     ),
 }
 

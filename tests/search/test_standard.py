@@ -36,6 +36,9 @@ def test_images_shrink_from_layer_to_layer_in_hytra() -> None:
         ("w1_1", "d1_2", 9_109_994),
         ("w1_2", "d1_4", 12_233_232),
         ("w1_4", "d1_8", 19_341_616),
+        ("w1_6", "d2_2", 30_389_784),
+        ("w1_8", "d2_6", 43_040_704),
+        ("w2_0", "d3_1", 66_347_960),
     ],
 )
 def test_compound_scaling_gives_efficientnets(width: str, depth: str, params: int) -> None:
