@@ -12,7 +12,9 @@ from architrave.ir.choice import choices
 from architrave.ir.mode import specialize
 from architrave.ir.source import ArchitraveError
 from architrave.search.space.feasible import Feasible
+from architrave.search.supernet.slices import Slices
 from tests.search.elastic import IMAGES, TOKENS, drawn, output, slices
+from tests.search.spaces import costs
 
 FOUND = slices(TOKENS)
 WEIGHTS = drawn(FOUND)
@@ -35,6 +37,18 @@ def test_a_member_is_the_masked_supernet_only_where_norms_skip_masked_channels()
         naive = np.abs(output(plain, masked, x) - child).max()
         # With all channels active there is nothing to skip.
         assert (naive > 1e-2) == (member["width"] != FOUND.largest["width"])
+
+
+def test_the_standard_space_is_one_of_slices() -> None:
+    """Though the channels of its stages are chosen one by one, and each stage adds to what the one before gave."""
+    found = Slices(costs("ViTResNAS"))
+    found.check()
+    weights, rng = drawn(found), np.random.default_rng(0)
+    x = rng.standard_normal((1, 3, 16, 16))
+    for member in (found.costs.space.sample(rng) for _ in range(2)):
+        child, masks = found.child(member, weights), found.masks(member)
+        masked = output(found.masked(member), {path: w * masks[path] for path, w in weights.items()}, x)
+        np.testing.assert_allclose(output(child.graph, dict(child.weights), x), masked, rtol=1e-10, atol=1e-10)
 
 
 def test_what_is_found_keeps_the_limit_on_multiply_adds() -> None:
