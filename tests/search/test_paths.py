@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,16 +17,16 @@ from architrave.passes.search.switched import switched
 from architrave.search.space.members import Space
 from architrave.search.supernet.child import child
 from architrave.search.supernet.draws import Fair, Single, Uniform
-from architrave.train import SGD, AdamW, Objective, Recipe, Schedule, Trainer
+from architrave.train import SGD, AdamW, Clipping, Group, Objective, Recipe, Schedule, Trainer
 from architrave.train.paths import Draw, PathTrainer
 from tests.search.supernets import IMAGES, LABELS, MEMBERS, SPACE, assert_equal_to_its_members, drawn, space
 
 RECIPE = Recipe(AdamW(), Objective("cross_entropy"), decay=0.1)
 
 
-def trainer(draw: Draw, recipe: Recipe = RECIPE, backend: str = "numpy") -> PathTrainer:
+def trainer(draw: Draw, recipe: Recipe = RECIPE, **options: Any) -> PathTrainer:
     schedule = Schedule(1e-2, 20)
-    return PathTrainer(switched(space()), draw, recipe, schedule, parse_type("i64[N]"), backend=backend, seed=1)
+    return PathTrainer(switched(space()), draw, recipe, schedule, parse_type("i64[N]"), seed=1, **options)
 
 
 def test_a_member_is_the_supernet_with_its_switches() -> None:
@@ -76,10 +77,11 @@ model Small()(image: [N, 1, 5, 5]) {
     )
 
 
+@pytest.mark.parametrize("compiled", [0, 2])
 @pytest.mark.parametrize("member", MEMBERS)
-def test_a_step_changes_what_its_member_reads(member: dict[str, str]) -> None:
+def test_a_step_changes_what_its_member_reads(member: dict[str, str], compiled: int) -> None:
     """Even with weight decay and with what the optimizer remembers of steps before."""
-    found = trainer(Uniform(switched(space()).labels))
+    found = trainer(Uniform(switched(space()).labels), compiled=compiled)
     for _ in range(4):
         found.train(IMAGES, LABELS)
     before = found.states()
@@ -115,10 +117,50 @@ def test_backends_train_alike(backend: str) -> None:
         assert ours.train(IMAGES, LABELS) == pytest.approx(theirs.train(IMAGES, LABELS), rel=1e-4)
 
 
-def test_one_update_for_a_fair_round() -> None:
+PROGRAMS = {
+    "adamw": RECIPE,
+    "clipped": replace(RECIPE, clipping=Clipping(norm=0.1)),
+    "accumulated": replace(RECIPE, accumulate=3),
+    "grouped": replace(RECIPE, optimizer=SGD(0.9), groups=(Group("stem.*", 0.0), Group("op.*", 0.5))),
+}
+
+
+@pytest.mark.parametrize(("name", "backend"), [*((name, "numpy") for name in PROGRAMS), ("adamw", "torch")])
+def test_one_program_for_all_members_and_one_for_each_learn_the_same(name: str, backend: str) -> None:
+    draw, recipe = Uniform(switched(space()).labels), PROGRAMS[name]
+    options = {"dtype": "float64", "backend": backend, "gradients": True, "scores": True}
+    whole, each = (trainer(draw, recipe, compiled=compiled, **options) for compiled in (0, 2))
+    for _ in range(4):
+        assert whole.train(IMAGES, LABELS) == pytest.approx(each.train(IMAGES, LABELS), abs=1e-10)
+        np.testing.assert_allclose(whole.scores, each.scores, rtol=0, atol=1e-10)
+    assert whole.states().keys() == each.states().keys()
+    for path, state in whole.states().items():
+        np.testing.assert_allclose(state, each.states()[path], rtol=0, atol=1e-9, err_msg=path)
+    for path, gradient in whole.gradients.items():
+        np.testing.assert_allclose(gradient, each.gradients[path], rtol=0, atol=1e-9, err_msg=path)
+    again = trainer(draw, recipe, **options)
+    again.restore(each.states(), each.steps)
+    assert again.train(IMAGES, LABELS) == pytest.approx(each.train(IMAGES, LABELS), abs=1e-10)
+    assert len(each._programs) == 2
+
+
+def test_a_step_of_a_member_that_is_not_finite_changes_nothing_and_says_where() -> None:
+    found = trainer(Single(MEMBERS[0]), compiled=1)
+    found.train(IMAGES, LABELS)
+    before = found.states()
+    with pytest.raises(
+        ArchitraveError, match=r"E546.*the loss of step 2 is nan(.|\n)*the input `image` holds a number"
+    ):
+        found.train(np.full_like(IMAGES, np.nan), LABELS)
+    for path, state in found.states().items():
+        np.testing.assert_array_equal(state, before[path])
+
+
+@pytest.mark.parametrize("compiled", [0, 3])
+def test_one_update_for_a_fair_round(compiled: int) -> None:
     """Each label has learnt once, and all of them change at the end of the round."""
     decisions = {"op.1": ("three", "one", "skip")}
-    found = trainer(Fair(decisions, 3), replace(RECIPE, accumulate=3))
+    found = trainer(Fair(decisions, 3), replace(RECIPE, accumulate=3), compiled=compiled)
     first = found.weights()
     for _ in range(2):
         found.train(IMAGES, LABELS)

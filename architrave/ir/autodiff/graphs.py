@@ -47,15 +47,16 @@ def with_gradients(graph: Graph, wrt: Sequence[Value] | None = None) -> Graph:
     return replace(plain, inputs=(*graph.inputs, *given), outputs=(*plain.outputs, *gradients))
 
 
-def value_and_grad(graph: Graph, wrt: Sequence[Value] | None = None) -> Graph:
+def value_and_grad(graph: Graph, wrt: Sequence[Value] | None = None, has_aux: bool = False) -> Graph:
     """The graph of one number, with its gradients by `wrt` as further outputs. Updates of states stay.
 
-    `wrt` and errors are those of `grad`.
+    With `has_aux` there may be outputs behind the number, which are not differentiated. `wrt` and errors are those of
+    `grad`.
     """
     sources = _sources(graph) if wrt is None else tuple(wrt)
     _check_sources(graph, sources)
-    one = _one(_only_output(graph))
-    plain, gradients = _gradients(graph, sources, [one])
+    number, *aux = graph.outputs if has_aux else (_only_output(graph),)
+    plain, gradients = _gradients(graph, sources, [_one(number), *(None for _ in aux)])
     return replace(plain, outputs=(*plain.outputs, *gradients))
 
 
