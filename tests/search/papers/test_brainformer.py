@@ -7,9 +7,8 @@ import pytest
 
 import architrave
 from architrave.ir.cost import parameters
-from architrave.models import find
+from architrave.ir.ops.leaves import path_of
 from architrave.search.space.activated import activated
-from architrave.search.space.members import Space
 from tests.search.spaces import costs
 
 HEADER = "from std.moe import expert_choice, moe, token_choice\nfrom std.combine import mlp\n"
@@ -93,11 +92,26 @@ def test_sublayers_stand_as_they_are_decided() -> None:
         slots = sum(path.startswith("sublayer.") for path in member)
         inner = [str(node.place).split(".") for node in graph.nodes if str(node.place).startswith("stack.")]
         order = list(dict.fromkeys((*parts[1:3], parts[3]) for parts in inner if len(parts) > 3 and parts[3] != "norm"))
-        names = {"attention": "heads", "dense": "dense", "moe": "gating"}
-        wanted = [member[f"{names[member[f'sublayer.{i}']]}.{i}"] for i in range(slots)]
+        wanted = [member[f"sublayer.{i}"] for i in range(slots)]
         assert order == [(str(s), str(i), wanted[i]) for s in range(2) for i in range(slots)]
 
 
-def test_members_of_the_whole_space() -> None:
-    space = Space.of(find("Brainformer"))
-    assert space.size == 3 * (2 + 2 + 3) ** 6
+@pytest.mark.parametrize(
+    ("label", "expected"),
+    [("before", ["norm", "dense"]), ("after", ["dense", "norm"])],
+)
+def test_norms_stand_before_sublayers_or_after_what_they_are_added_to(label: str, expected: list[str]) -> None:
+    found = costs("Brainformer")
+    dense = {f"sublayer.{i}": "dense" for i in range(3)}
+    graph = found.member_graph(found.space.decided({**dense, "normalize": label}))
+    inner = [str(node.place).split(".") for node in graph.nodes if str(node.place).startswith("stack.0.0.")]
+    assert list(dict.fromkeys(parts[3] for parts in inner)) == expected
+
+
+def test_gates_are_maps_of_their_own() -> None:
+    found = costs("Brainformer")
+    for kind, gate in (("dense", "dense.gate.weight"), ("moe", "moe.experts.gate")):
+        decided = {f"sublayer.{i}": kind for i in range(3)}
+        one, other = (found.member_graph(found.space.decided({**decided, "gated": gated})) for gated in ("no", "yes"))
+        more = {path_of(w) for w in other.weights} - {path_of(w) for w in one.weights}
+        assert more == {f"stack.{s}.{i}.{gate}" for s in range(2) for i in range(3)}

@@ -42,7 +42,6 @@ def test_a_member_is_the_masked_supernet_only_where_norms_skip_masked_channels()
 def test_the_standard_space_is_one_of_slices() -> None:
     """Though the channels of its stages are chosen one by one, and each stage adds to what the one before gave."""
     found = Slices(costs("ViTResNAS"))
-    found.check()
     weights, rng = drawn(found), np.random.default_rng(0)
     x = rng.standard_normal((1, 3, 16, 16))
     for member in (found.costs.space.sample(rng) for _ in range(2)):
