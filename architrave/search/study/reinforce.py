@@ -29,6 +29,8 @@ class Learner:
         self.baseline = baseline
         self.learnt: list[tuple[Member, float]] = []
         self._labels = [(path, label) for path, some in space.labels.items() for label in some]
+        self._position = {pair: i for i, pair in enumerate(self._labels)}
+        self._open = {path: np.array([at == path for at, _ in self._labels]) for path in space.labels}
 
     def draw(self, rng: Any) -> Member:
         """A member, one decision after another."""
@@ -68,15 +70,14 @@ class Learner:
             return member[domain.path]
 
         self.space.walk(label)
-        return paths, [self._labels.index((path, member[path])) for path in paths]
+        return paths, [self._position[path, member[path]] for path in paths]
 
     def _episode(self, paths: Sequence[str], chosen: Sequence[int]) -> Episode:
         """Of decisions that were met, of which all or all but the last are taken."""
         count = len(self._labels)
         taken = np.eye(count)[np.array(chosen, int)]
         seen = np.concatenate([np.zeros((1, count)), taken])[: len(paths)]
-        open = np.array([[at == path for at, _ in self._labels] for path in paths])
-        return Episode((seen,), open, chosen)
+        return Episode((seen,), np.array([self._open[path] for path in paths]), chosen)
 
 
 @dataclass
