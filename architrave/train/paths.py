@@ -88,13 +88,13 @@ class PathTrainer(Update):
     def train(self, *arrays: Any) -> float:
         """Let the member of this step learn from a batch. Gives its loss before. Raises what a `Trainer` does."""
         member = self.draw(self.steps)
-        self.assign(self.supernet.setting(member))
         if not self._programs.most:
+            self.assign(self.supernet.setting(member))
             return super().train(*arrays)
         own = self._programs.of(tuple(member.items()), lambda: self._compiled(member))
         states = self.states()
         part = own.part({path_of(w): states[path_of(w)] for w in own.program.graph.weights}, arrays, self)
-        self.assign(part.states)
+        self.assign({**self.supernet.setting(member), **part.states})
         self.update(part.loss, part.gradients)
         self.scores = part.scores[0] if part.scores else None
         return part.loss

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -127,11 +128,12 @@ class Trainer:
 
         Raises E502 to E505 for what does not fit, and then nothing has changed.
         """
-        fitted = fit({**self.states(), **states}, self.graph, self._dtype)
+        given = replace(self.graph, weights=tuple(w for w in self.graph.weights if path_of(w) in states))
+        fitted = fit(states, given, self._dtype)
         if self._session is None:
-            self._held = fitted
+            self._held |= fitted
         else:
-            self._session.assign({path: fitted[path] for path in states})
+            self._session.assign(fitted)
 
     def judged(self, data: Dataset) -> dict[str, float]:
         """What the network has learnt: its loss on examples and, of classes, its accuracy."""

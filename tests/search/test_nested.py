@@ -82,6 +82,34 @@ def test_all_members_learn_at_once() -> None:
     assert found.steps == 20
 
 
+@pytest.mark.parametrize("backend", ["torch", pytest.param("jax", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("space", ["images", "tokens"])
+def test_backends_train_alike(backend: str, space: str) -> None:
+    """Losses, weights, running statistics and what the optimizer remembers, in float64."""
+    found = slices(IMAGES) if space == "images" else TOKENS_SLICES
+    images: tuple[Array, Array] = (RNG.standard_normal((8, 3, 8, 8)), BATCH[1])
+    arrays = images if space == "images" else BATCH
+    recipe = Recipe(AdamW(), Objective("cross_entropy"))
+    ours, theirs = (
+        SliceTrainer(
+            found,
+            drawn(found),
+            recipe,
+            Schedule(1e-3, 40),
+            LABELS,
+            Sandwich(1),
+            taught=Logits(1.0),
+            dtype="float64",
+            backend=each,
+        )
+        for each in ("numpy", backend)
+    )
+    for _ in range(2):
+        np.testing.assert_allclose(ours.train(*arrays), theirs.train(*arrays), rtol=1e-9, atol=1e-12)
+    for path, state in ours.states().items():
+        np.testing.assert_allclose(state, theirs.states()[path], rtol=1e-6, atol=1e-8, err_msg=path)
+
+
 def test_few_programs_are_kept() -> None:
     found = trainer(Sampled(2), compiled=2)
     for _ in range(3):

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from architrave.backends.load import compile
 from architrave.ir.arrays import Array
 from architrave.ir.type_parser import parse_type
 from architrave.passes.search.needs import Needing
@@ -50,11 +49,34 @@ def example_norms(scores: Any, labels: Any) -> Array:
     return np.asarray(np.linalg.norm(shares - np.eye(scores.shape[-1])[np.asarray(labels)], axis=-1))
 
 
+class Norms:
+    """The mean norm of each of some things in the steps of an epoch."""
+
+    def __init__(self, count: int) -> None:
+        self.known = np.full(count, np.nan)
+        """Those of the epochs before; NaN of what was in none."""
+        self._sums, self._counts = np.zeros(count), np.zeros(count)
+
+    def note(self, places: Any, norms: Any) -> None:
+        """Those of one step; a place may be there several times."""
+        np.add.at(self._sums, places, norms)
+        np.add.at(self._counts, places, 1)
+
+    def taken(self) -> Array:
+        """Those after this epoch, with which another begins."""
+        seen = self._counts > 0
+        self.known[seen] = self._sums[seen] / self._counts[seen]
+        self._sums[:] = self._counts[:] = 0
+        there = ~np.isnan(self.known)
+        return np.where(there, self.known, self.known[there].mean() if there.any() else 0.0)
+
+
 class PaDa:
     """Training a supernet by importance sampling of paths and of examples.
 
-    Probabilities begin uniform. They are taken anew after each epoch, from the gradients that each alternative had in
-    it, and from the scores that each example then gets; alternatives without weights have the uniform part alone.
+    Probabilities begin uniform. They are taken anew after each epoch, from the gradients that alternatives had in its
+    steps, and examples by their scores; what was not drawn in it keeps what it had before, and what never was counts as
+    what others have on average. Alternatives without weights have the uniform part alone.
     """
 
     def __init__(
@@ -90,14 +112,15 @@ class PaDa:
             seed=seed,
             weights=weights,
             gradients=True,
+            scores=True,
         )
         self.supernet = supernet
         self.paths = {path: importance(np.zeros(len(labels))) for path, labels in supernet.labels.items()}
         """How likely each label of each decision is."""
         self.examples = importance(np.zeros(len(self.labels)))
         """How likely each example is."""
-        self._sums = {path: np.zeros(len(labels)) for path, labels in supernet.labels.items()}
-        self._counts = {path: np.zeros(len(labels)) for path, labels in supernet.labels.items()}
+        self._of_paths = {path: Norms(len(labels)) for path, labels in supernet.labels.items()}
+        self._of_examples = Norms(len(self.labels))
 
     def train(self) -> float:
         """Let a member that is drawn learn from examples that are drawn. Gives their loss before, as it is weighed."""
@@ -108,17 +131,14 @@ class PaDa:
         weights = factor / (len(self.labels) * self.examples[places])
         loss = self.trainer.train(*(x[places] for x in self.inputs), self.labels[places], weights)
         self._note(self.drawn(step), factor)
+        self._of_examples.note(places, example_norms(self.trainer.scores, self.labels[places]))
         return loss
 
     def refresh(self) -> None:
         """Take all probabilities anew: what is called after each epoch."""
-        for path, sums in self._sums.items():
-            counts = self._counts[path]
-            norms = np.divide(sums, counts, out=np.zeros_like(sums), where=counts > 0)
-            self.paths[path] = importance(norms, self.share)
-            sums[:], counts[:] = 0, 0
-        scores = self._program.run(self.trainer.weights(), *self.inputs).outputs[0]
-        self.examples = importance(example_norms(scores, self.labels), self.share)
+        for path, norms in self._of_paths.items():
+            self.paths[path] = importance(norms.taken(), self.share)
+        self.examples = importance(self._of_examples.taken(), self.share)
 
     def drawn(self, step: int) -> dict[str, str]:
         """The member of a step."""
@@ -130,10 +150,6 @@ class PaDa:
         """By what the loss of a member is multiplied: how likely it is by uniform draws, over how likely it is here."""
         positions = ((path, self.supernet.labels[path].index(label)) for path, label in member.items())
         return float(np.prod([1 / (len(self.paths[path]) * self.paths[path][i]) for path, i in positions]))
-
-    @cached_property
-    def _program(self) -> Any:
-        return compile(self.supernet.graph, self.backend)
 
     @cached_property
     def _owners(self) -> dict[str, tuple[str, int]]:
@@ -151,5 +167,4 @@ class PaDa:
                 squares[owner] = squares.get(owner, 0.0) + float(np.square(gradient, dtype=np.float64).sum())
         for path, label in member.items():
             i = self.supernet.labels[path].index(label)
-            self._sums[path][i] += np.sqrt(squares.get((path, i), 0.0)) / factor
-            self._counts[path][i] += 1
+            self._of_paths[path].note([i], [np.sqrt(squares.get((path, i), 0.0)) / factor])

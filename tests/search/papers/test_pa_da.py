@@ -123,5 +123,24 @@ def test_training() -> None:
     assert losses[-1] < losses[0]
 
 
+def test_examples_are_judged_by_the_steps_that_drew_them() -> None:
+    """By the scores that the member of the step gave before it learned, on average over an epoch."""
+    found = PaDa(switched(toy()), [X], Y, RECIPE, Schedule(0.1, 9), batch=4, share=1.0, dtype="float64")
+    norms: dict[int, list[float]] = {}
+    for step in range(3):
+        places = np.random.default_rng((0, step, 1)).choice(len(Y), 4, p=found.examples)
+        weights = {**found.trainer.weights(), **found.supernet.setting(found.drawn(step))}
+        (scores,) = architrave.interpret(found.supernet.graph, [X[places]], weights).outputs
+        found.train()
+        for place, norm in zip(places, example_norms(scores, Y[places]), strict=True):
+            norms.setdefault(int(place), []).append(float(norm))
+    assert len(norms) < len(Y)
+    found.refresh()
+    known = {place: np.mean(each) for place, each in norms.items()}
+    mean = np.mean([*known.values()])
+    wanted = np.array([known.get(place, mean) for place in range(len(Y))])
+    np.testing.assert_allclose(found.examples, wanted / wanted.sum(), rtol=1e-9)
+
+
 def test_nothing_to_go_by() -> None:
     np.testing.assert_array_equal(importance([0.0, 0.0, 0.0, 0.0]), np.full(4, 0.25))
