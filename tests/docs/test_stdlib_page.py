@@ -9,6 +9,7 @@ from architrave.dsl.modules import CORE
 from architrave.ir.cost import parameters
 from architrave.models import load
 from tests.docs.pages import ROOT
+from tests.search.test_published import PUBLISHED
 
 PAGE = ROOT / "docs" / "stdlib.md"
 
@@ -30,9 +31,17 @@ def layers() -> list[str]:
     return ["| module | declares | which is |", "|---|---|---|", *rows]
 
 
+def published() -> list[str]:
+    rows = ["| member | of | parameters | multiply-adds | published |", "|---|---|---|---|---|"]
+    for name, row in PUBLISHED.items():
+        said = ", ".join(f"{number:,}M {what}" for what, number in row.said.items())
+        rows.append(f"| {name} | `{row.space}` | {row.params:,} | {row.macs:,} | {said} |")
+    return rows
+
+
 def current(page: str) -> str:
     """The page with the tables as they should be."""
-    for name, rows in (("networks", networks()), ("layers", layers())):
+    for name, rows in (("networks", networks()), ("published", published()), ("layers", layers())):
         page = re.sub(
             rf"<!-- {name} -->\n(\n\|.*(?:\n\|.*)*\n)?",
             lambda _, name=name, rows=rows: f"<!-- {name} -->\n\n" + "\n".join(rows) + "\n",
