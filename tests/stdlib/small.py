@@ -14,7 +14,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "BERTBase": {"vocab": 31, "width": 16, "depth": 2, "heads": 4, "hidden": 24, "context": 12},
     "BiPFTBase": {"vocab": 31, "width": 8, "depth": 1, "heads": 2, "hidden": 12, "context": 12},
     "BigNAS": {"classes": 5, "unit": 1, "stages": 2, "size": 20},
-    "Brainformer": {"vocab": 11, "unit": 8, "slots": 3, "experts": 2, "tokens": 6},
+    "Brainformer": {"vocab": 11, "unit": 8, "slots": 2, "experts": 2, "tokens": 6},
     "ConvNeXtT": {"classes": 5, "depths": [1, 2], "widths": [8, 12], "size": 32},
     "DARTSSpace": {"classes": 5, "width": 2, "depth": 1, "size": 8},
     **{f"DARTSV{i}": {"classes": 5, "width": 2, "depth": 3, "size": 16} for i in (1, 2)},
