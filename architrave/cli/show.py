@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     "architrave show net.arch --ir --inference",
     "architrave show net.arch --params",
     "architrave show resnet50 --groups",
+    "architrave show resnet18 --picture resnet18.svg --depth 2",
 )
 @click.command("show")
 @click.argument("name", metavar="MODEL")
@@ -28,9 +30,10 @@ if TYPE_CHECKING:
 @click.option("--params", "view", flag_value="params", help="List the weights and states.")
 @click.option("--choices", "view", flag_value="choices", help="List the decisions of a search space.")
 @click.option("--groups", "view", flag_value="groups", help="List the dimensions: what is cut or permuted together.")
-@click.option("--train/--inference", "training", default=None, help="With --ir: one mode in place of both.")
+@click.option("--train/--inference", "training", default=None, help="With --ir, --picture: one mode.")
 @click.option("--depth", type=click.IntRange(0), metavar="D", help="Show instances this many levels deep.")
 @click.option("--all", "every", is_flag=True, help="Show equal layers one by one, and every dimension.")
+@click.option("--picture", metavar="FILE.svg", help="Draw it: blocks as boxes; with --choices, decisions as such.")
 @sizes_option("--at", "Sizes for symbolic dimensions, N=1,H=224.")
 @model_options
 @json_option
@@ -40,6 +43,7 @@ def command(
     training: bool | None,
     depth: int | None,
     every: bool,
+    picture: str | None,
     sizes: dict[str, int],
     as_json: bool,
     **selected: Any,
@@ -47,12 +51,15 @@ def command(
     """Show what a network is made of.
 
     For each instance of a block: what it gives, its parameters and its multiply-adds.
-    Layers of one kind that differ in nothing but their number share a row.
+    Layers of one kind that differ in nothing but their number share a row, or a box of a picture.
     """
     selection = Selection(name, **selected)
-    built = selection.elaborate()
+    place = None if picture is None else _picture_file(picture, view)
+    built = selection.elaborate(keep_choices=place is not None and view == "choices")
     graph = _in_mode(built.graph, training)
     check_sizes(graph, sizes)
+    if place is not None:
+        return _draw(graph, place, as_json, depth=depth, every=every, sizes=sizes, training=bool(training))
     from architrave.cli import groups, views
 
     match view:
@@ -70,6 +77,28 @@ def command(
             _report(
                 as_json, "tree", lambda: views.tree(graph, sizes), lambda: views.show_tree(graph, sizes, depth, every)
             )
+    return 0
+
+
+def _picture_file(picture: str, view: str | None) -> Path:
+    """Where a picture goes. Raises `click.UsageError` for what is none of a picture's file, and for other views."""
+    if view not in (None, "choices"):
+        raise click.UsageError(f"--picture draws the network, and --{view} lists it: give one of them")
+    place = Path(picture)
+    if place.suffix != ".svg":
+        raise click.BadParameter(f"`{picture}` must end in `.svg`", param_hint="--picture")
+    return place
+
+
+def _draw(graph: Graph, place: Path, as_json: bool, **options: Any) -> int:
+    from architrave.draw import picture
+    from architrave.files import write_text
+
+    write_text(place, picture(graph, **options))
+    if as_json:
+        print_json("show", True, {"view": "picture", "model": graph.name, "file": str(place)})
+    else:
+        click.echo(f"wrote {place}", err=True)
     return 0
 
 

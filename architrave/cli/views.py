@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from architrave.cli.instances import Instance, alike, instances
+from architrave.draw.instances import Instance, alike, instances
 from architrave.cli.terminal import brief, count, plural, show, table
 from architrave.ir import cost
 from architrave.ir.dims import Size

@@ -13,7 +13,7 @@ COLOR, SECOND = "#4063d8", "#cb3c33"
 
 def check_page() -> None:
     """Raises E568 where what the page is made by is not installed."""
-    missing = [name for name in ("jinja2", "matplotlib") if importlib.util.find_spec(name) is None]
+    missing = [name for name in ("jinja2", "matplotlib", "graphlay") if importlib.util.find_spec(name) is None]
     if missing:
         raise error("E568", f"reports are made by {' and '.join(missing)}", hint="pip install 'architrave[data]'")
 

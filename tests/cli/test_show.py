@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from architrave.cli.instances import instances
+from architrave.draw.instances import instances
 from architrave.models import load, loads
 from tests.cli.conftest import Cli
 

@@ -62,7 +62,7 @@ def instances(graph: Graph, sizes: Mapping[str, int] | None = None) -> Instance:
 
 def alike(children: Mapping[str, Instance]) -> list[list[Instance]]:
     """Siblings in runs that differ in nothing but their number, as the layers of a deep network do."""
-    groups = itertools.groupby(children.values(), key=lambda c: _key(c) if c.segment.isdecimal() else c.segment)
+    groups = itertools.groupby(children.values(), key=lambda c: likeness(c) if c.segment.isdecimal() else c.segment)
     return [list(group) for _, group in groups]
 
 
@@ -124,7 +124,7 @@ def _leave(value: Value, path: str, to: str, tree: _Tree) -> None:
             instance.outputs.setdefault(value.type)
 
 
-def _key(instance: Instance) -> tuple[object, ...]:
+def likeness(instance: Instance) -> tuple[object, ...]:
     """What two instances must share to be shown as one: everything but their names."""
     return tuple((i.path[len(instance.path) :], *_own(i)) for i in instance.walk())
 
