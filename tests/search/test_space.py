@@ -52,6 +52,7 @@ def test_numbers_and_members_are_inverse(text: str) -> None:
     for number, member in enumerate(whole):
         assert whole.number(member) == number
         assert whole.decode(whole.encode(member)) == member
+        assert whole.from_json(whole.to_json(member)) == member
         assert json.loads(json.dumps(member)) == member
         assert member in whole
 
@@ -64,6 +65,7 @@ def test_members_of_standard_spaces(name: str) -> None:
         member = whole.sample(rng)
         assert whole.member(whole.number(member)) == member
         assert whole.decode(whole.encode(member)) == member
+        assert whole.from_json(whole.to_json(member)) == member
         changed = whole.mutate(member, rng)
         assert changed in whole
         assert changed != member
@@ -120,6 +122,15 @@ def test_what_is_no_member(member: dict[str, str], problem: str) -> None:
     for use in (flat.check, flat.number, flat.encode):
         with pytest.raises(ArchitraveError, match=rf"E952[\s\S]*{problem}"):
             use(member)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[", "[" * 100_000, "null", "[1]", '{"a": "l"}', '{"a": 1, "b": "p"}', '{"a": ["l"], "b": "p"}', "1e999"],
+)
+def test_json_that_holds_no_member(text: str) -> None:
+    with pytest.raises(ArchitraveError, match="E952"):
+        space(FLAT).from_json(text)
 
 
 @pytest.mark.parametrize(

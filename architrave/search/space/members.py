@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from architrave.dsl.space import Domain, domains, domains_within, members
 from architrave.ir.graph import Graph
@@ -148,6 +148,24 @@ class Space:
         member = {path: labels[i] for i, (path, labels) in pairs if i >= 0}
         self.check(member)
         return member
+
+    def to_json(self, member: Member) -> str:
+        """A member as a JSON object: labels by path, in the order of the decisions. Raises E952."""
+        self.check(member)
+        return json.dumps({path: member[path] for path in self.labels if path in member})
+
+    def from_json(self, text: str) -> dict[str, str]:
+        """The member that a JSON object holds. Raises E952."""
+        try:
+            member: Any = json.loads(text)
+        except (ValueError, RecursionError) as problem:
+            raise error("E952", f"this is no member of `{self.name}`, for it is no JSON: {problem}") from None
+        if not isinstance(member, dict):
+            hint = "a member is an object: labels by the paths of decisions"
+            raise error("E952", f"this is no member of `{self.name}`", hint=hint)
+        found = cast("dict[str, str]", member)
+        self.check(found)
+        return found
 
     @cached_property
     def fingerprint(self) -> str:
