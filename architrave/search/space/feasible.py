@@ -41,14 +41,15 @@ class Feasible:
     def __contains__(self, member: object) -> bool:
         return member in self.costs.space and not self.broken(member)  # type: ignore[arg-type]  # a member, if it is in
 
-    def sample(self, rng: Any) -> dict[str, str]:
-        """A member, each that keeps the constraints as likely as every other.
+    def sample(self, rng: Any, some: Member | None = None) -> dict[str, str]:
+        """A member with `some` decisions, each that keeps the constraints as likely as every other.
 
         Raises E954 where none is found, with the constraint that most members break and the range that they reach.
         """
         broken: dict[str, int] = {}
         for _ in range(TRIES):
-            member = self.costs.space.sample(rng)
+            space = self.costs.space
+            member = space.decided(some, rng) if some else space.sample(rng)
             found = self.broken(member)
             if not found:
                 return member

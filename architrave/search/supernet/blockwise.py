@@ -7,7 +7,7 @@ predict the mean of what their twins give, whose weights are moving averages.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -41,10 +41,15 @@ class Blocks:
 
 @dataclass
 class Ensemble:
-    """Several paths of a supernet in one graph, with their twins. Paths with the same weights share them."""
+    """Several paths of a supernet in one graph, with their twins. Paths with the same weights share them.
+
+    Weights are the same where path and type are. Where paths change shapes, `types` are those that weights have at
+    their paths, and every other weight is below `sized_SHAPE`; without them, a path has one type.
+    """
 
     networks: Sequence[Graph]
     blocks: Blocks
+    types: Mapping[str, TensorType] = field(default_factory=dict[str, TensorType])
     weights: dict[str, Value] = field(default_factory=dict[str, Value])
     updates: dict[Value, Value] = field(default_factory=dict[Value, Value])
 
@@ -144,7 +149,7 @@ class Ensemble:
         return [found[end] for end in ends]
 
     def _weight(self, node: Node, op: Param | State, segment: str, twin: str) -> Value:
-        path = op.path.removeprefix(f"{segment}.")
+        path = shared_path(op.path.removeprefix(f"{segment}."), op.type, self.types)
         return self._held(path, op.type, op.initial, twin, isinstance(op, Param))
 
     def _held(self, path: str, type: TensorType, first: Initial | Graph, twin: str, learns: bool = True) -> Value:
@@ -155,7 +160,9 @@ class Ensemble:
                 self.weights[key] = make(op, ()).outputs[0]
         if self.weights[key].type != type:
             both = f"{self.weights[key].type} and {type}"
-            raise error("E977", f"`{path}` is {both} in two paths", hint="let paths differ where shapes stay")
+            raise error(
+                "E977", f"`{path}` is {both} in two paths", hint="give the types that weights have at their paths"
+            )
         return self.weights[key]
 
     def _projected(self, k: int, x: Value, twin: str) -> Value:
@@ -178,6 +185,13 @@ class Ensemble:
     def _unit(self, x: Value) -> Value:
         found: Value = x * build.rsqrt(build.sum(x * x, [-1], keep=True) + 1e-12)
         return found
+
+
+def shared_path(path: str, type: TensorType, types: Mapping[str, TensorType]) -> str:
+    """Where the weight at a path of a network is among those that paths share: see `Ensemble`."""
+    if not types or types.get(path) == type:
+        return path
+    return f"{'_'.join(map(str, ('sized', *type.shape)))}.{path}"
 
 
 def end_of(network: Graph, path: str) -> Value:

@@ -38,9 +38,8 @@ def ensemble() -> Ensemble:
 
 
 def trainer(**options: Any) -> BlockwiseTrainer:
-    return BlockwiseTrainer(
-        COSTS, BLOCKS, options.pop("optimizer", AdamW()), Schedule(1e-2, 40), fixed=FIXED, paths=2, **options
-    )
+    optimizer = options.pop("optimizer", AdamW())
+    return BlockwiseTrainer(COSTS, BLOCKS, optimizer, Schedule(1e-2, 40), paths=2, **{"fixed": FIXED, **options})
 
 
 @pytest.mark.parametrize("block", [0, 1])
@@ -86,11 +85,8 @@ def test_paths_learn_from_the_mean_of_their_twins() -> None:
     assert 0 < one < 4 * len(BLOCKS.places)
 
 
-def test_an_extracted_path_equals_the_supernets() -> None:
-    learned = trainer(dtype="float64", optimizer=SGD())
-    learned.train(X)
-    members = learned.drawn(0)
-    features = Ensemble([COSTS.member_graph(member) for member in members], BLOCKS).features
+def assert_extracted_paths_are_those_of_the_supernet(learned: BlockwiseTrainer, members: Any) -> None:
+    features = learned._ensemble(members).features
     weights = {path_of(w): learned.states[path_of(w)] for w in features.weights}
     found = architrave.interpret(features, [X], weights, training=True).outputs
     for i, member in enumerate(members):
@@ -99,6 +95,30 @@ def test_an_extracted_path_equals_the_supernets() -> None:
         wanted = architrave.interpret(alone, [X], learned.weights(member)).outputs
         for one, other in zip(found[2 * i : 2 * i + 2], wanted, strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-10)
+
+
+def test_an_extracted_path_equals_the_supernets() -> None:
+    learned = trainer(dtype="float64", optimizer=SGD())
+    learned.train(X)
+    assert_extracted_paths_are_those_of_the_supernet(learned, learned.drawn(0))
+
+
+def test_paths_that_halve_the_image_elsewhere_learn_together() -> None:
+    """Weights of one path and of another shape are other weights, in any step."""
+    layers = {f"layer.{i}": "conv" for i in range(4)}
+    learned = trainer(dtype="float64", optimizer=SGD(), fixed=layers, seed=1)
+    first, second = learned.drawn(0)
+    assert {first[f"halve.{i}"] for i in (1, 2, 3)} | {second[f"halve.{i}"] for i in (1, 2, 3)} == {"no", "yes"}
+    learned.train(X)
+    assert_extracted_paths_are_those_of_the_supernet(learned, [first, second])
+    graphs = [COSTS.member_graph(member) for member in (first, second)]
+    types = [{path_of(w): w.type for w in graph.weights} for graph in graphs]
+    both = [path for path in types[0] if path in types[1] and "head" not in path and "running" not in path]
+    differ = [path for path in both if types[0][path] != types[1][path]]
+    assert differ
+    for path in differ:
+        assert learned.weights(first)[path].shape != learned.weights(second)[path].shape
+        assert any(held.startswith("sized_") and held.endswith(f".{path}") for held in learned.states)
 
 
 @pytest.mark.slow
