@@ -57,8 +57,10 @@ def command() -> None:
 @click.argument("name", metavar="MODEL")
 @click.option("--data", required=True, metavar="DATA", help="What to train on, as `train --data` has it.")
 @click.option("--kind", type=click.Choice(KINDS), default="paths", show_default=True, help="How members share weights.")
-@click.option("--draw", metavar="NAME", help="Which members learn in a step: uniform, fair; sandwich, sampled.")
-@click.option("--kind-option", "-K", "kinds", multiple=True, metavar="NAME=VALUE", help="most, rate or others.")
+@click.option(
+    "--draw", metavar="NAME", help="What learns in a step: uniform, fair, importance; of slices, sandwich or sampled."
+)
+@click.option("--kind-option", "-K", "kinds", multiple=True, metavar="NAME=VALUE", help="most, rate, others, compiled.")
 @click.option("--output", "-o", required=True, metavar="FILE", help="The safetensors file to write.")
 @training_options
 @config_option

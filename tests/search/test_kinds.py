@@ -50,8 +50,9 @@ model Few()(x: [N, 4]) -> [N, 3] {
 TEXTS = {**dict.fromkeys(KINDS, ALTERNATIVES), "slices": NUMBERS}
 OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("paths", {}),
-    ("paths", {"draw": "fair"}),
-    ("several", {"most": 3}),
+    ("paths", {"draw": "fair", "compiled": 0}),
+    ("paths", {"draw": "importance"}),
+    ("several", {"most": 3, "compiled": 0}),
     ("mixture", {"rate": 0.1}),
     ("slices", {"others": 1}),
     ("slices", {"draw": "sampled"}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -25,17 +25,17 @@ from architrave.search.supernet.judge import Judge
 from architrave.search.supernet.mixpath import MixPath, Subsets, mixpath
 from architrave.search.supernet.nested import Draw as DrawSlices
 from architrave.search.supernet.nested import Sampled, Sandwich, SliceTrainer
+from architrave.search.supernet.pa_da import PaDa
 from architrave.search.supernet.slices import Slices
 from architrave.search.supernet.together import Plan, Together, Trains
 from architrave.train import Adam, Dataset, Recipe, Schedule
 from architrave.train.paths import Draw, PathTrainer
 
-T = TypeVar("T")
-
 JUDGED = 4
 """Members that a supernet is judged by while it learns, where it prefers none."""
 LARGEST = 1_000
 """Of options that are numbers."""
+IMPORTANCE = "importance"
 PATHS: Mapping[str, Callable[[Decisions, int], Draw]] = {"uniform": Uniform, "fair": Fair}
 SLICES: Mapping[str, Callable[[int], DrawSlices]] = {"sandwich": Sandwich, "sampled": Sampled}
 
@@ -133,12 +133,13 @@ class _Opened(Sharing):
 
 @dataclass(frozen=True)
 class Paths(_Opened):
-    """One alternative of each choice at a time."""
+    """One alternative of each choice at a time. Programs of so many members are kept, or with 0 one is for all."""
 
     draw: str = "uniform"
+    compiled: int = 64
 
     def __post_init__(self) -> None:
-        _named(self.draw, PATHS)
+        _named(self.draw, (*PATHS, IMPORTANCE))
 
     @cached_property
     def supernet(self) -> Switched:
@@ -146,10 +147,30 @@ class Paths(_Opened):
         return switched(self.source)
 
     def learner(self, plan: Plan) -> Together:
-        """One path learns in a step."""
+        """One path learns in a step. Raises E973 where examples are drawn by importance, and have no classes."""
+        if self.draw == IMPORTANCE:
+            return self._by_importance(plan)
         draw = PATHS[self.draw](self.supernet.labels, plan.seed)
-        trainer = PathTrainer(self.supernet, draw, *plan.arguments(self.graph), **plan.options())
+        arguments = plan.arguments(self.graph)
+        trainer = PathTrainer(self.supernet, draw, *arguments, **plan.options(), compiled=self.compiled)
         return self._together(plan, trainer, trainer.train)
+
+    def _by_importance(self, plan: Plan) -> Together:
+        if plan.recipe.objective.loss != "cross_entropy":
+            hint = "draw paths uniform or fair"
+            raise error("E973", "examples are drawn by importance for the loss `cross_entropy` alone", hint=hint)
+        data = plan.data
+        trainer = PaDa(self.supernet, data.inputs, data.target, plan.recipe, plan.schedule, **plan.options())
+
+        def learn(*arrays: Array) -> float:
+            # Of the batch its size alone counts: the examples are drawn.
+            trainer.batch = len(arrays[0])
+            loss = trainer.train()
+            if trainer.steps % data.steps(trainer.batch) == 0:
+                trainer.refresh()
+            return loss
+
+        return self._together(plan, trainer, learn)
 
 
 @dataclass(frozen=True)
@@ -157,6 +178,11 @@ class Several(_Opened):
     """Up to `most` alternatives of each choice at a time, summed."""
 
     most: int = 2
+    compiled: int = 64
+
+    def __post_init__(self) -> None:
+        if not self.most:
+            raise error("E972", "a member takes at least one alternative", hint="`most` is 1, 2 or more")
 
     @cached_property
     def costs(self) -> Costs:
@@ -174,7 +200,8 @@ class Several(_Opened):
         def draw(step: int) -> dict[str, str]:
             return self.costs.space.sample(np.random.default_rng((plan.seed, step)))
 
-        trainer = PathTrainer(self.supernet, draw, *plan.arguments(self.graph), **plan.options())
+        arguments = plan.arguments(self.graph)
+        trainer = PathTrainer(self.supernet, draw, *arguments, **plan.options(), compiled=self.compiled)
         return self._together(plan, trainer, trainer.train)
 
 
@@ -221,6 +248,7 @@ class Sliced(Sharing):
 
     draw: str = "sandwich"
     others: int = 2
+    compiled: int = 64
 
     def __post_init__(self) -> None:
         _named(self.draw, SLICES)
@@ -262,6 +290,7 @@ class Sliced(Sharing):
             target=target,
             draw=SLICES[self.draw](self.others),
             taught=taught,
+            compiled=self.compiled,
             **options,
         )
         return self._together(plan, trainer, lambda *arrays: trainer.train(*arrays)[0])
@@ -275,7 +304,7 @@ def sharing(kind: str, model: Costs, options: Mapping[str, Any]) -> Sharing:
 
     Raises E972 for kinds and options that there are not, E973 for a model without choices.
     """
-    made = _named(kind, KINDS)
+    made = KINDS[_named(kind, KINDS)]
     known: dict[str, Any] = {f.name: f.default for f in fields(made) if f.name != "model"}
     for name in options:
         if name not in known:
@@ -297,16 +326,16 @@ def _option(name: str, value: Any, default: Any) -> Any:
     match default:
         case str() if isinstance(value, str):
             return value
-        case float() | int() if type(value) in (int, type(default)) and 0 < value <= LARGEST:
+        case float() | int() if type(value) in (int, type(default)) and 0 <= value <= LARGEST:
             return type(default)(value)
         case _:
             what = f"the option `{name}` of a supernet cannot be {printable(str(value)[:80])}"
-            raise error("E972", what, hint=f"by default it is {default}, and never above {LARGEST}")
+            raise error("E972", what, hint=f"by default it is {default}, and at most {LARGEST}")
 
 
-def _named(name: str, known: Mapping[str, T]) -> T:
-    """What is meant by a name. Raises E972."""
-    if name not in known:
-        hint = nearest(name, known) or f"there are {', '.join(known)}"
+def _named(name: str, known: Iterable[str]) -> str:
+    """A name that is known. Raises E972 for others."""
+    if name not in (all_ := tuple(known)):
+        hint = nearest(name, all_) or f"there are {', '.join(all_)}"
         raise error("E972", f"there is no `{printable(name)}` among supernets", hint=hint)
-    return known[name]
+    return name

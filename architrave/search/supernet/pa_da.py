@@ -15,12 +15,16 @@ from typing import Any
 import numpy as np
 
 from architrave.ir.arrays import Array
+from architrave.ir.source import error
 from architrave.ir.type_parser import parse_type
 from architrave.passes.search.needs import Needing
 from architrave.passes.search.switched import SWITCH, Switched, switch_path
 from architrave.train import Recipe, Schedule
 from architrave.train.objective import Weighted
 from architrave.train.paths import PathTrainer
+
+IMPORTANCE = "importance"
+"""What the paths begin with of what is remembered of norms."""
 
 
 def importance(norms: Any, share: float = 1.0) -> Array:
@@ -69,6 +73,14 @@ class Norms:
         self._sums[:] = self._counts[:] = 0
         there = ~np.isnan(self.known)
         return np.where(there, self.known, self.known[there].mean() if there.any() else 0.0)
+
+    def state(self) -> Array:
+        """All that is remembered, [3, count]."""
+        return np.stack([self.known, self._sums, self._counts])
+
+    def restore(self, state: Array) -> None:
+        """Go on from what `state` gave."""
+        self.known, self._sums, self._counts = (np.array(row) for row in state)
 
 
 class PaDa:
@@ -139,6 +151,42 @@ class PaDa:
         for path, norms in self._of_paths.items():
             self.paths[path] = importance(norms.taken(), self.share)
         self.examples = importance(self._of_examples.taken(), self.share)
+
+    @property
+    def steps(self) -> int:
+        """The batches that were seen."""
+        return self.trainer.steps
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the next update."""
+        return self.trainer.rate
+
+    def weights(self) -> dict[str, Array]:
+        """The weights of the supernet, by path."""
+        return self.trainer.weights()
+
+    def states(self) -> dict[str, Array]:
+        """All that it needs to go on later, by path: of what is drawn, its probabilities above its norms."""
+        return {**self.trainer.states(), **self._importance()}
+
+    def restore(self, states: Mapping[str, Any], steps: int) -> None:
+        """Go on from states that `states` gave after so many batches. Raises E502 to E505, E547."""
+        for path, array in self._importance().items():
+            if path not in states or np.shape(states[path]) != array.shape:
+                raise error("E547", "this is no run whose paths and examples were drawn by importance")
+        self.examples, *norms = states[f"{IMPORTANCE}.examples"]
+        self._of_examples.restore(np.stack(norms))
+        for path in self.paths:
+            self.paths[path], *norms = states[f"{IMPORTANCE}.paths.{path}"]
+            self._of_paths[path].restore(np.stack(norms))
+        known = self._importance()
+        self.trainer.restore({path: w for path, w in states.items() if path not in known}, steps)
+
+    def _importance(self) -> dict[str, Array]:
+        drawn = {f"paths.{path}": (p, self._of_paths[path]) for path, p in self.paths.items()}
+        every = {**drawn, "examples": (self.examples, self._of_examples)}
+        return {f"{IMPORTANCE}.{name}": np.vstack([p, norms.state()]) for name, (p, norms) in every.items()}
 
     def drawn(self, step: int) -> dict[str, str]:
         """The member of a step."""
