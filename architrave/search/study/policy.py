@@ -94,7 +94,7 @@ def controller(block: str, labels: int, hidden: int, *inputs: str) -> Graph:
     names = ", ".join(one.partition(":")[0] for one in inputs)
     return (
         find_in_text(f"""from std.controller import {block}
-model Policy()({", ".join(inputs)}) -> [N, T, {labels}] = ({names}) -> "": {block}({labels}, {hidden})
+model Policy()({", ".join(inputs)}) -> [N, _, _] = ({names}) -> "": {block}({labels}, {hidden})
 """)
         .elaborate({})
         .graph
