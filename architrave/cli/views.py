@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from architrave.draw.instances import Instance, alike, instances
 from architrave.cli.terminal import brief, count, plural, show, table
+from architrave.draw.instances import Instance, alike, instances
 from architrave.ir import cost
 from architrave.ir.dims import Size
 from architrave.ir.ops.leaves import Initial, Param, State

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from architrave.ir.graph import Node
+from architrave.ir.graph import Node, Value
 from architrave.ir.ops.control import Choice, Scan
-from architrave.ir.ops.leaves import Constant, Full, Param, State
+from architrave.ir.ops.leaves import Full, Input
 from architrave.ir.place import Block
 
 SYMBOLS = {
@@ -18,6 +18,8 @@ SYMBOLS = {
     "minimum": "min",
 }
 """Operators of two tensors, in circles."""
+CHAIN = 8
+"""Operators that may make a weight of others."""
 LABELS = 8
 """Alternatives of a choice that are named."""
 
@@ -37,7 +39,7 @@ def kinds_of(node: Node) -> list[str]:
         case Scan(length=length):
             return [f"scan × {length}"]
         case op if op.name in SYMBOLS:
-            numbers = [_number(v.op) for v in node.operands]
+            numbers = [_number(v) for v in node.operands]
             return [" ".join([SYMBOLS[op.name], *(n for n in numbers if n)])]
         case op:
             attributes = {name: getattr(op, name) for name in op.attributes}
@@ -49,16 +51,27 @@ def is_symbol(kind: str) -> bool:
     return kind in SYMBOLS.values() or kind == "or"
 
 
-def _number(op: object) -> str:
-    match op:
-        case Full(value=int() | float() as value):
-            return f"{value:.4g}"
-        case Param() | State():
-            return "weight"
-        case Constant() | Full():
-            return "constant"
-        case _:
+def _number(value: Value) -> str:
+    """What a value that does not depend on the input is; nothing for others."""
+    match value.op:
+        case Full(value=int() | float() as number):
+            return f"{number:.4g}"
+        case _ if not _is_fixed(value):
             return ""
+        case _:
+            return "weight"
+
+
+def _is_fixed(value: Value) -> bool:
+    """Whether few operators make it from weights and constants alone."""
+    pending, seen = [value.node], 0
+    while pending and seen < CHAIN:
+        node = pending.pop()
+        seen += 1
+        if isinstance(node.op, Input):
+            return False
+        pending += [operand.node for operand in node.operands]
+    return not pending
 
 
 def _told(name: str, arguments: Mapping[str, object], axes: int) -> str:

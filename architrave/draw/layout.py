@@ -25,6 +25,8 @@ SPACING = {
 }
 ASPECT = 0.8
 """The width of a picture in heights, which long ones come near to by standing in columns."""
+TALL = 900.0
+"""A picture that is no higher stands in one."""
 WASTE = 1.5
 """How much more space columns may take."""
 MOST_BENDS = 1500
@@ -69,7 +71,7 @@ def _placed(request: Mapping[str, Any]) -> Any:
     """The layout: in columns, if it would be much higher than wide otherwise and columns do no harm."""
     plain = _laid_out(request, 0.0)
     width, height = _size(plain)
-    if width >= ASPECT * height:
+    if height <= TALL or width >= ASPECT * height:
         return plain
     columns = _laid_out(request, ASPECT)
     # Arrows between columns may find no way but across boxes, or far around them.

@@ -10,7 +10,7 @@ from architrave.ir.dims import Size
 from architrave.ir.source import printable
 from architrave.ir.types import shape_text
 from architrave.prune.pruned import Layer, Part, Pruned
-from architrave.record.page import figure, rendered, svg
+from architrave.record.page import figure, network, rendered, svg
 
 BARS = 60
 """Groups that have a bar in one picture."""
@@ -54,7 +54,13 @@ def facts(found: Pruned) -> dict[str, Any]:
 def page(found: Pruned) -> str:
     """The page. Raises E568."""
     return rendered(
-        "architrave.prune", found=found, picture=_picture(found), totals=totals(found), change=change, shape=shape
+        "architrave.prune",
+        found=found,
+        picture=_picture(found),
+        network=network(found.network),
+        totals=totals(found),
+        change=change,
+        shape=shape,
     )
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import html
 import importlib.util
 import io
 from typing import Any
 
-from architrave.ir.source import error
+from architrave.draw import picture
+from architrave.ir.graph import Graph
+from architrave.ir.source import ArchitraveError, error
 
 COLOR, SECOND = "#4063d8", "#cb3c33"
 
@@ -46,3 +49,11 @@ def svg(drawn: Any) -> str:
     drawn.savefig(out, format="svg")
     text = out.getvalue().decode()
     return text[text.index("<svg") :]
+
+
+def network(graph: Graph) -> str:
+    """A network as a picture to be put into a page, or as text why there is none."""
+    try:
+        return picture(graph)
+    except ArchitraveError as problem:
+        return f"<p>{html.escape(problem.diagnostics[0].message)}.</p>"

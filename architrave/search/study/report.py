@@ -12,13 +12,15 @@ from optuna.trial import TrialState
 
 from architrave.backends.arch import write
 from architrave.ir.source import printable
-from architrave.record.page import COLOR, SECOND, figure, rendered, svg
+from architrave.record.page import COLOR, SECOND, figure, network, rendered, svg
 from architrave.search.study.results import Result
 from architrave.search.study.run import Search
 from architrave.stdlib.instances import applied
 
 BEST = 12
 """Members of the front that are shown."""
+PICTURES = 6
+"""Of how many of these there is a picture."""
 DECISIONS = 60
 """Decisions that are shown of each."""
 BARS = 20
@@ -41,7 +43,7 @@ def page(found: Search) -> str:
         plot=_plot(found, results, found.front()),
         picture=_picture(found, best),
         importance=_bars(importance(found)),
-        best=[_shown(found, one) for one in best],
+        best=[_shown(found, one, number < PICTURES) for number, one in enumerate(best)],
         failures=[(one.slot, one.failure) for one in results if one.failure is not None],
     )
 
@@ -68,12 +70,14 @@ def importance(found: Search) -> dict[str, float]:
             return {}
 
 
-def _shown(found: Search, one: Result) -> dict[str, Any]:
+def _shown(found: Search, one: Result, drawn: bool) -> dict[str, Any]:
+    graph = found.feasible.costs.member_graph(one.member)
     cells = [f"{name} {value:.6g}" for name, value in one.values.items()]
     return {
         "slot": one.slot,
         "cells": cells,
-        "source": write(found.feasible.costs.member_graph(one.member), applied),
+        "source": write(graph, applied),
+        "network": network(graph) if drawn else "",
     }
 
 
