@@ -40,7 +40,7 @@ def image(size: int) -> NDArray[np.float32]:
 def networks() -> Iterator[tuple[str, dict[str, Any], Any]]:
     """The name and static arguments of each network of ours, and torchvision's own."""
     from torch import nn
-    from torchvision.models import convnext, densenet, efficientnet, mobilenetv2, resnet, shufflenetv2, vgg
+    from torchvision.models import convnext, densenet, efficientnet, mobilenetv2, mobilenetv3, resnet, shufflenetv2, vgg
     from torchvision.models.swin_transformer import SwinTransformer
 
     basic = resnet.ResNet(resnet.BasicBlock, [2, 1, 1, 1], num_classes=5)
@@ -90,6 +90,11 @@ def networks() -> Iterator[tuple[str, dict[str, Any], Any]]:
     yield "inception_v3", {"classes": 5, **sizes, "size": 75}, narrow_inception(aux=False)
     # The second classifier looks at what is left of an image of the size that the network was made for.
     yield "inception_v3", {"classes": 5, **sizes, "aux": True, "size": 299}, narrow_inception(aux=True)
+
+    for name in ("mobilenet_v3_large", "mobilenet_v3_small"):
+        settings, last = mobilenetv3._mobilenet_v3_conf(name, width_mult=0.25)
+        network = mobilenetv3.MobileNetV3(settings, last, num_classes=5)
+        yield name, {"classes": 5, "width": 0.25, "size": 40}, network
 
 
 def narrow_inception(*, aux: bool) -> Any:
