@@ -22,6 +22,7 @@ REPORTS = {
     "show --ir": "show net.arch --ir",
     "show --params": "show net.arch --params",
     "show --choices": "show two.arch:B --choices",
+    "show --picture": "show two.arch:B --choices --picture two.svg",
     "passes": "passes",
     "apply": "apply letters.arch --passes deploy --output new.arch --weights letters.safetensors",
     "equal": "equal net.arch --passes deploy --seeds 1",

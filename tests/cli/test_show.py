@@ -73,3 +73,32 @@ def test_one_mode_of_the_graph(cli: Cli) -> None:
     assert "if training" not in training + inference
     assert ":=" in training
     assert ":=" not in inference
+
+
+def test_a_picture_is_of_what_was_asked_for(cli: Cli, folder: Path) -> None:
+    pytest.importorskip("graphlay")
+    outcome = cli("show", "two.arch:B", "--picture", "b.svg", "--set=width=6", "--at=N=5", "--decide=act=gelu")
+    assert (outcome.code, outcome.out, outcome.err) == (0, "", "wrote b.svg\n")
+    drawn = (folder / "b.svg").read_text(encoding="utf-8")
+    assert all(f">{text}</text>" in drawn for text in ("head", "linear", "gelu", "[5, T, 6]"))
+    assert "relu" not in drawn
+    assert cli("show", "two.arch:B", "--picture", "b.svg", "--choices").code == 0
+    assert ">relu</text>" in (folder / "b.svg").read_text(encoding="utf-8")
+    assert cli("show", "two.arch:B", "--picture", "b.svg", "--depth", "0").code == 0
+    assert ">head</text>" not in (folder / "b.svg").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--picture", "net.arch"], "must end in `.svg`"),
+        (["--picture", "a.svg", "--ir"], "give one of them"),
+        (["--picture", "none/a.svg"], "E520"),
+    ],
+)
+def test_no_picture(cli: Cli, folder: Path, options: list[str], said: str) -> None:
+    pytest.importorskip("graphlay")
+    outcome = cli("show", "net.arch", *options)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert said in outcome.err
+    assert not list(folder.glob("*.svg"))

@@ -20,7 +20,7 @@ TEXT = PAGE.read_text(encoding="utf-8")
 
 @pytest.mark.slow
 def test_the_page_works(tmp_path: Path) -> None:
-    for package in ("torch", "jax", "sklearn", "matplotlib", "jinja2"):
+    for package in ("torch", "jax", "sklearn", "matplotlib", "jinja2", "graphlay"):
         pytest.importorskip(package)
     follow(PAGE, tmp_path, [ROOT])
 
