@@ -156,3 +156,29 @@ model M()(x: [N, T, 2], below: [N, T, T]) = (x, below) -> t: tree_lstm(3, {})
     wanted = np.stack([states[node][0] for node in range(5)])
     for graph in graphs:
         np.testing.assert_allclose(interpret(graph, [x, below], weights).outputs[0][0], wanted, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("block", "inputs", "read"),
+    [
+        ("sequence_controller", ["seen: [N, T, 2]"], {0: {0, 1, 2, 3}, 2: {2, 3}}),
+        ("layer_controller", ["seen: [N, T, 2]"], {0: {0, 1, 2, 3}, 2: {0, 1, 2, 3}}),
+        ("tree_controller", ["seen: [N, T, 2]", "below: [N, T, T]"], {0: {0, 1, 2, 3}, 2: {0, 1, 2, 3}}),
+    ],
+)
+def test_what_each_controller_reads(block: str, inputs: list[str], read: dict[int, set[int]]) -> None:
+    """At which decisions scores change where one of what is seen does."""
+    graph, rng = controller(block, 3, 4, *inputs), np.random.default_rng(0)
+    weights = {path: rng.normal(size=w.shape) for path, w in init(graph, 0, "float64").items()}
+    below = np.zeros((1, 4, 4))
+    below[0, 0, [1, 2]] = below[0, 2, 3] = 1
+
+    def scores(seen: Any) -> Any:
+        given = [seen[None], below][: len(inputs)]
+        return interpret(graph, given, weights).outputs[0].reshape(4, 3)
+
+    seen = rng.normal(size=(4, 2))
+    for place, changed in read.items():
+        other = seen.copy()
+        other[place] += 1
+        assert {int(i) for i in np.flatnonzero((scores(other) != scores(seen)).any(1))} == changed
