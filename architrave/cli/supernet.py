@@ -38,7 +38,7 @@ KINDS = ("paths", "several", "mixture", "slices")
 
 
 @examples(
-    "architrave supernet train few.arch --data points.npz --kind slices --batch 8 -o s.safetensors",
+    "architrave supernet train few.arch --data points.npz --batch 8 -o s.safetensors",
     "architrave supernet cut few.arch s.safetensors --decide width=many -o best.arch",
 )
 @click.group("supernet")
@@ -50,13 +50,13 @@ def command() -> None:
 
 
 @examples(
-    "architrave supernet train few.arch --data points.npz --kind slices --batch 8 -o s.safetensors",
+    "architrave supernet train few.arch --data points.npz --batch 8 -o s.safetensors",
     "architrave supernet train few.arch --data points.npz --kind slices -K others=1 -o s.safetensors",
 )
 @command.command("train")
 @click.argument("name", metavar="MODEL")
 @click.option("--data", required=True, metavar="DATA", help="What to train on, as `train --data` has it.")
-@click.option("--kind", type=click.Choice(KINDS), default="paths", show_default=True, help="How members share weights.")
+@click.option("--kind", type=click.Choice(KINDS), help="How members share weights; by default, paths or slices.")
 @click.option(
     "--draw", metavar="NAME", help="What learns in a step: uniform, fair, importance; of slices, sandwich or sampled."
 )
@@ -66,12 +66,13 @@ def command() -> None:
 @config_option
 @model_options
 @json_option
-def train(name: str, data: str, kind: str, output: str, as_json: bool, **options: Any) -> int:
+def train(name: str, data: str, kind: str | None, output: str, as_json: bool, **options: Any) -> int:
     """Train all members of a model with choices at once.
 
     What is shown as validation is the mean of a few members with batch statistics of their own.
     """
     from architrave.search.supernet.checkpoint import write
+    from architrave.search.supernet.kinds import kind_of
     from architrave.search.supernet.together import Plan
 
     places = Places(None, False, Path(output), None)
@@ -91,7 +92,7 @@ def train(name: str, data: str, kind: str, output: str, as_json: bool, **options
     write(output, supernet, weights, about)
     preferred = supernet.preferred(weights)
     if as_json:
-        facts = {"model": supernet.model.space.name, "kind": kind, "members": supernet.costs.space.size}
+        facts = {"model": supernet.model.space.name, "kind": kind_of(supernet), "members": supernet.costs.space.size}
         history = {"history": list(outcome.history), "stopped": outcome.stopped}
         print_json("supernet train", True, {**facts, **history, "preferred": preferred, "file": output})
         return 0
@@ -173,9 +174,9 @@ def _model(selection: Selection) -> Costs:
     return Costs(selection.named, selection.arguments, dict.fromkeys(symbols, 1))
 
 
-def _sharing(kind: str, model: Costs, options: Mapping[str, Any]) -> Sharing:
+def _sharing(kind: str | None, model: Costs, options: Mapping[str, Any]) -> Sharing:
     """The supernet that the options ask for. Raises E972, E973."""
-    from architrave.search.supernet.kinds import sharing
+    from architrave.search.supernet.kinds import sharing, usual
 
-    chosen = given(options["kinds"], "-K")
-    return sharing(kind, model, chosen if options["draw"] is None else {"draw": options["draw"], **chosen})
+    draw = {} if options["draw"] is None else {"draw": options["draw"]}
+    return sharing(kind or usual(model), model, {**draw, **given(options["kinds"], "-K")})

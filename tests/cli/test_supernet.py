@@ -87,6 +87,13 @@ def test_a_mixture_gives_what_weighs_most(cli: Cli) -> None:
     assert json.loads(read_metadata("s.safetensors")["architrave.supernet"])["options"] == {"rate": 0.3}
 
 
+def test_what_suits_the_choices_is_the_default(cli: Cli) -> None:
+    """Slices where they are of numbers."""
+    for model, kind in (("act", "paths"), ("few", "slices")):
+        outcome = cli(*f"supernet train {model}.arch {BASE} -o s.safetensors --json".split())
+        assert outcome.json()["kind"] == kind
+
+
 def test_training_goes_on(cli: Cli) -> None:
     trained(cli, "act.arch --checkpoints run", "a.safetensors")
     assert cli(*f"supernet train act.arch {BASE} --checkpoints run -o b.safetensors".split()).code == 2
@@ -101,11 +108,16 @@ TRAIN = f"supernet train act.arch {BASE} -o new.safetensors"
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        (f"supernet train few.arch {BASE} -o new.safetensors", "error[E973]: `width` of `Few` chooses a number"),
+        (
+            f"supernet train few.arch --kind paths {BASE} -o new.safetensors",
+            "error[E973]: `width` of `Few` chooses a number",
+        ),
         (f"supernet train net.arch {BASE} -o new.safetensors", "error[E973]: `Net` has no choices"),
         (f"{TRAIN} --kind slice", "is not one of"),
         (f"{TRAIN} --draw sandwich", "error[E972]"),
         (f"{TRAIN} -K most=2", "error[E972]"),
+        (f"{TRAIN} -K most", "not of the form NAME=VALUE"),
+        (f"{TRAIN} --draw importance --loss mse", "error[E973]"),
         (f"{TRAIN} --decide act=relu", "give it to `supernet cut`"),
         (f"supernet train act.arch {BASE} -o act.arch", "error[E705]"),
         (f"supernet train act.arch {BASE} -o nowhere/new.safetensors", "error[E520]"),

@@ -156,10 +156,10 @@ class Paths(_Opened):
         return self._together(plan, trainer, trainer.train)
 
     def _by_importance(self, plan: Plan) -> Together:
-        if plan.recipe.objective.loss != "cross_entropy":
-            hint = "draw paths uniform or fair"
-            raise error("E973", "examples are drawn by importance for the loss `cross_entropy` alone", hint=hint)
         data = plan.data
+        if plan.recipe.objective.loss != "cross_entropy" or data.target is None or data.target.ndim > 1:
+            what = "examples are drawn by importance where each has one class, and the loss is `cross_entropy`"
+            raise error("E973", what, hint="draw paths uniform or fair")
         trainer = PaDa(self.supernet, data.inputs, data.target, plan.recipe, plan.schedule, **plan.options())
 
         def learn(*arrays: Array) -> float:
@@ -297,6 +297,11 @@ class Sliced(Sharing):
 
 
 KINDS: Mapping[str, type[Sharing]] = {"paths": Paths, "several": Several, "mixture": Mixture, "slices": Sliced}
+
+
+def usual(model: Costs) -> str:
+    """The kind that suits a model: slices where choices are of numbers."""
+    return "slices" if model.static else "paths"
 
 
 def sharing(kind: str, model: Costs, options: Mapping[str, Any]) -> Sharing:
