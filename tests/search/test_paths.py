@@ -10,13 +10,16 @@ import numpy as np
 import pytest
 
 import architrave
+from architrave.ir.ops.leaves import path_of
 from architrave.ir.source import ArchitraveError
 from architrave.ir.type_parser import parse_type
 from architrave.models import find, find_in_text
 from architrave.passes.search.switched import switched
+from architrave.passes.search.weighed import weighed
 from architrave.search.space.members import Space
 from architrave.search.supernet.child import child
 from architrave.search.supernet.draws import Fair, Single, Uniform
+from architrave.search.supernet.mixpath import mixpath
 from architrave.train import SGD, AdamW, Clipping, Group, Objective, Recipe, Schedule, Trainer
 from architrave.train.paths import Draw, PathTrainer
 from tests.search.supernets import IMAGES, LABELS, MEMBERS, SPACE, assert_equal_to_its_members, drawn, space
@@ -200,15 +203,73 @@ def test_what_is_no_member() -> None:
         switched(space()).setting({"op.0": "tree"})
 
 
-def test_a_choice_in_a_loop() -> None:
-    text = """
-    model Loop()(x: [T, C]) -> [T, C] {
-        scan row in x, axis = 0, carry (h = zeros([C])) {
-            h = (h + row) -> choice op { up: relu, same: identity }
-            emit h as y
-        }
-        return y
+LOOP = """
+from std.linear import linear
+
+block twice()(x: [N, C]) -> [N, C] = 2.0 * x
+
+block Cell()(row: [N, C], h: [N, C]) -> [N, C] {
+    own = h -> choice op { up: linear(C), down: linear(C, bias = false), same: identity }
+    y = tanh((row -> input: linear(C)) + own)
+    return if training { y -> choice trained { double: twice, same: identity } } else { y }
+}
+
+model Loop()(x: [N, T, 4]) -> [N, 3] {
+    cell = Cell()
+    scan row in x, axis = 1, carry (h = zeros([N, 4])) {
+        h = cell(row, h)
     }
+    while turns < 2, carry (h = h, turns = full([], 0.0)), max = 5 {
+        h = choice last { half: 0.5 * h, tanh: tanh(h) }
+        turns = turns + 1
+    }
+    return h -> head: linear(3)
+}
+"""
+LOOPED = (
+    {"cell.op": "up", "cell.trained": "double", "last": "half"},
+    {"cell.op": "down", "cell.trained": "same", "last": "tanh"},
+    {"cell.op": "same", "cell.trained": "double", "last": "tanh"},
+)
+SEQUENCES: Any = np.random.default_rng(0).normal(size=(6, 5, 4))
+
+
+@pytest.mark.parametrize("opened", [switched, weighed])
+def test_choices_in_loops_and_in_what_differs_in_training(opened: Any) -> None:
+    supernet = opened(find_in_text(LOOP).elaborate({}, keep_choices=True).graph)
+    assert_equal_to_its_members(supernet, LOOPED, SEQUENCES)
+
+
+@pytest.mark.parametrize(
+    ("backend", "compiled"), [("numpy", 0), ("numpy", 1), ("torch", 0), pytest.param("jax", 0, marks=pytest.mark.slow)]
+)
+def test_what_a_loop_reads_of_a_member_alone_changes(backend: str, compiled: int) -> None:
+    supernet = switched(find_in_text(LOOP).elaborate({}, keep_choices=True).graph)
+    schedule, target = Schedule(1e-2, 9), parse_type("i64[N]")
+    options: Any = {"backend": backend, "compiled": compiled}
+    found = PathTrainer(supernet, Uniform(supernet.labels), RECIPE, schedule, target, **options)
+    for _ in range(3):
+        found.train(SEQUENCES, LABELS)
+    for member in LOOPED:
+        before, found.draw = found.weights(), Single(member)
+        found.train(SEQUENCES, LABELS)
+        changed = {path for path, w in found.weights().items() if not np.array_equal(w, before[path])}
+        assert changed - set(supernet.setting({})) == {path_of(w) for w in supernet.member(member).weights}
+
+
+def test_statistics_that_would_be_taken_in_a_loop() -> None:
+    with pytest.raises(ArchitraveError, match=r"E957.*the choice `\S+` is made in `mode`, where no statistics"):
+        mixpath(find_in_text(LOOP).elaborate({}, keep_choices=True).graph, 2)
+
+
+def test_a_choice_in_a_function_with_a_gradient_of_its_own() -> None:
+    text = """
+    fn bent(x: [*S]) -> [*S] {
+        return choice op { up: relu(x), same: x }
+    } grad (g) {
+        return g
+    }
+    model Own()(x: [N, 4]) = bent(x)
     """
-    with pytest.raises(ArchitraveError, match=r"E957.*the choice `op` is made in a loop"):
+    with pytest.raises(ArchitraveError, match=r"E957.*the choice `op` is made in a function that has a gradient"):
         switched(find_in_text(text).elaborate({}, keep_choices=True).graph)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from itertools import compress
 
 from architrave.ir.choice import choices
-from architrave.ir.graph import Graph, Node, Value, make
-from architrave.ir.nested import rebuild_nested
+from architrave.ir.graph import Graph, Node, Value
+from architrave.ir.nested import rebuild_nested, remade
 from architrave.ir.op import Op
 from architrave.ir.ops.control import Choice
 from architrave.ir.rewrite import inline
@@ -38,13 +37,7 @@ def narrowed(graph: Graph, dropped: Mapping[str, Collection[str]]) -> Graph:
         if len(kept) == 1:
             (only,) = kept.values()
             return inline(only, operands, node.place)
-        used = [any(_reads(inner, inner.inputs[i]) for inner in kept.values()) for i in range(len(operands))]
-        graphs = (replace(inner, inputs=tuple(compress(inner.inputs, used))) for inner in kept.values())
-        fewer = replace(op, labels=(*kept,), alternatives=(*graphs,))
-        return make(fewer, tuple(compress(operands, used)), node.marks).outputs
+        fewer = replace(op, labels=(*kept,), alternatives=(*kept.values(),))
+        return remade(node, fewer, operands)
 
     return with_read_weights(rebuild_nested(graph, left))
-
-
-def _reads(graph: Graph, value: Value) -> bool:
-    return bool(graph.users.get(value.node)) or value in graph.outputs

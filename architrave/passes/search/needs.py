@@ -8,6 +8,8 @@ from typing import TypeAlias
 
 from architrave.ir import build
 from architrave.ir.graph import Graph, Node, Value
+from architrave.ir.nested import subgraphs
+from architrave.ir.ops.control import Control
 from architrave.ir.ops.leaves import Full, State, path_of
 
 Needs: TypeAlias = frozenset[tuple[Node, bool]]
@@ -31,18 +33,16 @@ class Needing:
 
     def __init__(self, graph: Graph, name: str) -> None:
         """Switches are the states of that name. New states need nothing."""
-        whole = replace(graph, updates=(), weights=())
         self.graph, self.ending = graph, f".{name}"
-        self._found = {node: _Found() for node in whole.nodes}
-        for output in whole.outputs:
-            self._found[output.node].always = True
-        for node in reversed(whole.nodes):
-            self._spread(node)
+        self._found: dict[Node, _Found] = {}
+        self._outer: dict[Value, Value] = {}
+        """What graphs inside others are given, by their inputs."""
+        self._enter(replace(graph, updates=(), weights=()), _Found(always=True))
 
     def conditional(self) -> dict[str, Needs]:
         """The weights and states that some members lack, by path, with what needs them."""
         found = ((w, self._found.get(w.node)) for w in self.graph.weights)
-        needed = {path_of(w): need for w, need in found if need is not None and not need.always}
+        needed = {path_of(w): need for w, need in found if need is not None and need.sides}
         return {path: frozenset(need.sides) for path, need in needed.items() if not path.endswith(self.ending)}
 
     def learning(self, weights: Mapping[str, Value]) -> dict[str, Value]:
@@ -87,10 +87,21 @@ class Needing:
                 known[node] = None if found.always else _either(found.sides, known, sides)
         return _either(needs, known, sides)
 
+    def _enter(self, graph: Graph, found: _Found) -> None:
+        """What is needed in a graph whose outputs are. It recurses as deep as graphs nest."""
+        self._found |= {node: _Found() for node in graph.nodes}
+        for output in graph.outputs:
+            _join(self._found[output.node], found.always, found.sides)
+        for node in reversed(graph.nodes):
+            self._spread(node)
+
     def _spread(self, node: Node) -> None:
-        """What needs a node needs its operands: of a selection only the side that is taken."""
+        """What needs a node needs its operands: of a selection only the side that is taken, of a loop what it reads."""
         found = self._found[node]
         self._simplify(found)
+        if isinstance(node.op, Control):
+            self._into(node, node.op, found)
+            return
         if self._switched(node) is None:
             for operand in node.operands:
                 _join(self._found[operand.node], found.always, found.sides)
@@ -98,6 +109,19 @@ class Needing:
         _join(self._found[node.operands[0].node], found.always, found.sides)
         for operand, side in zip(node.operands[1:], (True, False), strict=True):
             _join(self._found[operand.node], False, {(node, side)})
+
+    def _into(self, node: Node, op: Control, found: _Found) -> None:
+        captured = {entry for entries in op.entries() for entry in entries if entry is not None}
+        for i, operand in enumerate(node.operands):
+            if i not in captured:
+                _join(self._found[operand.node], found.always, found.sides)
+        for graph, entries in zip(subgraphs(op), op.entries(), strict=True):
+            given = [(v, node.operands[i]) for v, i in zip(graph.inputs, entries, strict=True) if i is not None]
+            self._outer.update(given)
+            self._enter(graph, found)
+            for inner, operand in given:
+                if (need := self._found.get(inner.node)) is not None:
+                    _join(self._found[operand.node], need.always, need.sides)
 
     def _simplify(self, found: _Found) -> None:
         """What both sides of a selection need is needed with it."""
@@ -115,12 +139,17 @@ class Needing:
         """The path of the switch by which a node selects, and the position for its first side."""
         if node.op.name != "where" or node.operands[0].op.name != "equal":
             return None
-        state, position = node.operands[0].node.operands
+        state, position = map(self._given, node.operands[0].node.operands)
         if not isinstance(state.op, State) or not state.op.path.endswith(self.ending):
             return None
         if not isinstance(position.op, Full) or not isinstance(position.op.value, int):
             return None
         return state.op.path, position.op.value
+
+    def _given(self, value: Value) -> Value:
+        while value in self._outer:
+            value = self._outer[value]
+        return value
 
     def _alternative(self, node: Node, side: bool) -> tuple[str, int] | None:
         """Where a switch stands for one side of a selection; None where that may be in several places."""

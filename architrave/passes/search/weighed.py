@@ -104,12 +104,15 @@ class _Weighing(Mix):
     shares: dict[str, Sequence[Value]] = field(default_factory=dict[str, Sequence[Value]])
     temperature: Value | None = None
 
+    def prepare(self, choice: Choice) -> None:
+        if choice.path not in self.shares:
+            self.shares[choice.path] = self._shares(choice)
+
     def mix(self, choice: Choice, alternatives: Sequence[tuple[Value, ...]]) -> tuple[Value, ...]:
         for value in alternatives[0]:
             if not value.dtype.is_float:
                 raise error("E958", f"`{choice.path}` chooses between tensors {value.type}, which cannot be weighed")
-        if choice.path not in self.shares:
-            self.shares[choice.path] = self._shares(choice)
+        self.prepare(choice)
         shares = self.shares[choice.path]
         return tuple(_sum(shares, results) for results in zip(*alternatives, strict=True))
 
