@@ -185,3 +185,13 @@ def test_a_residual_network_grows() -> None:
 
     found = grow(start, checked, Growth(trials=4, seed=2))
     assert size(found.network) > size(start)
+
+
+def test_what_is_not_finite_has_failed() -> None:
+    def broken(edited: Edited) -> tuple[float, Mapping[str, Any]]:
+        return (float("nan") if len(edited.edits) > 1 else in_branches(edited)), edited.weights
+
+    found = grow(network(), broken, Growth(trials=10, edits=2, only="middle"))
+    assert -np.inf in [reward for _, reward in found.tried]
+    assert len(found.network.edits) <= 1
+    assert np.isfinite(found.reward)

@@ -9,6 +9,7 @@ where theirs goes down it; and since all edits keep the function exactly, no bra
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -28,7 +29,7 @@ HIDDEN = 32
 Evaluate: TypeAlias = Callable[[Edited], tuple[float, Mapping[str, Array]]]
 """The reward of a network, such as its accuracy after some training, and the weights that it has then.
 
-The same network must get the same reward again: it is asked for once.
+Nothing is learnt from a reward that is not finite.
 """
 
 
@@ -68,22 +69,30 @@ def grow(start: Edited, evaluate: Evaluate, how: Growth | None = None) -> Grown:
     how = how or Growth()
     block = controller("tree_controller", len(LABELS), HIDDEN, f"seen: [N, T, {FEATURES}]", "below: [N, T, T]")
     policy, baseline = Policy(block, how.rate, how.entropy, how.seed), Baseline()
-    reward, weights = evaluate(start)
-    best = Grown(replace(start, weights=weights), reward, ())
-    tried = [(start.edits, reward)]
-    baseline.advantage(reward)
+    best = _judged(start, evaluate)
+    tried = [(start.edits, best.reward)]
+    if math.isfinite(best.reward):
+        baseline.advantage(best.reward)
     for phase in range(how.phases):
         origin = best.network.settled()
         known = {origin.edits: best.reward}
         for trial in range(how.trials):
             network, episodes = _drawn(origin, policy, how, np.random.default_rng([how.seed, phase, trial]))
             if network.edits not in known:
-                known[network.edits], weights = evaluate(network)
-                found = Grown(replace(network, weights=weights), known[network.edits], ())
+                found = _judged(network, evaluate)
+                known[network.edits] = found.reward
                 best = max(best, found, key=lambda one: one.reward)
-            tried.append((network.edits, known[network.edits]))
-            policy.learn(episodes, baseline.advantage(known[network.edits]))
+            reward = known[network.edits]
+            tried.append((network.edits, reward))
+            if math.isfinite(reward):
+                policy.learn(episodes, baseline.advantage(reward))
     return replace(best, tried=tuple(tried))
+
+
+def _judged(network: Edited, evaluate: Evaluate) -> Grown:
+    """A network with what it has learnt, and its reward: minus infinity for what is not finite."""
+    reward, weights = evaluate(network)
+    return Grown(replace(network, weights=weights), reward if math.isfinite(reward) else -math.inf, ())
 
 
 def _drawn(network: Edited, policy: Policy, how: Growth, rng: Any) -> tuple[Edited, list[Episode]]:

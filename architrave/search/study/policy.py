@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -68,6 +67,7 @@ class Policy:
         recipe = Recipe(optimizer("adam"), _Reinforced(LOSS, {"entropy": float(entropy)}))
         self._program: Program = compile(network, "numpy")
         self._trainer = Trainer(network, recipe, Schedule(rate, 1), dtype="float64", seed=seed)
+        self._weights = self._trainer.weights()
 
     def odds(self, open: Array, *seen: Array) -> Array:
         """How likely each label is: float64 [T, labels], 0 for those that are not open."""
@@ -82,23 +82,16 @@ class Policy:
         for one in episodes:
             about = (one.open[None], np.array([one.chosen]), np.array([advantage]))
             self._trainer.train(*(x[None] for x in one.seen), *about)
-        self.__dict__.pop("_weights", None)
-
-    @cached_property
-    def _weights(self) -> dict[str, Array]:
-        return self._trainer.weights()
+        self._weights = self._trainer.weights()
 
 
 def controller(block: str, labels: int, hidden: int, *inputs: str) -> Graph:
     """A block of `std.controller` as a network; inputs are typed as in `.arch` text: `seen: [N, T, 12]`."""
     names = ", ".join(one.partition(":")[0] for one in inputs)
-    return (
-        find_in_text(f"""from std.controller import {block}
+    text = f"""from std.controller import {block}
 model Policy()({", ".join(inputs)}) -> [N, _, _] = ({names}) -> "": {block}({labels}, {hidden})
-""")
-        .elaborate({})
-        .graph
-    )
+"""
+    return find_in_text(text).elaborate({}).graph
 
 
 def drawn(odds: Array, rng: Any) -> int:

@@ -7,6 +7,7 @@ is branched is the node above its branches, which are layers that can be edited 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -32,6 +33,8 @@ EDITS = ("replicate", "divide", "split", "deepen", "widen")
 Two copies of it whose sum is halved; two parts with some of its filters each; two parts of what it gives, with a layer
 behind each that starts as the identity; such a layer behind it; half as many filters more, which are copies that share.
 """
+
+_NAME = re.compile(r"[\w.-]+")
 
 
 @dataclass(frozen=True)
@@ -72,12 +75,16 @@ def passes(name: str, place: str, op: str, seed: int) -> str:
 
 
 def layers(graph: Graph, only: Select | None = None) -> dict[str, Node]:
-    """The convolutions and linear layers that have a place to themselves, by place, of those that `only` chooses."""
+    """The convolutions and linear layers that have a place to themselves, by place, of those that `only` chooses.
+
+    Without those whose place has a name that no selector can spell.
+    """
     found: dict[str, list[Node]] = {}
     for node in graph.nodes:
+        path = node.place.path if node.place is not None else ""
         weighted = isinstance(node.op, Conv | Linear) and all(map(is_weight, node.operands[1:]))
-        if weighted and node.place is not None and node.place.path and (only is None or only.matches(node)):
-            found.setdefault(node.place.path, []).append(node)
+        if weighted and _NAME.fullmatch(path) and (only is None or only.matches(node)):
+            found.setdefault(path, []).append(node)
     return {path: nodes[0] for path, nodes in found.items() if len(nodes) == 1}
 
 
@@ -126,7 +133,7 @@ class Tree:
     @property
     def open(self) -> Array:
         """What may be done where: bool [nodes, edits]."""
-        return np.array([[name in self._edits(path) for name in EDITS] for path in self.places])
+        return np.array([[name in allowed for name in EDITS] for allowed in map(self._edits, self.places)])
 
     def _layer(self, path: str) -> list[float]:
         """Whether there is a layer, a convolution, one in groups; its channels and kernel; how often it is branched."""
