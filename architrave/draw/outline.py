@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 
 from architrave.draw.labels import kinds_of
 from architrave.draw.parts import Edges, Outline, Part, Role
+from architrave.draw.places import below, bodies_of, holders
 from architrave.ir.graph import Graph, Node, Value
-from architrave.ir.nested import innermost_first
-from architrave.ir.op import Op
-from architrave.ir.ops.control import Choice, Control, CustomGrad, Mode, Scan, While
+from architrave.ir.ops.control import Choice, Control, Scan
 from architrave.ir.ops.leaves import Input
 from architrave.ir.place import Place
 from architrave.ir.types import TensorType
@@ -28,7 +27,7 @@ NESTING = 16
 
 def outline(graph: Graph, depth: int, dissolved: Set[str] = frozenset()) -> Outline | None:
     """The boxes and arrows of a graph in one mode; None for too many. The lists in `dissolved` are no boxes."""
-    builder = _Builder(graph, depth, dissolved, _holders(graph))
+    builder = _Builder(graph, depth, dissolved, holders(graph))
     if builder.count > MOST_PARTS:
         return None
     found = Outline(builder.root, builder.edges())
@@ -145,7 +144,7 @@ class _Builder:
             scope.owners[node] = self._part("operator", "", frame)
             scope.owners[node].kinds = ["or"]
         scope.bodies[node] = []
-        for number, graph in enumerate(_bodies(node.op)):
+        for number, graph in enumerate(bodies_of(node.op)):
             part = self._part("alternative", labels[number], frame, is_open=True) if is_choice else frame
             inner = _Scope(graph, part, graph.place or node.place, (scope, node), scope.nesting + 1)
             for value in graph.outputs:
@@ -160,7 +159,7 @@ class _Builder:
         frame, depth = scope.part, scope.part.depth
         if self.limit == 0:
             return self._known(frame, self.root.name, None, "instance", 0), None
-        steps = _below(place, scope.base)
+        steps = below(place, scope.base)
         for number, step in enumerate(steps):
             *lists, own = step.segment.split(".")
             if not own and step.block is not None and step not in self.holders:
@@ -229,57 +228,6 @@ def _given(node: Node, position: int) -> Value | None:
     if isinstance(node.op, Scan) and node.op.sequences == 0:
         position -= 1
     return node.operands[position] if position >= 0 else None
-
-
-def _bodies(op: Op) -> tuple[Graph, ...]:
-    """The graphs of an operator that are drawn."""
-    match op:
-        case Choice(alternatives=graphs):
-            return graphs
-        case CustomGrad(forward=graph) | Mode(inference=graph) | Scan(body=graph) | While(body=graph):
-            return (graph,)
-        case _:
-            return ()
-
-
-def _holders(graph: Graph) -> set[Place | Node]:
-    """The places, and the nodes that hold graphs, inside which some instance has a name."""
-    found: set[Place | Node] = set()
-    holding: set[int] = set()
-    for part in innermost_first(graph):
-        seen: set[Place] = set()
-        for node in part.nodes:
-            inside = any(id(body) in holding for body in _bodies(node.op))
-            if inside:
-                found.add(node)
-            if _mark(node, inside, part.place, found, seen):
-                holding.add(id(part))
-    return found
-
-
-def _mark(node: Node, inside: bool, base: Place | None, found: set[Place | Node], seen: set[Place]) -> bool:
-    """Note the places above a node that hold named ones. Returns whether there is a named one below `base`."""
-    named = inside
-    place = node.place
-    while place is not None and place is not base:
-        if place in found or (place in seen and not named):
-            return True if place in found else named
-        seen.add(place)
-        if named:
-            found.add(place)
-        named = named or bool(place.segment)
-        place = place.parent
-    return named
-
-
-def _below(place: Place | None, base: Place | None) -> list[Place]:
-    """The places from below `base` down to `place`. The model itself is none."""
-    chain: list[Place] = []
-    while place is not None and place is not base:
-        if place.parent is not None or place.segment:
-            chain.append(place)
-        place = place.parent
-    return chain[::-1]
 
 
 def _shown(found: Outline) -> set[Part]:

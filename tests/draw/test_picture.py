@@ -194,3 +194,10 @@ def test_large_networks(turns: int, step: str, depth: int | None, boxes: int | N
     with pytest.raises(ArchitraveError) as problem:
         picture(graph, depth=depth)
     assert problem.value.diagnostics[0].code == "E332"
+
+
+def test_what_lays_pictures_out_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ArchitraveError, match="graphlay") as problem:
+        picture(loads(RESIDUAL))
+    assert problem.value.diagnostics[0].code == "E568"
