@@ -7,7 +7,6 @@ layers lacks the others. Yu and others, "BigNAS: Scaling Up Neural Architecture 
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -16,7 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from architrave.ir.arrays import Array
-from architrave.ir.axes.axis import Axes, Axis, leaves, slides
+from architrave.ir.axes.axis import Axes, Axis, leaves
 from architrave.ir.axes.groups import Groups, groups
 from architrave.ir.axes.places import selected
 from architrave.ir.axes.rest import Coordinates
@@ -25,10 +24,12 @@ from architrave.ir.choice import choices, decide
 from architrave.ir.graph import Graph
 from architrave.ir.mode import specialize
 from architrave.ir.ops.leaves import path_of
+from architrave.ir.recent import Recent
 from architrave.ir.source import error
 from architrave.ir.types import shape_text
 from architrave.passes.search.active import over_active, spelled_out
-from architrave.passes.search.per_example import Masked, per_example
+from architrave.passes.search.opening import opened
+from architrave.passes.search.per_example import Masked, OfItsMember, member_input, per_example
 from architrave.record.running import reestimate
 from architrave.search.space.costs import Costs
 from architrave.search.space.members import Member
@@ -50,7 +51,7 @@ class Slices:
 
     costs: Costs
     largest: Member = field(default_factory=dict[str, str])
-    _places: OrderedDict[tuple[tuple[str, str], ...], dict[str, Places]] = field(default_factory=OrderedDict[Any, Any])
+    _places: Recent[tuple[tuple[str, str], ...], dict[str, Places]] = field(default_factory=lambda: Recent(REMEMBERED))
 
     def __post_init__(self) -> None:
         self.largest = self.largest or extreme(self.costs, max)
@@ -74,13 +75,11 @@ class Slices:
 
     def places(self, member: Member) -> dict[str, Places]:
         """Where the weights of a member, by path, stand in those of the largest. Raises E975 for what is no slice."""
-        key = tuple(member.items())
-        if key not in self._places:
-            self._places[key] = {path: self._within(path, axes) for path, axes in self._axes_of(member).items()}
-        self._places.move_to_end(key)
-        while len(self._places) > REMEMBERED:
-            self._places.popitem(last=False)
-        return self._places[key]
+
+        def made() -> dict[str, Places]:
+            return {path: self._within(path, axes) for path, axes in self._axes_of(member).items()}
+
+        return self._places.of(tuple(member.items()), made)
 
     def check(self, members: Iterable[Member] = ()) -> None:
         """See that members are slices: those given, or one for each label of each decision. Raises E975."""
@@ -137,15 +136,20 @@ class Slices:
     def shared(self, members: Sequence[Member]) -> Graph:
         """The largest member in inference, of which each example is computed by one of `members`: a further input, [N].
 
-        Its weights are whole. Members differ in widths and depth, not in kernels or choices of stages. Raises E976.
+        Its weights are whole. Kernels of several sizes, and alternatives of a choice of which members take several, are
+        all computed. Raises E976.
         """
-        decisions = {path: label for path, label in self.largest.items() if path in choices(self.graph)}
-        found = groups(spelled_out(specialize(decide(self.graph, decisions), training=False)))
+        taken = {
+            path: {member.get(path, known[0]) for member in members} for path, known in choices(self.graph).items()
+        }
+        alike = {path: labels.pop() for path, labels in taken.items() if len(labels) == 1}
+        graph = specialize(decide(self.graph, alike), training=False)
+        which = member_input(graph)
+        whole = opened(graph, OfItsMember(which=which, members=members))
+        found = groups(spelled_out(replace(whole, inputs=(*graph.inputs, which))))
         known = {path_of(w) for w in found.graph.weights}
         masked = [Masked(self.units(member, found), known - self.places(member).keys()) for member in members]
-        for axis in (axis for each in masked for axis in each.units if slides(axis)):
-            raise error("E976", f"`{found[axis].name}` is a kernel, which is the same for all examples of a pass")
-        return per_example(found, masked)
+        return per_example(found, masked, which)
 
     def units(self, member: Member, large: Groups) -> dict[Axis, Coordinates]:
         """The units that a member has of the dimensions of the largest one, where these are fewer.

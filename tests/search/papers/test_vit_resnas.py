@@ -59,21 +59,45 @@ def test_what_is_found_keeps_the_limit_on_multiply_adds() -> None:
     assert limited.costs.of(limited.largest)["macs"] > 6_000
 
 
-def test_several_members_share_one_pass() -> None:
+STAGES = """
+from std.conv import conv2d, global_avg_pool
+from std.linear import linear
+from std.norm import batch_norm
+
+model Stages()(image: [N, 1, 5, 5]) -> [N, 3] {
+    width = choice width { w2: 2, w4: 4 }
+    x = image -> stem: conv2d(width, 3) -> norm: batch_norm -> relu
+    x = x -> choice op { one: conv2d(width, 1), three: conv2d(width, 3), skip: identity }
+    y = mean(x -> global_avg_pool, axis = -1, keep = true)
+    return choice last { same: x -> global_avg_pool, less: (x -> global_avg_pool) - y } -> head: linear(3)
+}
+"""
+SHARED = {"tokens": (FOUND, (5, 6)), "kernels": (slices(IMAGES), (3, 8, 8)), "stages": (slices(STAGES), (1, 5, 5))}
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_several_members_share_one_pass(name: str) -> None:
     """Each example is computed by a member of its own, masked in what is computed for it."""
+    found, shape = SHARED[name]
     rng: Any = np.random.default_rng(2)
-    x = rng.standard_normal((6, 5, 6))
-    drawn_members = [FOUND.largest, FOUND.smallest, *members(3)]
+    x, weights = rng.standard_normal((6, *shape)), drawn(found)
+    each = [found.largest, found.smallest, *(found.costs.space.sample(rng) for _ in range(3))]
     which = rng.permutation([0, 1, 2, 3, 4, 1])
-    shared = FOUND.shared(drawn_members)
-    (found,) = architrave.interpret(shared, [x, which], WEIGHTS).outputs
+    (outputs,) = architrave.interpret(found.shared(each), [x, which], weights).outputs
     for n, k in enumerate(which):
-        member = drawn_members[k]
-        alone = output(FOUND.network(member), FOUND.weights(member, WEIGHTS), x[n : n + 1])
-        np.testing.assert_allclose(found[n : n + 1], alone, rtol=1e-10, atol=1e-10)
+        alone = output(found.network(each[k]), found.weights(each[k], weights), x[n : n + 1])
+        np.testing.assert_allclose(outputs[n : n + 1], alone, rtol=1e-10, atol=1e-10)
 
 
-def test_kernels_are_the_same_for_all_examples_of_a_pass() -> None:
-    found = slices(IMAGES)
-    with pytest.raises(ArchitraveError, match="is a kernel"):
-        found.shared([found.largest, found.smallest])
+def test_what_has_no_examples_is_not_shared() -> None:
+    text = """
+    from std.linear import linear
+    model M()(x: [N, 4]) -> [N, 2] {
+        width = choice width { a: 3, b: 5 }
+        scale = mean(x)
+        return (x -> first: linear(width)) * choice by { same: scale, twice: 2 * scale } -> last: linear(2)
+    }
+    """
+    found = slices(text)
+    with pytest.raises(ArchitraveError, match=r"E976.*whose first axis is not that of examples"):
+        found.shared([{**found.largest, "by": label} for label in ("same", "twice")])
