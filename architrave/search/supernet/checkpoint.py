@@ -23,7 +23,7 @@ def write(
     path: str | os.PathLike[str], supernet: Sharing, weights: Mapping[str, Any], about: Mapping[str, str]
 ) -> None:
     """Write a supernet with its weights, and what else is to be known of them. Raises E520."""
-    header = {"format": FORMAT, "kind": kind_of(supernet), "options": supernet.options(), **marks(supernet)}
+    header = {"format": FORMAT, "kind": kind_of(supernet), "options": supernet.options(), **marks(supernet.model)}
     save(path, fit(weights, supernet.graph), {**about, KEY: json.dumps(header)})
 
 
@@ -47,14 +47,14 @@ def load(path: str | os.PathLike[str], model: Costs) -> tuple[Sharing, dict[str,
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         hint = "another version may have written it: train it again"
         raise error("E970", f"the header of {where} is not that of a supernet", hint=hint) from None
-    if theirs["space"] != model.space.fingerprint:
-        raise error(
-            "E971", f"{where} is a supernet of another space: its choices are not those of `{model.space.name}`"
-        )
-    found = sharing(kind, model, options)
-    if theirs != marks(found):
+    ours = marks(model)
+    if theirs["space"] != ours["space"]:
+        what = f"{where} is a supernet of another space: its choices are not those of `{model.space.name}`"
+        raise error("E971", what, hint="search and cut out with the model that it was trained with")
+    if theirs != ours:
         hint = "train one with the model, and the static arguments, as they are now"
         raise error("E971", f"{where} is a supernet of another network with the same choices", hint=hint)
+    found = sharing(kind, model, options)
     return found, fit(read(path), found.graph, source=os.fspath(path))
 
 
@@ -67,7 +67,7 @@ def digest(path: str | os.PathLike[str]) -> str:
     return found.hexdigest()[:16]
 
 
-def marks(supernet: Sharing) -> dict[str, str]:
-    """What tells the model of a supernet from others: its space, and the network that holds all weights."""
-    network = hashlib.sha256(print_graph(supernet.graph).encode()).hexdigest()[:16]
-    return {"space": supernet.model.space.fingerprint, "network": network}
+def marks(model: Costs) -> dict[str, str]:
+    """What tells a model from others: its space, and its network with the other alternatives of each choice."""
+    network = hashlib.sha256(print_graph(model.graph(model.space.decided({}))).encode()).hexdigest()[:16]
+    return {"space": model.space.fingerprint, "network": network}
