@@ -94,8 +94,8 @@ def mixpath(source: Graph, most: int) -> MixPath:
     """The supernet of a graph that keeps its choices, whose members take up to `most` alternatives of each.
 
     The batch norm for k alternatives is at `shadow.K` below the path of the decision. Where a decision is used several
-    times, each use has its own. Raises E957, see `opened`, E958 for a choice between tensors without channels, and E974
-    for one with too many subsets.
+    times, or has several results, each has its own. Raises E957, see `opened`, E958 for a choice between tensors
+    without channels, and E974 for one with too many subsets.
     """
     space = subsets(Space.within(source), most)
     graph = opened(source, _Summing(most=most))
@@ -113,7 +113,7 @@ class _Shadows(Mix):
     uses: dict[str, int] = field(default_factory=dict[str, int])
 
     def use(self, path: str) -> str:
-        """What the batch norms are called at one more use of a decision, in the block where it is used."""
+        """What the batch norms are called of one more result of a decision, in the block where it is used."""
         place = here().place
         outer = "" if place is None or not place.path else f"{place.path}."
         within = path.removeprefix(outer)
@@ -135,9 +135,10 @@ class _Taking(_Shadows):
 
     def mix(self, choice: Choice, alternatives: Sequence[tuple[Value, ...]]) -> tuple[Value, ...]:
         # A decision that the member lacks is one whose result it does not read.
-        labels, use = self.taken.get(choice.path, choice.labels[0]).split(AND), self.use(choice.path)
+        labels = self.taken.get(choice.path, choice.labels[0]).split(AND)
         found = [results for label, results in zip(choice.labels, alternatives, strict=True) if label in labels]
-        return tuple(self.normed(_sum(column), f"{use}.{len(labels)}") for column in zip(*found, strict=True))
+        columns = zip(*found, strict=True)
+        return tuple(self.normed(_sum(column), f"{self.use(choice.path)}.{len(labels)}") for column in columns)
 
 
 @dataclass
@@ -148,11 +149,11 @@ class _Summing(_Shadows):
     switches: dict[str, Value] = field(default_factory=dict[str, Value])
 
     def mix(self, choice: Choice, alternatives: Sequence[tuple[Value, ...]]) -> tuple[Value, ...]:
-        use = self.use(choice.path)
         included = [build.equal(self._switch(f"{choice.path}.{label}"), 1) for label in choice.labels]
         count = self._switch(choice.path)
         found: list[Value] = []
         for column in zip(*alternatives, strict=True):
+            use = self.use(choice.path)
             total = _sum([build.where(each, value, 0.0) for each, value in zip(included, column, strict=True)])
             result = self.normed(total, f"{use}.1")
             for k in range(2, min(self.most, len(choice.labels)) + 1):
@@ -175,8 +176,7 @@ def _sum(values: Sequence[Value]) -> Value:
 
 def _norm(x: Value) -> Graph:
     """A batch norm of such tensors."""
-    if x.rank < 2 or not x.dtype.is_float:
-        raise error("E958", f"a sum of tensors {x.type} has no channels that a batch norm could normalize")
+    _ = _channels(x)
     text = f'from std.norm import batch_norm\nmodel Norm()(x: {x.type}) = x -> "": batch_norm\n'
     graph = find_in_text(text).elaborate({}).graph
     # The network is the block alone, as the library has it.
@@ -187,5 +187,11 @@ def _of_norm(node: Node) -> Size:
     """The parameters of the batch norms of a choice, and the numbers in their states: two for each channel."""
     total: Size = 0
     for value in node.outputs if isinstance(node.op, Choice) else ():
-        total = total + 2 * value.shape[1]
+        total = total + 2 * _channels(value)
     return total
+
+
+def _channels(x: Value) -> Size:
+    if x.rank < 2 or not x.dtype.is_float:
+        raise error("E958", f"a sum of tensors {x.type} has no channels that a batch norm could normalize")
+    return x.shape[1]

@@ -30,7 +30,7 @@ from architrave.search.supernet.draws import Several
 from architrave.search.supernet.mixpath import MixPath, Subsets, mixpath
 from architrave.train import AdamW, Objective, Recipe, Schedule
 from architrave.train.paths import PathTrainer
-from tests.search.supernets import IMAGES, LABELS, assert_equal_to_its_members, drawn
+from tests.search.supernets import IMAGES, LABELS, RNG, assert_equal_to_its_members, drawn
 
 TEXT = """
 from std.conv import conv2d, global_avg_pool
@@ -201,6 +201,31 @@ def test_what_any_of_the_labels_brings_is_decided_too() -> None:
             == cost.parameters(found.member(member))
             == cost.parameters(costs.member_graph(member))
         )
+
+
+def test_each_result_has_batch_norms_of_its_own() -> None:
+    text = """
+    model Two()(x: [N, 4]) -> [N, 4] {
+        (a, b) = choice op { one: (x, 2 * x), other: (relu(x), x * x), third: (x, tanh(x)) }
+        return a - b
+    }
+    """
+    named = find_in_text(text)
+    found, costs = mixpath(named.elaborate({}, keep_choices=True).graph, 2), Subsets(named, {}, {"N": 1})
+    norms = {path_of(w).rpartition(".")[0] for w in found.graph.weights if "shadow" in path_of(w)}
+    assert norms == {f"op.{use}.{k}" for use in ("shadow", "shadow_1") for k in (1, 2)}
+    members = [{"op": "one"}, {"op": "one+third"}]
+    assert_equal_to_its_members(found, members, RNG.normal(size=(6, 4)))
+    for member in members:
+        assert costs.of(member)["params"] == cost.parameters(found.member(member)) == 16
+
+
+def test_what_has_no_channels_is_not_summed() -> None:
+    named = find_in_text("model Flat()(x: [N]) = choice op { same: x, bent: relu(x) }")
+    with pytest.raises(ArchitraveError, match=r"E958.*no channels"):
+        Subsets(named, {}, {"N": 1}).of({"op": "same"})
+    with pytest.raises(ArchitraveError, match=r"E958.*no channels"):
+        mixpath(named.elaborate({}, keep_choices=True).graph, 2)
 
 
 def test_more_subsets_than_can_be_listed() -> None:
