@@ -25,7 +25,8 @@ ARGUMENTS = 300
 def describe(found: Outline, instances: Mapping[str, Instance], sizes: Mapping[str, int]) -> None:
     """Say what each part is, with these sizes for symbolic dimensions."""
     for part in found.root.walk():
-        part.outputs = {bind_type(type, sizes): None for type in part.outputs}
+        if sizes:
+            part.outputs = {bind_type(type, sizes): None for type in part.outputs}
         if len(part.nodes) == 1 and isinstance(part.nodes[0].op, Choice):
             part.role, part.kinds = "choice", list(part.nodes[0].op.labels)
         elif part.block is not None:

@@ -65,7 +65,8 @@ def picture(
 def _readable(outlined: Callable[[int, int, bool], Outline | None], deepest: int) -> list[Outline | None]:
     """The outlines that can be read, deeper ones first. In the last of them only the first of like frames is open."""
     found = [outlined(1, MOST_BOXES, False)]
-    for depth in range(2, deepest + 1):
+    # Where there is too much already there is no less of it deeper.
+    for depth in range(2, deepest + 1) if found[0] is not None else ():
         deeper = outlined(depth, READABLE, False)
         if deeper is None:
             found.append(outlined(depth, READABLE, True))
