@@ -14,6 +14,7 @@ from architrave.ir.source import ArchitraveError, error, nearest
 
 if TYPE_CHECKING:
     from architrave.dsl.elaborate.model import Elaborated
+    from architrave.dsl.space import Domain
     from architrave.ir.graph import Graph
     from architrave.models import Named
 
@@ -46,11 +47,11 @@ class Selection:
         """The graph of the model. Raises `ArchitraveError`."""
         return self.elaborate().graph
 
-    def space_size(self) -> int:
-        """The number of members of the model's search space; 1 without choices. Raises E455 where it is too large."""
-        from architrave.dsl.space import space_size
+    def domains(self) -> Mapping[str, Domain]:
+        """The decisions of the model's search space. Raises E455 where they are too many to find."""
+        from architrave.dsl.space import domains
 
-        return space_size(self.named.type(), self.arguments)
+        return domains(self.named.type(), self.arguments)
 
 
 def model_options(command: F) -> F:

@@ -60,7 +60,7 @@ def command(
     check_sizes(graph, sizes)
     if place is not None:
         return _draw(graph, place, as_json, depth=depth, every=every, sizes=sizes, training=bool(training))
-    from architrave.cli import groups, views
+    from architrave.cli import choices, groups, views
 
     match view:
         case "ir":
@@ -69,8 +69,13 @@ def command(
         case "params":
             _report(as_json, "params", lambda: views.weights(graph), lambda: views.show_weights(graph))
         case "choices":
-            space = selection.space_size()
-            _report(as_json, "choices", lambda: views.choices(built, space), lambda: views.show_choices(built, space))
+            space = selection.domains()
+            _report(
+                as_json,
+                "choices",
+                lambda: choices.described(built, space),
+                lambda: choices.show_choices(built, space),
+            )
         case "groups":
             _report(as_json, "groups", lambda: groups.listed(graph), lambda: groups.show_groups(graph, every))
         case _:

@@ -15,7 +15,6 @@ from architrave.ir.ops.leaves import Initial, Param, State
 from architrave.ir.source import printable
 
 if TYPE_CHECKING:
-    from architrave.dsl.elaborate.model import Elaborated
     from architrave.ir.graph import Graph
 
 Row = tuple[str, int, Instance]
@@ -80,44 +79,6 @@ def show_weights(graph: Graph) -> None:
             rows.add_row(printable(weight.op.path), kind, str(weight.type), count(weight.type.size), start)
     show(rows)
     _show_weight_totals(graph)
-
-
-def choices(built: Elaborated, space: int) -> dict[str, Any]:
-    """Every decision that was met, with what was taken; `space` is the number of members."""
-    listed = [
-        {
-            "path": c.path,
-            "kind": c.kind,
-            "labels": list(c.labels),
-            "taken": c.taken,
-            "file": c.span.source.name,
-            "line": c.span.line,
-        }
-        for c in built.choices.values()
-    ]
-    return {
-        "model": built.graph.name,
-        "space": space,
-        "constraints": list(map(str, built.graph.constraints)),
-        "choices": listed,
-    }
-
-
-def show_choices(built: Elaborated, space: int) -> None:
-    """Every decision as a table; what is taken stands in brackets."""
-    if not built.choices:
-        click.echo(f"{built.graph.name} has no choices")
-        return
-    rows = table("decision", "of", "labels", "line", flexible=("labels",))
-    for choice in built.choices.values():
-        labels = "  ".join(f"[{label}]" if label == choice.taken else label for label in choice.labels)
-        rows.add_row(printable(choice.path), choice.kind, labels, str(choice.span))
-    show(rows)
-    for constraint in built.graph.constraints:
-        click.echo(f"\nconstraint {printable(str(constraint))}")
-    click.echo(
-        f"\n{plural(len(built.choices), 'decision')}, {plural(space, 'member')}; what is taken stands in [brackets]"
-    )
 
 
 def _rows(root: Instance, depth: int | None, every: bool) -> Iterator[tuple[str, int, Instance]]:

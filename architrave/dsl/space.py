@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from architrave.dsl.elaborate.values import BlockType
 from architrave.ir.graph import Graph
 from architrave.ir.nested import subgraphs
 from architrave.ir.ops.control import Choice
-from architrave.ir.source import ArchitraveError, Note, error
+from architrave.ir.source import ArchitraveError, Note, Span, error
 
 EXPLORED_LIMIT = 5_000
 """Members that are built to find the choices of a space."""
@@ -30,6 +30,8 @@ class Domain:
     kind: str
     labels: tuple[str, ...]
     nested: dict[str, dict[str, Domain]] = field(default_factory=dict[str, "dict[str, Domain]"])
+    span: Span | None = None
+    """Where it is first met."""
 
     def size(self) -> int:
         """The number of ways to decide this choice and those nested in it."""
@@ -66,12 +68,24 @@ def domains_within(graph: Graph) -> dict[str, Domain]:
             if not isinstance(op, Choice):
                 pending += [(held, outer) for held in subgraphs(op)]
                 continue
-            found.setdefault(op.path, Domain(op.path, "tensor", op.labels))
+            found.setdefault(op.path, Domain(op.path, "tensor", op.labels, span=node.span))
             within.setdefault(op.path, []).append(outer)
             pairs = zip(op.labels, op.alternatives, strict=True)
             pending += [(held, (*outer, (op.path, label))) for label, held in pairs]
     _nest_all(found, within)
     return _not_nested(found)
+
+
+def listed(domains: Mapping[str, Domain]) -> Iterator[Domain]:
+    """These choices, each followed by those that are nested in it. One that differs by where it is comes each time."""
+    pending, met = [*domains.values()][::-1], set[int]()
+    while pending:
+        domain = pending.pop()
+        if id(domain) in met:
+            continue
+        met.add(id(domain))
+        yield domain
+        pending += [inner for group in domain.nested.values() for inner in group.values()][::-1]
 
 
 def space_size(model: BlockType, arguments: Mapping[str, Any] | None = None) -> int:
@@ -105,7 +119,7 @@ def _explored(
     met = _met(model, arguments, decided, count)
     fresh = {path: d for path, d in met.items() if path not in known}
     everywhere = {**known, **fresh}
-    found = {path: Domain(path, d.kind, d.labels) for path, d in fresh.items()}
+    found = {path: Domain(path, d.kind, d.labels, span=d.span) for path, d in fresh.items()}
     _nest_all(found, {path: decision.within for path, decision in fresh.items()})
     for path, decision in fresh.items():
         if decision.kind not in STATIC:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias, cast
 
-from architrave.dsl.space import Domain, domains, domains_within, members
+from architrave.dsl.space import Domain, domains, domains_within, listed, members
 from architrave.ir.graph import Graph
 from architrave.ir.source import error, nearest
 from architrave.models import Named
@@ -52,12 +52,12 @@ class Space:
     @cached_property
     def labels(self) -> Mapping[str, tuple[str, ...]]:
         """The labels of every decision that some member has, by path."""
-        return {domain.path: domain.labels for domain in self._all()}
+        return {domain.path: domain.labels for domain in listed(self.domains)}
 
     @cached_property
     def kinds(self) -> Mapping[str, str]:
         """What each decision chooses between: `static`, `list`, `stage` or `tensor`."""
-        return {domain.path: domain.kind for domain in self._all()}
+        return {domain.path: domain.kind for domain in listed(self.domains)}
 
     def member(self, number: int) -> dict[str, str]:
         """Member `number`, from 0 up to the size. Raises E951."""
@@ -171,16 +171,6 @@ class Space:
     def fingerprint(self) -> str:
         """What tells this space from another: of its decisions, their labels and how they nest."""
         return hashlib.sha256(json.dumps(_described(self.domains)).encode()).hexdigest()[:16]
-
-    def _all(self) -> Iterator[Domain]:
-        pending, met = [self.domains], set[int]()
-        while pending:
-            for domain in pending.pop().values():
-                if id(domain) in met:
-                    continue
-                met.add(id(domain))
-                yield domain
-                pending += domain.nested.values()
 
     def _number(self, group: Domains, member: Member) -> int:
         total = 0

@@ -44,6 +44,5 @@ def _one(domain: Domain, several: int, most: int, made: dict[int, Domain]) -> Do
     nested = {
         AND.join(way): {path: each for label in way for path, each in inner.get(label, {}).items()} for way in ways
     }
-    return Domain(
-        domain.path, domain.kind, tuple(map(AND.join, ways)), {label: each for label, each in nested.items() if each}
-    )
+    some = {label: each for label, each in nested.items() if each}
+    return replace(domain, labels=tuple(map(AND.join, ways)), nested=some)
