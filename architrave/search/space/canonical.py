@@ -12,13 +12,12 @@ algorithm fails.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from architrave.dsl.elaborate.core import Labels
 from architrave.ir.graph import Graph
+from architrave.ir.recent import Recent
 from architrave.search.space.costs import KEPT, Costs
 from architrave.search.space.members import Member
 from architrave.search.space.plan import Plan, planned
@@ -37,16 +36,13 @@ class Canonical:
 
     costs: Costs
     commutative: frozenset[str] = COMMUTATIVE
-    _plans: OrderedDict[Labels, Plan] = field(default_factory=OrderedDict[Any, Any])
+    _plans: Recent[Labels, Plan] = field(default_factory=lambda: Recent(KEPT))
 
     def hash(self, member: Member) -> str:
         """32 hexadecimal digits. Raises E952 for what is no member."""
         self.costs.space.check(member)
         numbers = self.costs.numbers(member)
-        plan = self._plans.pop(numbers, None) or planned(self.costs.graph(member), self.commutative)
-        self._plans[numbers] = plan
-        if len(self._plans) > KEPT:
-            self._plans.popitem(last=False)
+        plan = self._plans.of(numbers, lambda: planned(self.costs.graph(member), self.commutative))
         return plan.digest(member).hex()
 
     def unique(self, members: Iterable[Member]) -> dict[str, Member]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,6 +14,7 @@ from architrave.dsl.elaborate.model import Elaborated
 from architrave.dsl.space import STATIC, Domain, built
 from architrave.ir.cost import Sizes
 from architrave.ir.graph import Graph
+from architrave.ir.recent import Recent
 from architrave.ir.source import ArchitraveError, error
 from architrave.models import Named
 from architrave.search.space.covering import covering
@@ -52,7 +52,7 @@ class Costs:
     arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
     sizes: Sizes = field(default_factory=dict[str, Any])
     _known: dict[Labels, _Known] = field(default_factory=dict[Any, Any])
-    _built: OrderedDict[Labels, Elaborated] = field(default_factory=OrderedDict[Any, Any])
+    _built: Recent[Labels, Elaborated] = field(default_factory=lambda: Recent(KEPT))
 
     @cached_property
     def space(self) -> Space:
@@ -142,11 +142,7 @@ class Costs:
         return problem
 
     def _elaborated(self, numbers: Labels) -> Elaborated:
-        found = self._built.pop(numbers, None) or built(self.named.type(), self.arguments, dict(numbers))
-        self._built[numbers] = found
-        if len(self._built) > KEPT:
-            self._built.popitem(last=False)
-        return found
+        return self._built.of(numbers, lambda: built(self.named.type(), self.arguments, dict(numbers)))
 
     def _extent(self, domains: Domains, fixed: Member, quantity: str) -> Range:
         terms = self.table(fixed).terms[quantity]
