@@ -175,7 +175,7 @@ def test_names_are_text() -> None:
 @pytest.mark.parametrize(
     ("turns", "step", "depth", "boxes"),
     [
-        (2000, "y -> layer[i]: linear(4)", None, 3),
+        (1000, "y -> layer[i]: linear(4)", None, 3),
         (500, "y -> layer[i]: linear(4 + i)", None, 3),
         (500, "y -> layer[i]: linear(4 + i)", 2, None),
         (500, "relu(y) * y", None, None),
