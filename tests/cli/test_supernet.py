@@ -132,7 +132,7 @@ TRAIN = f"supernet train act.arch {BASE} -o new.safetensors"
         (f"{SEARCH} --supernet letters.safetensors", "error[E970]"),
         (f"{SEARCH} --supernet missing.safetensors", "error[E501]"),
         (f"{SEARCH} --pruner asha", "error[E966]"),
-        ("search act.arch -b numpy --supernet s.safetensors", "error[E968]"),
+        ("search act.arch -b numpy --supernet s.safetensors --objective params -o best.arch", "error[E968]"),
         (f"{SEARCH.replace('act.arch', 'few.arch')}", "error[E971]"),
         (f"{SEARCH} -o s.arch", "error[E705]"),
     ],

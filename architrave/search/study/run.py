@@ -56,7 +56,7 @@ class Search:
         """Begin a search, or go on with it. Raises what the model, the objectives and the storage do."""
         scene = Scene(settings)
         wanted = objectives(settings.objectives)
-        if any(objective.examples for objective in wanted.values()):
+        if settings.supernet is not None or any(objective.examples for objective in wanted.values()):
             # What is wrong with them is said before anything begins.
             _ = scene.examples
         scene.costs.check()
