@@ -26,6 +26,16 @@ model Heads()(x: [N, T, 12]) -> [N, T, _] {
     return x -> linear(width) -> attention: self_attention(heads)
 }
 """
+DEEP = """block wide()(x: [N, C]) -> [N, C] = x -> choice act { relu: relu, tanh: tanh }
+
+model Deep()(x: [N, 4]) -> [N, 4] {
+    depth = choice depth { one: 1, two: 2 }
+    for i in 0..depth {
+        x = x -> choice layer[i] { wide: wide, none: identity }
+    }
+    return x
+}
+"""
 
 
 def test_check_compares_alternatives_that_are_not_taken(cli: Cli) -> None:
@@ -53,6 +63,17 @@ def test_check_members_finds_numbers_that_do_not_go_together(cli: Cli) -> None:
     assert found.code == 2
     assert "error[E956]: `Heads` cannot be built where `width` is `w8`, `heads` is `h3`" in found.err
     assert "(heads.arch:7:" in found.err
+
+
+def test_decisions_inside_of_others_are_listed_where_they_exist(cli: Cli) -> None:
+    Path("deep.arch").write_text(DEEP)
+    found = cli("show", "deep.arch", "--choices")
+    rows = [line.split() for line in found.out.splitlines()]
+    assert ["depth", "static", "[one]", "two", "deep.arch:4:13"] in rows
+    assert ["layer.1", "stage", "wide", "none", "depth=two", "deep.arch:6:18"] in rows
+    assert ["layer.0.wide.act", "stage", "[relu]", "tanh", "layer.0=wide", "deep.arch:1:42"] in rows
+    assert len([row for row in rows if row[:1] == ["layer.1"]]) == 1
+    assert "5 decisions, 12 members" in found.out
 
 
 def test_choices_of_a_standard_space(cli: Cli) -> None:
