@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from architrave.search.space.costs import Costs
     from architrave.search.space.members import Member
     from architrave.search.supernet.child import Child
-    from architrave.search.supernet.kinds import Sharing
+    from architrave.search.supernet.sharing import Sharing
 
 KINDS = ("paths", "several", "mixture", "slices")
 

@@ -20,7 +20,7 @@ from architrave.search.study.settings import Settings
 from architrave.search.supernet.checkpoint import digest, load
 from architrave.search.supernet.child import Child
 from architrave.search.supernet.judge import Judge
-from architrave.search.supernet.kinds import Sharing
+from architrave.search.supernet.sharing import Sharing
 from architrave.train import Dataset, Loop, Objective, Outcome, Recipe, Schedule, Trainer, open_data, optimizer, run
 from architrave.train.data.dataset import check_labels
 
@@ -51,7 +51,7 @@ class Scene:
         return Judge(*self._supernet, self.examples[0], self.settings.backend)
 
     @cached_property
-    def inherited(self) -> str | None:
+    def supernet(self) -> str | None:
         """What tells the file of the supernet from another; None without one. Raises E501."""
         return None if self.settings.supernet is None else digest(self.settings.supernet)
 

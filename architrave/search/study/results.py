@@ -44,7 +44,7 @@ def opened_study(scene: Scene, feasible: Feasible, storage: Any) -> Study:
     settings = scene.settings
     wanted = objectives(settings.objectives)
     # Nothing is known early of members that do not learn.
-    stops = pruner(settings, [objective.early if scene.inherited is None else None for objective in wanted.values()])
+    stops = pruner(settings, [objective.early if scene.supernet is None else None for objective in wanted.values()])
     name = settings.study or feasible.costs.space.name
     with guarded(settings.storage), warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
@@ -56,7 +56,7 @@ def opened_study(scene: Scene, feasible: Feasible, storage: Any) -> Study:
             directions=["maximize" if objective.maximize else "minimize" for objective in wanted.values()],
             load_if_exists=True,
         )
-        network = {"network": scene.digest, "supernet": scene.inherited}
+        network = {"network": scene.digest, "supernet": scene.supernet}
         about = {"space": feasible.costs.space.fingerprint, **network, **settings.conditions()}
         if ABOUT not in study.user_attrs and not study.get_trials(deepcopy=False):
             study.set_user_attr(ABOUT, about)

@@ -12,7 +12,8 @@ from architrave.ir.arrays import Array
 from architrave.ir.printer import print_graph
 from architrave.ir.source import error, printable
 from architrave.search.space.costs import Costs
-from architrave.search.supernet.kinds import Sharing, kind_of, sharing
+from architrave.search.supernet.kinds import kind_of, sharing
+from architrave.search.supernet.sharing import Sharing
 from architrave.weights import fit, read, read_metadata, save
 
 FORMAT = 1

@@ -18,21 +18,19 @@ from architrave.passes.search.switched import Switched, switched
 from architrave.passes.search.weighed import Weighed, weighed
 from architrave.search.space.costs import Costs
 from architrave.search.space.members import Member
-from architrave.search.supernet.child import Child, Supernet, child
+from architrave.search.supernet.child import Child
 from architrave.search.supernet.differentiable import Differentiable
 from architrave.search.supernet.draws import Decisions, Fair, Uniform
-from architrave.search.supernet.judge import Judge
 from architrave.search.supernet.mixpath import MixPath, Subsets, mixpath
 from architrave.search.supernet.nested import Draw as DrawSlices
 from architrave.search.supernet.nested import Sampled, Sandwich, SliceTrainer
 from architrave.search.supernet.pa_da import PaDa
+from architrave.search.supernet.sharing import Opened, Sharing
 from architrave.search.supernet.slices import Slices
-from architrave.search.supernet.together import Plan, Together, Trains
+from architrave.search.supernet.together import Plan, Together
 from architrave.train import Adam, Dataset, Recipe, Schedule
 from architrave.train.paths import Draw, PathTrainer
 
-JUDGED = 4
-"""Members that a supernet is judged by while it learns, where it prefers none."""
 LARGEST = 1_000
 """Of options that are numbers."""
 IMPORTANCE = "importance"
@@ -41,98 +39,7 @@ SLICES: Mapping[str, Callable[[int], DrawSlices]] = {"sandwich": Sandwich, "samp
 
 
 @dataclass(frozen=True)
-class Sharing:
-    """A supernet of a model. Its fields but the first are its options, which a checkpoint holds."""
-
-    model: Costs
-
-    @cached_property
-    def costs(self) -> Costs:
-        """The members, and what they cost."""
-        return self.model
-
-    @property
-    def graph(self) -> Graph:
-        """The network that holds the weights of all members. Raises E957, E958, E973 where it cannot be made."""
-        raise NotImplementedError(f"{type(self).__name__} has no network")
-
-    def child(
-        self,
-        member: Member,
-        weights: Mapping[str, Any],
-        batches: Iterable[Sequence[Any]] | None = None,
-        *,
-        backend: str = "numpy",
-    ) -> Child:
-        """A member with its weights; `batches` of inputs give it batch statistics of its own. Raises E952, E975."""
-        raise NotImplementedError(f"{type(self).__name__} cuts no members out")
-
-    def learner(self, plan: Plan) -> Together:
-        """What lets the members learn together. Raises what a `Trainer` does."""
-        raise NotImplementedError(f"{type(self).__name__} does not learn")
-
-    def preferred(self, weights: Mapping[str, Any]) -> dict[str, str] | None:
-        """The member that training itself has come to; None where all learn alike."""
-        return None
-
-    def divided(self, data: Dataset) -> tuple[Dataset, Dataset]:
-        """The examples whose batches a run goes through, and those that are taken beside them."""
-        return data, data
-
-    def options(self) -> dict[str, Any]:
-        """The options by name."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "model"}
-
-    def _together(self, plan: Plan, trainer: Trains, learn: Callable[..., float]) -> Together:
-        def judged(weights: Mapping[str, Any], data: Dataset) -> dict[str, float]:
-            judge = Judge(self, weights, plan.data, plan.backend)
-            best = self.preferred(weights)
-            rng = np.random.default_rng(plan.seed)
-            members = [best] if best is not None else [self.costs.space.sample(rng) for _ in range(JUDGED)]
-            rows = [judge.judged(judge.child(member), data, plan.recipe.objective) for member in members]
-            return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
-
-        return Together(self.graph, plan.seed, trainer, learn, judged)
-
-
-@dataclass(frozen=True)
-class _Opened(Sharing):
-    """Each alternative has weights of its own: choices of numbers, which change the graph itself, cannot be left."""
-
-    @cached_property
-    def source(self) -> Graph:
-        """The network, which keeps its choices. Raises E973."""
-        if self.model.static:
-            what = f"`{self.model.static[0]}` of `{self.model.space.name}` chooses a number"
-            hint = "members of other numbers share weights as slices: --kind slices"
-            raise error("E973", f"{what}, and paths have no switch for that", hint=hint)
-        return self.model.graph({})
-
-    @cached_property
-    def supernet(self) -> Supernet:
-        """The supernet, as its pass makes it."""
-        raise NotImplementedError(f"{type(self).__name__} has no supernet")
-
-    @property
-    def graph(self) -> Graph:
-        """The network without choices."""
-        return self.supernet.graph
-
-    def child(
-        self,
-        member: Member,
-        weights: Mapping[str, Any],
-        batches: Iterable[Sequence[Any]] | None = None,
-        *,
-        backend: str = "numpy",
-    ) -> Child:
-        """A member with its weights. Raises E952."""
-        self.costs.space.check(member)
-        return child(self.supernet, weights, member, batches, backend=backend)
-
-
-@dataclass(frozen=True)
-class Paths(_Opened):
+class Paths(Opened):
     """One alternative of each choice at a time. Programs of so many members are kept, or with 0 one is for all."""
 
     draw: str = "uniform"
@@ -153,7 +60,7 @@ class Paths(_Opened):
         draw = PATHS[self.draw](self.supernet.labels, plan.seed)
         arguments = plan.arguments(self.graph)
         trainer = PathTrainer(self.supernet, draw, *arguments, **plan.options(), compiled=self.compiled)
-        return self._together(plan, trainer, trainer.train)
+        return self.together(plan, trainer, trainer.train)
 
     def _by_importance(self, plan: Plan) -> Together:
         data = plan.data
@@ -170,11 +77,11 @@ class Paths(_Opened):
                 trainer.refresh()
             return loss
 
-        return self._together(plan, trainer, learn)
+        return self.together(plan, trainer, learn)
 
 
 @dataclass(frozen=True)
-class Several(_Opened):
+class Several(Opened):
     """Up to `most` alternatives of each choice at a time, summed."""
 
     most: int = 2
@@ -202,11 +109,11 @@ class Several(_Opened):
 
         arguments = plan.arguments(self.graph)
         trainer = PathTrainer(self.supernet, draw, *arguments, **plan.options(), compiled=self.compiled)
-        return self._together(plan, trainer, trainer.train)
+        return self.together(plan, trainer, trainer.train)
 
 
 @dataclass(frozen=True)
-class Mixture(_Opened):
+class Mixture(Opened):
     """All alternatives at once, weighed by what half of the examples say; it learns at `rate`."""
 
     rate: float = 0.03
@@ -235,7 +142,7 @@ class Mixture(_Opened):
             places = rng.choice(len(plan.other), min(len(arrays[0]), len(plan.other)), replace=False)
             return trainer.train(arrays, plan.other.taken(places).arrays)[0]
 
-        return self._together(plan, trainer, learn)
+        return self.together(plan, trainer, learn)
 
 
 @dataclass(frozen=True)
@@ -293,7 +200,7 @@ class Sliced(Sharing):
             compiled=self.compiled,
             **options,
         )
-        return self._together(plan, trainer, lambda *arrays: trainer.train(*arrays)[0])
+        return self.together(plan, trainer, lambda *arrays: trainer.train(*arrays)[0])
 
 
 KINDS: Mapping[str, type[Sharing]] = {"paths": Paths, "several": Several, "mixture": Mixture, "slices": Sliced}
