@@ -19,6 +19,7 @@ from architrave.search.supernet.judge import Judge
 from architrave.search.supernet.kinds import KINDS, sharing
 from architrave.search.supernet.together import Plan, Together
 from architrave.train import AdamW, Dataset, Evaluation, Folder, Loop, Objective, Recipe, Schedule, run
+from architrave.train.paths import PathTrainer
 from architrave.weights import read, read_metadata, save
 
 ALTERNATIVES = """
@@ -117,6 +118,19 @@ def test_members_of_a_file_are_networks_of_their_own(kind: str, options: dict[st
         assert supernet.costs.of(member)["params"] == sum(
             own[path].size for path in own if not path.endswith(("running_mean", "running_var"))
         )
+
+
+@pytest.mark.parametrize("kind", ["paths", "several"])
+def test_what_learns_keeps_the_constraints(kind: str) -> None:
+    """Of `linear` and `twice` at most one smaller one."""
+    text = ALTERNATIVES.replace("x = x -> stem", "constraint params <= 160\n    x = x -> stem")
+    supernet = sharing(kind, model(text), {})
+    trained = supernet.learner(Plan(Recipe(AdamW(), LOSS), Schedule(0.1, 9), DATA, DATA)).trainer
+    assert isinstance(trained, PathTrainer)
+    members = [supernet.costs.space.decided(trained.draw(step)) for step in range(30)]
+    assert all(member in supernet.feasible for member in members)
+    assert {supernet.costs.of(member)["params"] <= 160 for member in supernet.costs.space} == {True, False}
+    assert len({tuple(member.items()) for member in members}) > 2
 
 
 def test_a_mixture_prefers_a_member() -> None:

@@ -54,12 +54,22 @@ class Paths(Opened):
         return switched(self.source)
 
     def learner(self, plan: Plan) -> Together:
-        """One path learns in a step. Raises E973 where examples are drawn by importance, and have no classes."""
+        """One path learns in a step; in the place of one that breaks a constraint another that does not.
+
+        Raises E954 where none keeps them, E973 where examples are drawn by importance, and have no classes.
+        """
         if self.draw == IMPORTANCE:
             return self._by_importance(plan)
         draw = PATHS[self.draw](self.supernet.labels, plan.seed)
+
+        def keeping(step: int) -> Mapping[str, str]:
+            member = draw(step)
+            if not self.feasible.broken(self.costs.space.decided(member)):
+                return member
+            return self.feasible.sample(np.random.default_rng((plan.seed, step, 3)))
+
         arguments = plan.arguments(self.graph)
-        trainer = PathTrainer(self.supernet, draw, *arguments, **plan.options(), compiled=self.compiled)
+        trainer = PathTrainer(self.supernet, keeping, *arguments, **plan.options(), compiled=self.compiled)
         return self.together(plan, trainer, trainer.train)
 
     def _by_importance(self, plan: Plan) -> Together:
@@ -102,10 +112,10 @@ class Several(Opened):
         return mixpath(self.source, self.most)
 
     def learner(self, plan: Plan) -> Together:
-        """One member learns in a step, each as likely as the others."""
+        """One member learns in a step, each that keeps the constraints as likely as the others. Raises E954."""
 
         def draw(step: int) -> dict[str, str]:
-            return self.costs.space.sample(np.random.default_rng((plan.seed, step)))
+            return self.feasible.sample(np.random.default_rng((plan.seed, step)))
 
         arguments = plan.arguments(self.graph)
         trainer = PathTrainer(self.supernet, draw, *arguments, **plan.options(), compiled=self.compiled)

@@ -12,6 +12,7 @@ import numpy as np
 from architrave.ir.graph import Graph
 from architrave.ir.source import error
 from architrave.search.space.costs import Costs
+from architrave.search.space.feasible import Feasible
 from architrave.search.space.members import Member
 from architrave.search.supernet.child import Child, Supernet, child
 from architrave.search.supernet.judge import Judge
@@ -32,6 +33,11 @@ class Sharing:
     def costs(self) -> Costs:
         """The members, and what they cost."""
         return self.model
+
+    @cached_property
+    def feasible(self) -> Feasible:
+        """The members that keep the constraints of the model, except those on time, which is not measured here."""
+        return Feasible(self.costs, lambda member: 0.0)
 
     @property
     def graph(self) -> Graph:
@@ -72,7 +78,7 @@ class Sharing:
             judge = Judge(self, weights, plan.data, plan.backend)
             best = self.preferred(weights)
             rng = np.random.default_rng(plan.seed)
-            members = [best] if best is not None else [self.costs.space.sample(rng) for _ in range(JUDGED)]
+            members = [best] if best is not None else [self.feasible.sample(rng) for _ in range(JUDGED)]
             rows = [judge.judged(judge.child(member), data, plan.recipe.objective) for member in members]
             return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
