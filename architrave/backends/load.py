@@ -24,6 +24,7 @@ from architrave.ir.bind import check_sizes, sizes_of, symbolic_sizes
 from architrave.ir.dims import Dim
 from architrave.ir.graph import Graph, Value
 from architrave.ir.interpret import Result
+from architrave.ir.mode import updates_in_inference
 from architrave.ir.ops.leaves import path_of
 from architrave.ir.source import error, printable
 from architrave.ir.storage import is_float, numpy_dtype
@@ -138,6 +139,10 @@ class Program:
         return {}
 
     @cached_property
+    def _stateful(self) -> bool:
+        return updates_in_inference(self.graph)
+
+    @cached_property
     def _symbolic(self) -> frozenset[Dim]:
         return symbolic_sizes(self.graph)
 
@@ -151,7 +156,7 @@ class Program:
         converted = [_input(x, value, chosen) for x, value in zip(arrays, self.graph.inputs, strict=True)]
         # Making the runner first says that a framework is missing before the program fails to import it.
         _ = self.runner
-        return Execution(self.graph, self.native, fitted, converted, training, key)
+        return Execution(self.graph, self.native, fitted, converted, training, key, self._stateful)
 
     def _precision(self, weights: Mapping[str, Any], inputs: Sequence[Array]) -> np.dtype[Any]:
         held = [np.asarray(weights[path]).dtype for path in _open_paths(self.graph) if path in weights]

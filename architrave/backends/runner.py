@@ -30,6 +30,13 @@ class Execution:
     inputs: Sequence[Array]
     training: bool = False
     key: tuple[int, int] = (0, 0)
+    stateful: bool = False
+    """Whether states change in inference, too."""
+
+    @property
+    def returns_states(self) -> bool:
+        """Whether a program that is a function gives its states beside its outputs."""
+        return self.training or self.stateful
 
     def options(self) -> dict[str, Any]:
         """The key of random numbers, as an argument of the program, where the network draws any."""

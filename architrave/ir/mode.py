@@ -12,6 +12,11 @@ from architrave.ir.ops.control import Mode, Scan, While
 from architrave.ir.rewrite import inline
 
 
+def updates_in_inference(graph: Graph) -> bool:
+    """Whether states change in inference, too: those that are not updated in training alone."""
+    return bool(graph.updates) and bool(specialize(graph, training=False).updates)
+
+
 def specialize(graph: Graph, training: bool) -> Graph:
     """The graph of one mode: each `mode` node gives way to its chosen side, inside other graphs too.
 

@@ -14,10 +14,12 @@ from architrave.backends.load import compile, load
 from architrave.ir.dims import symbol
 from architrave.ir.graph import Graph, make
 from architrave.ir.initial import initial
+from architrave.ir.initializers import init
 from architrave.ir.interpret import interpret
 from architrave.ir.op import OPS
 from architrave.ir.source import ArchitraveError
 from architrave.ir.types import DType
+from architrave.models import loads
 from tests.ir.graphs import leaf, param, running_max
 
 N = symbol("N")
@@ -166,3 +168,32 @@ def test_a_program_that_is_gone_leaves_nothing() -> None:
     del program
     gc.collect()
     assert name not in sys.modules
+
+
+COUNT = """
+block Count()(x: [N, 3]) -> [N, 3] {
+    state seen: [3] = zeros
+    seen := 0.5 * seen + mean(x, axis = 0)
+    return x + seen
+}
+model Counts()(x: [N, 3]) -> [N, 3] {
+    again = Count()
+    return x -> first: Count -> again -> again
+}
+"""
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("backend", ["numpy", "torch", "jax"])
+def test_states_that_are_updated_in_both_modes(backend: str, training: bool) -> None:
+    if backend != "numpy":
+        pytest.importorskip(backend)
+    graph = loads(COUNT)
+    weights = {path: w.astype(np.float64) for path, w in init(graph, 0).items()}
+    x = np.random.default_rng(0).normal(size=(4, 3))
+    expected = interpret(graph, [x], weights, training)
+    found = compile(graph, backend).run(weights, x, training=training)
+    assert expected.updates.keys() == found.updates.keys() == weights.keys()
+    for path, new in expected.updates.items():
+        np.testing.assert_allclose(found.updates[path], new, rtol=1e-12)
+    np.testing.assert_allclose(found.outputs[0], expected.outputs[0], rtol=1e-12)

@@ -6,6 +6,7 @@ import base64
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from architrave.backends.base import Rules
 from architrave.backends.code import literal, sequence, text_literal
@@ -20,6 +21,7 @@ from architrave.backends.names import Names, function_name
 from architrave.backends.prelude import Prelude
 from architrave.ir.dims import Size
 from architrave.ir.graph import Graph
+from architrave.ir.mode import updates_in_inference
 from architrave.ir.ops.leaves import Constant
 from architrave.ir.place import Place
 from architrave.ir.source import error
@@ -111,6 +113,11 @@ class Program:
     needs_key: bool = False
     root: Region | None = None
 
+    @cached_property
+    def stateful(self) -> bool:
+        """Whether states change in inference, too."""
+        return updates_in_inference(self.graph)
+
     @property
     def rules(self) -> Rules:
         return self.framework.rules
@@ -197,7 +204,7 @@ class Program:
             body.insert(0, f"key = {self.framework.asarray}(key, {self.framework.dtypes[DType.U32]})")
         if self.graph.updates:
             body.insert(0, f"state = {self.use('copied')}(state)")
-        doc = f"{_doc(self.graph.place) or self.graph.name}\n\n{_signature(self.graph, self.needs_key)}"
+        doc = f"{_doc(self.graph.place) or self.graph.name}\n\n{_signature(self.graph, self.needs_key, self.stateful)}"
         text = function("apply", parameters, doc, body)
         self.parts.append("\n".join(filter(None, (self.framework.decorator, text))))
 
@@ -226,11 +233,12 @@ def _wanted(region: Region) -> str:
     return function_name(region.name or "network")
 
 
-def _signature(graph: Graph, needs_key: bool) -> str:
+def _signature(graph: Graph, needs_key: bool, stateful: bool) -> str:
     inputs = "".join(f"{v.hint or getattr(v.op, 'label', 'x')}: {v.type}. " for v in graph.inputs)
     outputs = ", ".join(str(v.type) for v in graph.outputs)
     key = " `key` is the run's seed and step." if needs_key else ""
-    return f"{inputs}Returns {outputs}; in training that and the new state.{key}"
+    results = f"{outputs} and the new state" if stateful else f"{outputs}; in training that and the new state"
+    return f"{inputs}Returns {results}.{key}"
 
 
 def _about(graph: Graph, framework: Framework) -> str:

@@ -57,12 +57,13 @@ class FunctionWriter(FlowWriter):
         return [*self.prologue(), *self.lines]
 
     def _return(self, held: Held, wanted: str, span: Span | None) -> None:
-        """Return what the network gives, in training with the new states."""
+        """Return what the network gives, with the new states where the mode may change them."""
         name = held.code.text
         if not name.isidentifier():
             name = self.variables.pick(wanted)
             self.write(f"{name} = {held.code}", span)
-        self.write(f"return ({name}, state) if training else {name}")
+        always = self.program.stateful
+        self.write(f"return {name}, state" if always else f"return ({name}, state) if training else {name}")
 
     # What the base asks for.
 

@@ -53,11 +53,11 @@ class JAXRunner(Runner):
 
     def applied(self, execution: Execution) -> Callable[..., Any]:
         """The compiled program of one mode: the outputs as a tuple, and the states after."""
-        apply, training = execution.module.apply, execution.training
+        apply, training, stateful = execution.module.apply, execution.training, execution.returns_states
 
         def applied(params: Any, state: Any, inputs: Sequence[Any], options: dict[str, Any]) -> Any:
             result = apply(params, state, *inputs, training=training, **options)
-            outputs, new = result if training else (result, state)
+            outputs, new = result if stateful else (result, state)
             return listed(outputs), new
 
         return self._once((apply, training), applied)

@@ -46,7 +46,7 @@ class NumPyRunner(Runner):
         result = execution.module.apply(
             params, state, *execution.inputs, training=execution.training, **execution.options()
         )
-        outputs, new = result if execution.training else (result, state)
+        outputs, new = result if execution.returns_states else (result, state)
         flat = unnest(new)
         paths = [path_of(old) for old, _ in execution.graph.updates]
         return Result(tuple(map(np.asarray, listed(outputs))), {path: np.asarray(flat[path]) for path in paths})
