@@ -48,10 +48,10 @@ def main() -> None:
 
 def learn(path: str, epochs: int) -> None:
     """Train a supernet, and write it."""
-    supernet = sharing("paths", Costs(find(MODEL), {}, {"N": 1}), {"compiled": 0})
+    supernet = sharing("paths", Costs(find(MODEL), {}, {"N": 1}), {})
     data, _ = open_data("digits", supernet.graph)
     schedule = Schedule(RATE, epochs * data.steps(BATCH), "cosine")
-    plan = Plan(Recipe(AdamW(), Objective("cross_entropy")), schedule, data, data)
+    plan = Plan(Recipe(AdamW(), Objective("cross_entropy")), schedule, data, data, programs=0)
     began = time.perf_counter()
     outcome = run(supernet.learner(plan), data, Loop(epochs, BATCH))
     print(f"{supernet.costs.space.size:,} members learned together in {time.perf_counter() - began:.0f} s")

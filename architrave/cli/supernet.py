@@ -60,7 +60,8 @@ def command() -> None:
 @click.option(
     "--draw", metavar="NAME", help="What learns in a step: uniform, fair, importance; of slices, sandwich or sampled."
 )
-@click.option("--kind-option", "-K", "kinds", multiple=True, metavar="NAME=VALUE", help="most, rate, others, compiled.")
+@click.option("--kind-option", "-K", "kinds", multiple=True, metavar="NAME=VALUE", help="most, rate or others.")
+@click.option("--programs", type=click.IntRange(0, 10_000), help="Members whose programs are kept; 0: one for all.")
 @click.option("--output", "-o", required=True, metavar="FILE", help="The safetensors file to write.")
 @training_options
 @config_option
@@ -85,7 +86,16 @@ def train(name: str, data: str, kind: str | None, output: str, as_json: bool, **
     examples_, held_out = opened(options, data, supernet.graph)
     mine, other = supernet.divided(examples_)
     loss, dtype = objective(options, examples_), DTYPES[options["dtype"]]
-    plan = Plan(recipe(options, loss), schedule(options, mine), mine, other, options["backend"], dtype, options["seed"])
+    plan = Plan(
+        recipe(options, loss),
+        schedule(options, mine),
+        mine,
+        other,
+        options["backend"],
+        dtype,
+        options["seed"],
+        programs=_programs(options),
+    )
     outcome = trained(supernet.learner(plan), mine, held_out, options, quiet=as_json)
     row, weights = result(outcome, best=options["patience"] > 0)
     about = {"model": supernet.model.space.name, "labels": json.dumps(examples_.labels)}
@@ -160,6 +170,15 @@ def _judged(
     judge = Judge(supernet, weights, examples_, options["backend"])
     child = judge.child(member)
     return child, judge.judged(child, held or examples_, Objective.usual(examples_))
+
+
+def _programs(options: Mapping[str, Any]) -> int:
+    """How many programs are kept: unless it is said, none on JAX, which takes seconds to compile each."""
+    from architrave.search.supernet.together import PROGRAMS
+
+    if options["programs"] is not None:
+        return int(options["programs"])
+    return 0 if options["backend"] == "jax" else PROGRAMS
 
 
 def _selection(name: str, options: dict[str, Any]) -> Selection:

@@ -51,9 +51,9 @@ model Few()(x: [N, 4]) -> [N, 3] {
 TEXTS = {**dict.fromkeys(KINDS, ALTERNATIVES), "slices": NUMBERS}
 OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("paths", {}),
-    ("paths", {"draw": "fair", "compiled": 0}),
+    ("paths", {"draw": "fair"}),
     ("paths", {"draw": "importance"}),
-    ("several", {"most": 3, "compiled": 0}),
+    ("several", {"most": 3}),
     ("mixture", {"rate": 0.1}),
     ("slices", {"others": 1}),
     ("slices", {"draw": "sampled"}),
@@ -73,7 +73,9 @@ def learner(kind: str, options: dict[str, Any]) -> tuple[Together, Dataset]:
     supernet = sharing(kind, model(TEXTS[kind]), options)
     mine, other = supernet.divided(DATA)
     schedule = Schedule(0.02, EPOCHS * mine.steps(BATCH))
-    return supernet.learner(Plan(Recipe(AdamW(), LOSS), schedule, mine, other, seed=1)), mine
+    # Of kinds that have both, some learn by programs of members, and some by one.
+    programs = 0 if len(options) == 1 else 64
+    return supernet.learner(Plan(Recipe(AdamW(), LOSS), schedule, mine, other, seed=1, programs=programs)), mine
 
 
 @pytest.mark.parametrize(("kind", "options"), OPTIONS, ids=lambda value: str(value))

@@ -11,6 +11,7 @@ import numpy as np
 
 from architrave.distil import Logits
 from architrave.ir.arrays import Array
+from architrave.ir.choice import choices
 from architrave.ir.graph import Graph
 from architrave.ir.initializers import init
 from architrave.ir.source import error, nearest, printable
@@ -21,15 +22,17 @@ from architrave.search.space.members import Member
 from architrave.search.supernet.child import Child
 from architrave.search.supernet.differentiable import Differentiable
 from architrave.search.supernet.draws import Decisions, Fair, Uniform
+from architrave.search.supernet.draws import Several as DrawSeveral
 from architrave.search.supernet.mixpath import MixPath, Subsets, mixpath
+from architrave.search.supernet.nested import COMPILED, Sampled, Sandwich, SliceTrainer
 from architrave.search.supernet.nested import Draw as DrawSlices
-from architrave.search.supernet.nested import Sampled, Sandwich, SliceTrainer
 from architrave.search.supernet.pa_da import PaDa
 from architrave.search.supernet.sharing import Opened, Sharing
 from architrave.search.supernet.slices import Slices
 from architrave.search.supernet.together import Plan, Together
 from architrave.train import Adam, Dataset, Recipe, Schedule
 from architrave.train.paths import Draw, PathTrainer
+from architrave.train.paths import Paths as Switches
 
 LARGEST = 1_000
 """Of options that are numbers."""
@@ -40,10 +43,9 @@ SLICES: Mapping[str, Callable[[int], DrawSlices]] = {"sandwich": Sandwich, "samp
 
 @dataclass(frozen=True)
 class Paths(Opened):
-    """One alternative of each choice at a time. Programs of so many members are kept, or with 0 one is for all."""
+    """One alternative of each choice at a time."""
 
     draw: str = "uniform"
-    compiled: int = 64
 
     def __post_init__(self) -> None:
         _named(self.draw, (*PATHS, IMPORTANCE))
@@ -60,17 +62,7 @@ class Paths(Opened):
         """
         if self.draw == IMPORTANCE:
             return self._by_importance(plan)
-        draw = PATHS[self.draw](self.supernet.labels, plan.seed)
-
-        def keeping(step: int) -> Mapping[str, str]:
-            member = draw(step)
-            if not self.feasible.broken(self.costs.space.decided(member)):
-                return member
-            return self.feasible.sample(np.random.default_rng((plan.seed, step, 3)))
-
-        arguments = plan.arguments(self.graph)
-        trainer = PathTrainer(self.supernet, keeping, *arguments, **plan.options(), compiled=self.compiled)
-        return self.together(plan, trainer, trainer.train)
+        return _by_paths(self, self.supernet, PATHS[self.draw](self.supernet.labels, plan.seed), plan)
 
     def _by_importance(self, plan: Plan) -> Together:
         data = plan.data
@@ -95,7 +87,6 @@ class Several(Opened):
     """Up to `most` alternatives of each choice at a time, summed."""
 
     most: int = 2
-    compiled: int = 64
 
     def __post_init__(self) -> None:
         if not self.most:
@@ -112,14 +103,11 @@ class Several(Opened):
         return mixpath(self.source, self.most)
 
     def learner(self, plan: Plan) -> Together:
-        """One member learns in a step, each that keeps the constraints as likely as the others. Raises E954."""
+        """One member learns in a step; in the place of one that breaks a constraint another that does not.
 
-        def draw(step: int) -> dict[str, str]:
-            return self.feasible.sample(np.random.default_rng((plan.seed, step)))
-
-        arguments = plan.arguments(self.graph)
-        trainer = PathTrainer(self.supernet, draw, *arguments, **plan.options(), compiled=self.compiled)
-        return self.together(plan, trainer, trainer.train)
+        Raises E954 where none keeps them.
+        """
+        return _by_paths(self, self.supernet, DrawSeveral(choices(self.source), self.most, plan.seed), plan)
 
 
 @dataclass(frozen=True)
@@ -165,7 +153,6 @@ class Sliced(Sharing):
 
     draw: str = "sandwich"
     others: int = 2
-    compiled: int = 64
 
     def __post_init__(self) -> None:
         _named(self.draw, SLICES)
@@ -207,13 +194,25 @@ class Sliced(Sharing):
             target=target,
             draw=SLICES[self.draw](self.others),
             taught=taught,
-            compiled=self.compiled,
+            compiled=plan.programs or COMPILED,
             **options,
         )
         return self.together(plan, trainer, lambda *arrays: trainer.train(*arrays)[0])
 
 
 KINDS: Mapping[str, type[Sharing]] = {"paths": Paths, "several": Several, "mixture": Mixture, "slices": Sliced}
+
+
+def _by_paths(kind: Sharing, supernet: Switches, draw: Draw, plan: Plan) -> Together:
+    def keeping(step: int) -> Mapping[str, str]:
+        member = draw(step)
+        if not kind.feasible.broken(kind.costs.space.decided(member)):
+            return member
+        return kind.feasible.sample(np.random.default_rng((plan.seed, step, 3)))
+
+    arguments = plan.arguments(supernet.graph)
+    trainer = PathTrainer(supernet, keeping, *arguments, **plan.options(), compiled=plan.programs)
+    return kind.together(plan, trainer, trainer.train)
 
 
 def usual(model: Costs) -> str:

@@ -11,6 +11,9 @@ from architrave.ir.graph import Graph
 from architrave.ir.types import TensorType
 from architrave.train import Dataset, Recipe, Schedule
 
+PROGRAMS = 64
+"""How many members' programs are kept by default."""
+
 
 class Trains(Protocol):
     """What lets a supernet learn."""
@@ -42,7 +45,8 @@ class Trains(Protocol):
 class Plan:
     """How a supernet learns, of whatever kind it is.
 
-    A loop goes through the batches of `data`; `other` are examples beside them, for those kinds that divide all.
+    A loop goes through the batches of `data`; `other` are examples beside them, for those kinds that divide all. The
+    `programs` of so many members are kept; with 0 paths have one for all.
     """
 
     recipe: Recipe
@@ -53,6 +57,7 @@ class Plan:
     dtype: str = "float32"
     seed: int = 0
     weights: Mapping[str, Any] | None = None
+    programs: int = PROGRAMS
 
     def arguments(self, graph: Graph) -> tuple[Recipe, Schedule, TensorType | None]:
         """What every trainer takes after its network."""
