@@ -72,7 +72,7 @@ def train(name: str, data: str, kind: str | None, output: str, as_json: bool, **
 
     What is shown as validation is the mean of a few members with batch statistics of their own.
     """
-    from architrave.search.supernet.checkpoint import write
+    from architrave.search.supernet.checkpoint import HELD_OUT, write
     from architrave.search.supernet.kinds import kind_of
     from architrave.search.supernet.together import Plan
 
@@ -98,7 +98,11 @@ def train(name: str, data: str, kind: str | None, output: str, as_json: bool, **
     )
     outcome = trained(supernet.learner(plan), mine, held_out, options, quiet=as_json)
     row, weights = result(outcome, best=options["patience"] > 0)
-    about = {"model": supernet.model.space.name, "labels": json.dumps(examples_.labels)}
+    about = {
+        "model": supernet.model.space.name,
+        "labels": json.dumps(examples_.labels),
+        HELD_OUT: str(options["held_out"]),
+    }
     write(output, supernet, weights, about)
     preferred = supernet.preferred(weights)
     if as_json:
@@ -143,7 +147,7 @@ def cut(name: str, file: str, output: str, as_json: bool, **options: Any) -> int
     if data is None:
         child, numbers = supernet.child(member, weights), dict[str, float]()
     else:
-        child, numbers = _judged(supernet, weights, member, data, options)
+        child, numbers = _judged(supernet, weights, member, data, {**options, "file": file})
     text = network_text(child.graph)
     places.write(text, child.weights, {"model": child.graph.name, "decisions": json.dumps(member)})
     if as_json:
@@ -163,9 +167,11 @@ def _judged(
     supernet: Sharing, weights: Mapping[str, Any], member: Member, data: str, options: Mapping[str, Any]
 ) -> tuple[Child, dict[str, float]]:
     """A member with batch statistics of its own, and what it comes to on examples that are held out."""
+    from architrave.search.supernet.checkpoint import check_held_out
     from architrave.search.supernet.judge import Judge
     from architrave.train import Objective, open_data
 
+    check_held_out(options["file"], options["held_out"])
     examples_, held = open_data(data, supernet.graph, options["held_out"])
     judge = Judge(supernet, weights, examples_, options["backend"])
     child = judge.child(member)

@@ -57,6 +57,17 @@ def test_two_commands_find_a_network(cli: Cli) -> None:
     assert all(np.array_equal(again[path], w) for path, w in weights.items())
 
 
+@pytest.mark.parametrize(
+    "line", [f"{SEARCH} --objective loss", "supernet cut act.arch s.safetensors --data points.npz -o b.arch"]
+)
+def test_members_are_not_judged_by_what_their_supernet_learned_from(cli: Cli, line: str) -> None:
+    trained(cli)
+    refused = cli(*line.split(), "--held-out", "0.5")
+    assert refused.code == 2
+    assert "error[E971]: s.safetensors learned with --held-out 0.2, and not 0.5" in refused.err
+    assert not Path("b.arch").exists()
+
+
 def test_another_supernet_is_another_search(cli: Cli) -> None:
     trained(cli)
     line = f"{SEARCH} --storage sqlite:///found.db"

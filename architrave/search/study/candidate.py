@@ -17,7 +17,7 @@ from architrave.models import Named, find
 from architrave.search.space.costs import Costs
 from architrave.search.space.members import Member
 from architrave.search.study.settings import Settings
-from architrave.search.supernet.checkpoint import digest, load
+from architrave.search.supernet.checkpoint import check_held_out, digest, load
 from architrave.search.supernet.child import Child
 from architrave.search.supernet.judge import Judge
 from architrave.search.supernet.sharing import Sharing
@@ -88,6 +88,8 @@ class Scene:
         if self.settings.data is None:
             hint = "give data, as for training: digits, an .npz file"
             raise error("E968", "an objective takes examples, and there are none", hint=hint)
+        if self.settings.supernet is not None:
+            check_held_out(self.settings.supernet, self.settings.held_out)
         train, held = open_data(self.settings.data, self._first, self.settings.held_out)
         return train, held or train
 

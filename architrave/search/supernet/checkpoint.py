@@ -18,6 +18,8 @@ from architrave.weights import fit, read, read_metadata, save
 
 FORMAT = 1
 KEY = "architrave.supernet"
+HELD_OUT = "held_out"
+"""The share of the examples that a supernet did not learn from, in its header."""
 
 
 def write(
@@ -57,6 +59,18 @@ def load(path: str | os.PathLike[str], model: Costs) -> tuple[Sharing, dict[str,
         raise error("E971", f"{where} is a supernet of another network with the same choices", hint=hint)
     found = sharing(kind, model, options)
     return found, fit(read(path), found.graph, source=os.fspath(path))
+
+
+def check_held_out(path: str | os.PathLike[str], share: float) -> None:
+    """See that members are judged by examples that their supernet did not learn from. Raises E501, E971.
+
+    Where its file does not say which these were, nothing is known.
+    """
+    share = float(share)
+    theirs = read_metadata(path).get(HELD_OUT, str(share))
+    if theirs != str(share):
+        what = f"{printable(os.fspath(path))} learned with --held-out {printable(theirs[:20])}, and not {share}"
+        raise error("E971", what, hint="hold the same examples out: members would be judged by what they have seen")
 
 
 def digest(path: str | os.PathLike[str]) -> str:
