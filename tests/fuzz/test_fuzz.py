@@ -1,6 +1,6 @@
 """Random well-typed graphs: every backend agrees with the oracle, forward and backward.
 
-`make test` draws 800 of them, the same every time; `make fuzz` draws new ones, as many as EXAMPLES says. What
+`make test` draws 600 of them, the same every time; `make fuzz` draws new ones, as many as EXAMPLES says. What
 fails is shrunk, and shown as text that `architrave` can read.
 """
 
@@ -15,7 +15,7 @@ from architrave.ir.verify import verify
 from tests.fuzz.agreement import BACKENDS, Agreement
 from tests.fuzz.graphs import Drawn, drawn, uses
 
-SHARES = 8
+SHARES = 6
 """The graphs are drawn in as many tests, so that several processes share them."""
 FEWER = {"jax": 10}
 """JAX compiles every operation for every shape, which takes ten times as long as all else: it gets one graph in ten."""

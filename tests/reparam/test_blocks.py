@@ -33,10 +33,10 @@ AGREEING = {
 }
 
 
+@pytest.mark.usefixtures("quick_jax")
 @pytest.mark.parametrize("name", AGREEING)
 def test_backends_agree(name: str) -> None:
     pytest.importorskip("torch")
-    pytest.importorskip("jax")
     report = verify(network(*AGREEING[name]))
     assert report.ok, str(report)
 

@@ -93,6 +93,7 @@ CASES = {
 by_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 
 
+@pytest.mark.usefixtures("quick_jax")
 @by_case
 def test_the_backends_agree(case: Case) -> None:
     report = verify(network(case.body, case.inputs))

@@ -20,9 +20,9 @@ def test_numpy_and_torch_agree(name: str) -> None:
     assert report.ok, str(report)
 
 
+@pytest.mark.usefixtures("quick_jax")
 @pytest.mark.parametrize("name", ONE_PER_FILE)
 def test_jax_agrees(name: str) -> None:
-    pytest.importorskip("jax")
     graph = architrave.load(name, **SMALL[name])
     report = architrave.verify(graph, ["jax"], dtypes=["float64"], gradients=False)
     assert report.ok, str(report)
