@@ -162,12 +162,14 @@ class _Row:
         cases = [] if self._reason("gradient") else self.differentiated
         for name in backends:
             yield self._cell("gradient", name, cases, partial(self._backward, name))
-        yield self._cell("gradient", ORACLE, cases, lambda: [case.slopes_problem() for case in cases])
+        # What stands in for a slope is compared with none.
+        sloped = [] if self.kind.surrogate else cases
+        yield self._cell("gradient", ORACLE, sloped, lambda: [case.slopes_problem() for case in cases])
 
     def _cell(
         self, direction: str, witness: str, cases: Sequence[_Case], run: Callable[[], Sequence[str | None]]
     ) -> Cell:
-        reason = self._reason(direction)
+        reason = self._reason(direction) or (None if cases else self.kind.surrogate)
         if reason is not None or not cases:
             return Cell(self.kind.name, self.dtype, direction, witness, 0, reason=reason)
         found = attempt(run)
