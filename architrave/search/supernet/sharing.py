@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -24,7 +25,7 @@ JUDGED = 4
 
 
 @dataclass(frozen=True)
-class Sharing:
+class Sharing(ABC):
     """A supernet of a model. Its fields but the first are its options, which a checkpoint holds."""
 
     model: Costs
@@ -40,10 +41,11 @@ class Sharing:
         return Feasible(self.costs, lambda member: 0.0)
 
     @property
+    @abstractmethod
     def graph(self) -> Graph:
         """The network that holds the weights of all members. Raises E957, E958, E973 where it cannot be made."""
-        raise NotImplementedError(f"{type(self).__name__} has no network")
 
+    @abstractmethod
     def child(
         self,
         member: Member,
@@ -53,11 +55,10 @@ class Sharing:
         backend: str = "numpy",
     ) -> Child:
         """A member with its weights; `batches` of inputs give it batch statistics of its own. Raises E952, E975."""
-        raise NotImplementedError(f"{type(self).__name__} cuts no members out")
 
+    @abstractmethod
     def learner(self, plan: Plan) -> Together:
         """What lets the members learn together. Raises what a `Trainer` does."""
-        raise NotImplementedError(f"{type(self).__name__} does not learn")
 
     def preferred(self, weights: Mapping[str, Any]) -> dict[str, str] | None:
         """The member that training itself has come to; None where all learn alike."""
@@ -99,9 +100,9 @@ class Opened(Sharing):
         return self.model.graph({})
 
     @cached_property
+    @abstractmethod
     def supernet(self) -> Supernet:
         """The supernet, as its pass makes it."""
-        raise NotImplementedError(f"{type(self).__name__} has no supernet")
 
     @property
     def graph(self) -> Graph:
