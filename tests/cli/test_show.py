@@ -76,7 +76,7 @@ def test_one_mode_of_the_graph(cli: Cli) -> None:
 
 
 def test_a_picture_is_of_what_was_asked_for(cli: Cli, folder: Path) -> None:
-    pytest.importorskip("graphlay")
+    pytest.importorskip("graphlay", reason="graphlay is not installed")
     outcome = cli("show", "two.arch:B", "--picture", "b.svg", "--set=width=6", "--at=N=5", "--decide=act=gelu")
     assert (outcome.code, outcome.out, outcome.err) == (0, "", "wrote b.svg\n")
     drawn = (folder / "b.svg").read_text(encoding="utf-8")
@@ -97,7 +97,7 @@ def test_a_picture_is_of_what_was_asked_for(cli: Cli, folder: Path) -> None:
     ],
 )
 def test_no_picture(cli: Cli, folder: Path, options: list[str], said: str) -> None:
-    pytest.importorskip("graphlay")
+    pytest.importorskip("graphlay", reason="graphlay is not installed")
     outcome = cli("show", "net.arch", *options)
     assert (outcome.code, outcome.out) == (2, "")
     assert said in outcome.err

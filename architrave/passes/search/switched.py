@@ -42,15 +42,9 @@ class Switched:
 
     def setting(self, member: Mapping[str, str]) -> dict[str, Array]:
         """The switches of a member, by path. Decisions that it lacks are at their first label. Raises E952."""
-        for path, label in member.items():
-            if label not in self.labels.get(path, ()):
-                hint = nearest(label, self.labels[path]) if path in self.labels else nearest(path, self.labels)
-                raise error(
-                    "E952", f"`{self.source.name}` has no decision `{path}` with the label `{label}`", hint=hint
-                )
+        whole = completed(self.source.name, self.labels, member)
         return {
-            switch_path(path): np.asarray(labels.index(member.get(path, labels[0])), np.int64)
-            for path, labels in self.labels.items()
+            switch_path(path): np.asarray(self.labels[path].index(label), np.int64) for path, label in whole.items()
         }
 
     def learning(self, weights: Mapping[str, Value]) -> dict[str, Value]:
